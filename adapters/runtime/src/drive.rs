@@ -1,0 +1,125 @@
+//! The one loop that drives the flusher, on every runtime.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use throughline_core::{Accepted, Action, ExportError, Failure, SpanExporter};
+
+use crate::Runtime;
+use crate::clock::Anchor;
+use crate::engine::{Engine, Seat};
+use crate::pipeline::StdFlusher;
+
+/// Drives the flusher until it is finished, or until `is_done` says so.
+///
+/// It goes on only while it has the seat: a caller that blocks may take the seat
+/// away, and then what this loop was sending is sent by the caller.
+pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
+    engine: Arc<Engine>,
+    runtime: R,
+    mut connection: C,
+    seat: Seat,
+    is_done: impl Fn(&StdFlusher) -> bool,
+) {
+    loop {
+        let step = engine.with(|state| {
+            if state.seat != seat {
+                return Step::NotMine;
+            }
+            if is_done(&state.flusher) {
+                return Step::Done;
+            }
+            let anchor = Anchor::now();
+            match state.flusher.poll(engine.now(), |ticks| anchor.unix_nanos(ticks)) {
+                Action::Export => {
+                    let sending = connection.export(&state.flusher.batch());
+                    Step::Export(sending, state.flusher.export_timeout())
+                }
+                Action::Wait { until } => Step::Wait(until),
+                Action::Yield => Step::Yield,
+                Action::Finished => Step::Done,
+            }
+        });
+        match step {
+            Step::Export(sending, timeout) => {
+                let result = with_timeout(&runtime, AssertUnwindSafe(sending), timeout).await;
+                engine.with(|state| {
+                    if state.seat == seat {
+                        state.flusher.on_export(engine.now(), result);
+                    }
+                });
+            }
+            Step::Wait(until) => {
+                // Whoever takes the seat takes the doorbell with it.
+                let unseated = pin!(engine.changed(|state| state.seat != seat));
+                let rung = pin!(engine.rung());
+                let woken = select(rung, unseated);
+                match until {
+                    None => drop(woken.await),
+                    Some(until) => {
+                        let left = until.saturating_sub(engine.now());
+                        select(woken, pin!(runtime.sleep(left))).await;
+                    }
+                }
+            }
+            Step::Yield => yield_now().await,
+            Step::NotMine => engine.changed(|state| state.seat == seat).await,
+            Step::Done => return,
+        }
+    }
+}
+
+enum Step<S> {
+    Export(S, Option<Duration>),
+    Wait(Option<Duration>),
+    Yield,
+    NotMine,
+    Done,
+}
+
+async fn with_timeout<S>(
+    runtime: &impl Runtime,
+    sending: AssertUnwindSafe<S>,
+    timeout: Option<Duration>,
+) -> Result<Accepted, ExportError>
+where
+    S: Future<Output = Result<Accepted, ExportError>>,
+{
+    let sending = pin!(catch_panic(sending.0));
+    let Some(timeout) = timeout else { return sending.await };
+    match select(sending, pin!(runtime.sleep(timeout))).await {
+        Either::Left((result, _)) => result,
+        Either::Right(_) => Err(ExportError::Retry { after: None, failure: Failure::Timeout }),
+    }
+}
+
+/// An exporter that panics loses its batch, not the flusher.
+async fn catch_panic<S>(sending: S) -> Result<Accepted, ExportError>
+where
+    S: Future<Output = Result<Accepted, ExportError>>,
+{
+    let mut sending = pin!(sending);
+    std::future::poll_fn(move |context| {
+        let sending: Pin<&mut S> = sending.as_mut();
+        std::panic::catch_unwind(AssertUnwindSafe(|| sending.poll(context)))
+            .unwrap_or(Poll::Ready(Err(ExportError::Permanent(Failure::Panicked))))
+    })
+    .await
+}
+
+async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

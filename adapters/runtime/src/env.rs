@@ -1,0 +1,277 @@
+//! Configuration from environment variables.
+
+use core::fmt;
+use core::ops::RangeBounds;
+use core::str::FromStr;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::env::VarError;
+
+/// Reads settings from environment variables and remembers what was wrong with
+/// them.
+///
+/// No method fails: a value that makes no sense is recorded as a [`Warning`] and
+/// treated as unset, since telemetry must not stop its host from starting. An
+/// empty value equals an unset variable everywhere.
+/// ([Parsing of values](https://opentelemetry.io/docs/specs/otel/configuration/common/),
+/// [empty value](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#parsing-empty-value))
+///
+/// A test gives the variables by hand, as those of the process are shared by
+/// all its threads.
+pub struct Env {
+    source: Source,
+    warnings: Vec<Warning>,
+}
+
+enum Source {
+    Process,
+    Pairs(BTreeMap<String, String>),
+}
+
+/// A variable whose value was ignored, in whole or in part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Warning {
+    /// The name of the variable.
+    pub variable: String,
+    /// The value, as the user wrote it; of a secret only the part that is none.
+    pub value: String,
+    /// What is wrong with it, and what was done instead.
+    pub problem: String,
+}
+
+impl Env {
+    /// The environment of this process.
+    pub fn process() -> Self {
+        Env { source: Source::Process, warnings: Vec::new() }
+    }
+
+    /// These variables and no others. Of a name given twice the last counts.
+    pub fn from_pairs<N, V>(pairs: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<String>,
+        V: Into<String>,
+    {
+        let pairs = pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Env { source: Source::Pairs(pairs), warnings: Vec::new() }
+    }
+
+    /// The value as it stands, unless it is empty.
+    ///
+    /// A value that is not Unicode is a warning and unset.
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        let value = match &self.source {
+            Source::Pairs(pairs) => pairs.get(name).cloned(),
+            Source::Process => match std::env::var(name) {
+                Ok(value) => Some(value),
+                Err(VarError::NotPresent) => None,
+                Err(VarError::NotUnicode(value)) => {
+                    self.warn(name, &value.to_string_lossy(), "is not Unicode, ignored");
+                    None
+                }
+            },
+        };
+        value.filter(|value| !value.is_empty())
+    }
+
+    /// `true` in any letter case is true and everything else is false, with a
+    /// warning unless it is `false`.
+    /// ([Boolean](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#boolean))
+    pub fn boolean(&mut self, name: &str) -> Option<bool> {
+        let value = self.text(name)?;
+        let word = value.trim();
+        if word.eq_ignore_ascii_case("true") {
+            return Some(true);
+        }
+        if !word.eq_ignore_ascii_case("false") {
+            self.warn(name, &value, "is neither true nor false, taken as false");
+        }
+        Some(false)
+    }
+
+    /// A number within the range; anything else is a warning and unset.
+    /// ([Numeric](https://opentelemetry.io/docs/specs/otel/configuration/common/#numeric))
+    pub fn number<T>(&mut self, name: &str, range: impl RangeBounds<T>) -> Option<T>
+    where
+        T: FromStr + PartialOrd,
+    {
+        let value = self.text(name)?;
+        match value.trim().parse::<T>() {
+            Ok(number) if range.contains(&number) => return Some(number),
+            Ok(_) => self.warn(name, &value, "is out of range, ignored"),
+            Err(_) => self.warn(name, &value, "is not a number in range, ignored"),
+        }
+        None
+    }
+
+    /// A whole number of milliseconds from 0 on; zero is a duration of zero.
+    /// ([Duration](https://opentelemetry.io/docs/specs/otel/configuration/common/#duration))
+    pub fn duration_millis(&mut self, name: &str) -> Option<Duration> {
+        let value = self.text(name)?;
+        match value.trim().parse() {
+            Ok(millis) => Some(Duration::from_millis(millis)),
+            Err(_) => {
+                let problem = "is not a whole number of milliseconds from 0 on, ignored";
+                self.warn(name, &value, problem);
+                None
+            }
+        }
+    }
+
+    /// Like [`duration_millis`](Self::duration_millis), where zero means that
+    /// there is no limit: `None` is unset, `Some(None)` no limit.
+    /// ([Timeout](https://opentelemetry.io/docs/specs/otel/configuration/common/#timeout))
+    pub fn timeout_millis(&mut self, name: &str) -> Option<Option<Duration>> {
+        let limit = self.duration_millis(name)?;
+        Some((!limit.is_zero()).then_some(limit))
+    }
+
+    /// One of several words, in any letter case; another one is a warning that
+    /// lists them, and unset.
+    /// ([Enum](https://opentelemetry.io/docs/specs/otel/configuration/common/#enum))
+    pub fn choice<T: Clone>(&mut self, name: &str, options: &[(&str, T)]) -> Option<T> {
+        let value = self.text(name)?;
+        let word = value.trim();
+        for (option, meaning) in options {
+            if option.eq_ignore_ascii_case(word) {
+                return Some(meaning.clone());
+            }
+        }
+        let known: Vec<&str> = options.iter().map(|(option, _)| *option).collect();
+        let problem = format!("is none of {}, ignored", known.join(", "));
+        self.warn(name, &value, &problem);
+        None
+    }
+
+    /// Records a problem that only the reader of the variable could see. The
+    /// same one is recorded once, however often the variable is read.
+    pub fn warn(&mut self, variable: &str, value: &str, problem: &str) {
+        let warning = Warning {
+            variable: variable.to_owned(),
+            value: value.to_owned(),
+            problem: problem.to_owned(),
+        };
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// Takes the warnings recorded so far, in the order of reading.
+    pub fn warnings(&mut self) -> Vec<Warning> {
+        core::mem::take(&mut self.warnings)
+    }
+}
+
+/// Without the values, among which there may be credentials.
+impl fmt::Debug for Env {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = match &self.source {
+            Source::Process => "process",
+            Source::Pairs(_) => "pairs",
+        };
+        f.debug_struct("Env").field("source", &source).field("warnings", &self.warnings).finish()
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={:?} {}", self.variable, self.value, self.problem)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(value: &str) -> Env {
+        Env::from_pairs([("NAME", value)])
+    }
+
+    fn one_warning(env: &mut Env) -> String {
+        let warnings = env.warnings();
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        warnings[0].to_string()
+    }
+
+    #[test]
+    fn an_empty_value_is_unset_for_every_kind() {
+        let mut env = env("");
+        assert_eq!(env.text("NAME"), None);
+        assert_eq!(env.boolean("NAME"), None);
+        assert_eq!(env.number::<u32>("NAME", ..), None);
+        assert_eq!(env.duration_millis("NAME"), None);
+        assert_eq!(env.timeout_millis("NAME"), None);
+        assert_eq!(env.choice("NAME", &[("none", ())]), None);
+        assert_eq!(env.warnings(), []);
+    }
+
+    #[test]
+    fn only_true_is_true() {
+        assert_eq!(env("TrUe").boolean("NAME"), Some(true));
+        assert_eq!(env("False").boolean("NAME"), Some(false));
+        for other in ["1", "yes", "on", "truee"] {
+            let mut env = env(other);
+            assert_eq!(env.boolean("NAME"), Some(false));
+            assert_eq!(
+                one_warning(&mut env),
+                format!("NAME={other:?} is neither true nor false, taken as false"),
+            );
+        }
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_unset_and_named() {
+        assert_eq!(env("2147483647").number("NAME", 0..), Some(2_147_483_647));
+        assert_eq!(env(" 7 ").number("NAME", 0..), Some(7));
+        assert_eq!(env("0.25").number("NAME", 0.0..=1.0), Some(0.25));
+
+        let mut too_large = env("1.5");
+        assert_eq!(too_large.number("NAME", 0.0..=1.0), None);
+        assert_eq!(one_warning(&mut too_large), "NAME=\"1.5\" is out of range, ignored");
+        for text in ["-1", "many", "0x10", "99999999999999999999"] {
+            let mut env = env(text);
+            assert_eq!(env.number::<u32>("NAME", ..), None);
+            assert!(one_warning(&mut env).starts_with(&format!("NAME={text:?} ")));
+        }
+        let mut not_a_number = env("NaN");
+        assert_eq!(not_a_number.number("NAME", 0.0..=1.0), None);
+        assert_eq!(not_a_number.warnings().len(), 1);
+    }
+
+    #[test]
+    fn zero_is_a_duration_but_no_timeout() {
+        assert_eq!(env("0").duration_millis("NAME"), Some(Duration::ZERO));
+        assert_eq!(env("0").timeout_millis("NAME"), Some(None));
+        let expected = Duration::from_millis(1500);
+        assert_eq!(env("1500").duration_millis("NAME"), Some(expected));
+        assert_eq!(env("1500").timeout_millis("NAME"), Some(Some(expected)));
+        for text in ["-1", "1.5", "10s"] {
+            let mut env = env(text);
+            assert_eq!(env.timeout_millis("NAME"), None);
+            assert!(one_warning(&mut env).contains(text));
+        }
+    }
+
+    #[test]
+    fn a_choice_ignores_case_and_a_warning_shows_the_original() {
+        let options = [("none", 0), ("gzip", 1)];
+        assert_eq!(env("GZip").choice("NAME", &options), Some(1));
+        let mut unknown = env("Brotli");
+        assert_eq!(unknown.choice("NAME", &options), None);
+        assert_eq!(one_warning(&mut unknown), "NAME=\"Brotli\" is none of none, gzip, ignored");
+    }
+
+    #[test]
+    fn warnings_are_recorded_once_and_drained() {
+        let mut env = env("x");
+        assert_eq!(env.number::<u8>("NAME", ..), None);
+        assert_eq!(env.number::<u8>("NAME", ..), None);
+        assert_eq!(env.warnings().len(), 1);
+        assert_eq!(env.warnings(), []);
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        assert!(!format!("{:?}", env("secret")).contains("secret"));
+    }
+}

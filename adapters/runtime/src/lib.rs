@@ -1,0 +1,53 @@
+//! What throughline needs of an async runtime, and the one loop that drives the
+//! flusher on any of them.
+//!
+//! ```text
+//!   throughline-tokio, -smol, -async-std, Thread     exporters
+//!            │ spawn, sleep, now, connect                │ export(batch)
+//!            ▼                                           ▼
+//!   ┌──────────────────────────── drive ────────────────────────────┐
+//!   │  poll(now) ──▶ Action ──▶ export, sleep, yield ──▶ on_export  │
+//!   └───────────────────────────────────────────────────────────────┘
+//!            ▲ the sans-IO flusher of throughline-core
+//! ```
+//!
+//! Programs use the `throughline` crate; this one is for adapters and exporters.
+
+#![forbid(unsafe_code)]
+
+mod carried;
+mod clock;
+mod drive;
+mod engine;
+mod env;
+mod exporter;
+mod pipeline;
+mod platform;
+mod receipt;
+mod resource;
+mod runtime;
+mod thread;
+
+pub use carried::Carried;
+pub use engine::Telemetry;
+pub use env::{Env, Warning};
+pub use exporter::Exporter;
+pub use pipeline::PipelineOptions;
+pub use platform::{Std, default_pipeline, set_default_pipeline, suppressed};
+pub use receipt::{Outcome, Receipt};
+pub use resource::Resource;
+pub use runtime::Runtime;
+pub use thread::{Thread, ThreadStream};
+
+/// A span of a program with a standard library.
+pub type Span = throughline_core::Span<Std>;
+/// A context of a program with a standard library.
+pub type Context = throughline_core::Context<Std>;
+/// How a span begins.
+pub type SpanOptions<'a> = throughline_core::SpanOptions<'a, Std>;
+/// The span whose scope the current code runs in.
+pub type CurrentSpan = throughline_core::CurrentSpan<Std>;
+/// A future or stream in a span.
+pub type InSpan<T> = throughline_core::InSpan<T, Std>;
+/// A future or stream in a context.
+pub type WithContext<T> = throughline_core::WithContext<T, Std>;

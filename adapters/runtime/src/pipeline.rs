@@ -1,0 +1,125 @@
+//! Making a pipeline: its memory, once.
+
+use std::sync::Arc;
+
+use futures_util::task::AtomicWaker;
+use throughline_core::{
+    AlwaysOn, Entry, Flusher, FlusherSettings, FrameTag, MAX_SHARDS, ParentBased, Parts, Pipeline,
+    Sampler, Shard, Slot, SpanLimits, TakenWord, UNIT, Unit, Wakeup,
+};
+
+use crate::{Resource, platform};
+
+/// The size and the settings of a pipeline.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct PipelineOptions {
+    /// What produces the spans.
+    pub resource: Resource,
+    /// Which spans are recorded. [`ParentBased`] over [`AlwaysOn`] by default.
+    pub sampler: Arc<dyn Sampler + Send + Sync>,
+    /// How much a span may hold.
+    pub limits: SpanLimits,
+    /// When batches are sent.
+    pub flusher: FlusherSettings,
+    /// Finished spans that may wait, counted in spans of 512 bytes; smaller ones
+    /// take less. 2,048 by default.
+    pub max_queue_size: usize,
+    /// Spans that may be under way at once, 512 bytes each. 8,192 by default.
+    pub max_live_spans: usize,
+    /// Spans that may be larger than that at once, 16 KiB each. 256 by default.
+    pub max_large_spans: usize,
+    /// The most bytes of a batch. 4,000,000 by default, below the 4 MiB that
+    /// gRPC servers accept.
+    pub max_batch_bytes: usize,
+}
+
+impl Default for PipelineOptions {
+    fn default() -> Self {
+        PipelineOptions {
+            resource: Resource::sdk(),
+            sampler: Arc::new(ParentBased::new(AlwaysOn)),
+            limits: SpanLimits::new(),
+            flusher: FlusherSettings::new(),
+            max_queue_size: 2_048,
+            max_live_spans: 8_192,
+            max_large_spans: 256,
+            max_batch_bytes: 4_000_000,
+        }
+    }
+}
+
+impl std::fmt::Debug for PipelineOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PipelineOptions")
+            .field("resource", &self.resource)
+            .field("limits", &self.limits)
+            .field("flusher", &self.flusher)
+            .field("max_queue_size", &self.max_queue_size)
+            .field("max_live_spans", &self.max_live_spans)
+            .field("max_batch_bytes", &self.max_batch_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The machine over memory of the heap.
+pub(crate) type StdFlusher = Flusher<Vec<u8>, Vec<Entry>>;
+
+/// Wakes the task that drives the flusher.
+#[derive(Debug, Default)]
+pub(crate) struct DriverWaker(pub(crate) AtomicWaker);
+
+impl Wakeup for DriverWaker {
+    fn wake(&self) {
+        self.0.wake();
+    }
+}
+
+/// A new pipeline and its flusher. Its memory is never given back, since any
+/// context may name it.
+pub(crate) fn create(
+    options: &PipelineOptions,
+) -> (&'static Pipeline, StdFlusher, &'static DriverWaker) {
+    let waker: &'static DriverWaker = Box::leak(Box::default());
+    let shards = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_SHARDS);
+    // Half a ring bounds a frame, and a spilled span must fit.
+    let units = (options.max_queue_size * SLOT / shards).max(4 * SPILL).div_ceil(UNIT);
+    let announce_every = (options.flusher.max_export_batch_size / 2).clamp(1, units / 8);
+    let shard = || {
+        let heads: Vec<Unit<FrameTag>> = (0..units).map(|_| Unit::new()).collect();
+        Shard::new(heads.leak(), zeroed(units * UNIT), announce_every)
+    };
+    let slots: Vec<Slot> = (0..options.max_live_spans.max(1)).map(|_| Slot::new()).collect();
+    let sampler: &'static Arc<dyn Sampler + Send + Sync> =
+        Box::leak(Box::new(options.sampler.clone()));
+    let pipeline: &'static Pipeline = Box::leak(Box::new(Pipeline::new(Parts {
+        shards: (0..shards).map(|_| shard()).collect::<Vec<_>>().leak(),
+        slot_words: words(slots.len()),
+        slots: slots.leak(),
+        spill: zeroed(options.max_large_spans * SPILL),
+        spill_words: words(options.max_large_spans),
+        spill_block: SPILL,
+        sampler: &**sampler,
+        limits: options.limits,
+        resource: options.resource.encode().leak(),
+        wakeup: waker,
+    })));
+    let bytes = vec![0; options.max_batch_bytes.max(2 * SPILL)];
+    let entries = vec![Entry::default(); options.flusher.max_export_batch_size.max(1)];
+    let flusher = Flusher::new(pipeline, options.flusher, bytes, entries, platform::random())
+        .expect("a new pipeline has no flusher yet");
+    (pipeline, flusher, waker)
+}
+
+/// Memory that the operating system provides when it is touched.
+fn zeroed(len: usize) -> &'static mut [u8] {
+    vec![0; len].leak()
+}
+
+fn words(bits: usize) -> &'static [TakenWord] {
+    let words = bits.div_ceil(usize::BITS as usize);
+    (0..words).map(|_| TakenWord::new(0)).collect::<Vec<_>>().leak()
+}
+
+const SLOT: usize = size_of::<Slot>();
+const SPILL: usize = 16 * 1024;

@@ -1,0 +1,77 @@
+//! The platform of programs with a standard library: threads.
+
+use std::collections::hash_map::RandomState;
+use std::future::Future;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use throughline_core::{Context, Local, Pipeline, Platform, WithContext};
+
+use crate::{Carried, clock};
+
+/// Threads of the standard library. It is never instantiated.
+#[derive(Debug)]
+pub enum Std {}
+
+impl Platform for Std {
+    type Carried = Carried;
+
+    #[inline]
+    fn ticks() -> u64 {
+        clock::ticks()
+    }
+
+    #[inline]
+    fn with_local<R>(use_it: impl FnOnce(&Local<Self>) -> R) -> Option<R> {
+        LOCAL.try_with(use_it).ok()
+    }
+
+    #[inline]
+    fn default_pipeline() -> Option<&'static Pipeline> {
+        DEFAULT.get().copied()
+    }
+
+    fn is_panicking() -> bool {
+        std::thread::panicking()
+    }
+}
+
+/// The pipeline of spans whose context names none.
+pub fn default_pipeline() -> Option<&'static Pipeline> {
+    Std::default_pipeline()
+}
+
+/// Makes a pipeline the default one, which happens once per process.
+///
+/// # Errors
+///
+/// There is a default pipeline already; it stays.
+pub fn set_default_pipeline(pipeline: &'static Pipeline) -> Result<(), &'static Pipeline> {
+    DEFAULT.set(pipeline)
+}
+
+/// Runs a future so that neither it nor what it spawns through an adapter is
+/// traced: exporters and their connections.
+pub fn suppressed<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    WithContext::new(work, Context::<Std>::empty().suppressed())
+}
+
+/// 64 bits from the operating system's source of randomness.
+pub(crate) fn random() -> u64 {
+    // Each `RandomState` has new keys, seeded by the operating system.
+    RandomState::new().build_hasher().finish()
+}
+
+thread_local! {
+    static LOCAL: Local<Std> = Local::new(Carried::default(), random(), next_shard());
+}
+
+static DEFAULT: OnceLock<&'static Pipeline> = OnceLock::new();
+
+/// Threads take the shards in turn.
+fn next_shard() -> usize {
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    // Ordering: Relaxed, no value is read through it.
+    THREADS.fetch_add(1, Ordering::Relaxed)
+}

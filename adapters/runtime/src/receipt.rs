@@ -1,0 +1,75 @@
+//! What a flush or a shutdown reports.
+
+use std::fmt;
+use std::time::Duration;
+
+use throughline_core::{ExportError, Ledger};
+
+/// What became of the spans by the end of a flush or shutdown.
+#[derive(Clone, Copy, Debug)]
+pub struct Receipt {
+    pub(crate) outcome: Outcome,
+    pub(crate) ledger: Ledger,
+    pub(crate) elapsed: Duration,
+    pub(crate) failure: Option<ExportError>,
+}
+
+/// How a flush or shutdown ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every span that had ended before is exported or counted as lost.
+    Complete,
+    /// The deadline came first; what is left is in flight.
+    DeadlinePassed,
+}
+
+impl Receipt {
+    /// The receipt where there is no pipeline.
+    pub fn nothing() -> Self {
+        Receipt {
+            outcome: Outcome::Complete,
+            ledger: Ledger::default(),
+            elapsed: Duration::ZERO,
+            failure: None,
+        }
+    }
+
+    /// How it ended.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Whether every span that had ended before is settled.
+    pub fn is_complete(&self) -> bool {
+        self.outcome == Outcome::Complete
+    }
+
+    /// The ledger at the end.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// How long it took.
+    pub fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
+    /// The failure of the last transmission, if it failed.
+    pub fn failure(&self) -> Option<ExportError> {
+        self.failure
+    }
+}
+
+impl fmt::Display for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outcome = match self.outcome {
+            Outcome::Complete => "complete",
+            Outcome::DeadlinePassed => "deadline passed",
+        };
+        write!(f, "{outcome} after {:.1?}: {}", self.elapsed, self.ledger)?;
+        match self.failure {
+            Some(failure) => write!(f, "; {failure}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! A batch: finished spans on their way to an exporter, still the frames that
+//! were written when the spans ended.
+
+use crate::callsite::Scope;
+use crate::view::{ResourceView, SpanView};
+use crate::wire;
+
+/// Finished spans, in the order in which they were taken from the rings.
+///
+/// Its OTLP form is headers (resource, scopes) around the frames as they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    resource: &'static [u8],
+    bytes: &'a [u8],
+    /// Where the first frame begins.
+    start: usize,
+    entries: &'a [Entry],
+}
+
+/// Where a frame lies in the batch's bytes, and whose scope it is of.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    end: u32,
+    scope: &'static Scope,
+}
+
+impl Entry {
+    pub(crate) const fn new(end: u32, scope: &'static Scope) -> Self {
+        Entry { end, scope }
+    }
+
+    pub(crate) fn end(&self) -> usize {
+        self.end as usize
+    }
+
+    /// Whether the scope is the same: mostly the same `static`, else equal.
+    fn is_of(&self, scope: &'static Scope) -> bool {
+        core::ptr::eq(self.scope, scope) || self.scope == scope
+    }
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        static NONE: Scope = Scope::new("", "");
+        Entry { end: 0, scope: &NONE }
+    }
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) fn new(
+        resource: &'static [u8],
+        bytes: &'a [u8],
+        start: usize,
+        entries: &'a [Entry],
+    ) -> Self {
+        Batch { resource, bytes, start, entries }
+    }
+
+    /// The number of spans.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no span.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// What produced the spans.
+    pub fn resource(&self) -> ResourceView<'static> {
+        ResourceView::new(self.resource)
+    }
+
+    /// The spans, with the scope of each.
+    pub fn spans(&self) -> impl Iterator<Item = (&'static Scope, SpanView<'a>)> + use<'a> {
+        self.frames().map(|(entry, frame)| (entry.scope, SpanView::of_frame(frame)))
+    }
+
+    /// The length of the `ExportTraceServiceRequest` in bytes.
+    pub fn encoded_len(&self) -> usize {
+        wire::field_len(self.resource_spans_len())
+    }
+
+    /// Hands the `ExportTraceServiceRequest` to `write`, piece by piece.
+    ///
+    /// Spans are grouped by scope, in the order in which the scopes come first.
+    /// ([trace.proto](https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto))
+    pub fn encode(&self, mut write: impl FnMut(&[u8])) {
+        wire::header(RESOURCE_SPANS, self.resource_spans_len(), &mut write);
+        wire::header(RESOURCE, self.resource.len(), &mut write);
+        write(self.resource);
+        self.each_scope(|scope, frames_len| {
+            wire::header(SCOPE_SPANS, scope_spans_len(scope, frames_len), &mut write);
+            wire::header(SCOPE, scope.encoded_len(), &mut write);
+            scope.encode(&mut write);
+            self.each_run(scope, &mut write);
+        });
+    }
+
+    fn resource_spans_len(&self) -> usize {
+        let mut len = wire::field_len(self.resource.len());
+        self.each_scope(|scope, frames_len| {
+            len += wire::field_len(scope_spans_len(scope, frames_len));
+        });
+        len
+    }
+
+    /// Calls back for each distinct scope, with the length of its frames.
+    fn each_scope(&self, mut visit: impl FnMut(&'static Scope, usize)) {
+        for (i, entry) in self.entries.iter().enumerate() {
+            let is_known = |earlier: &Entry| earlier.is_of(entry.scope);
+            // Runs of one scope are the rule: look back at the nearest first.
+            if self.entries[..i].iter().rev().any(is_known) {
+                continue;
+            }
+            let mut len = 0;
+            self.each_run(entry.scope, &mut |run| len += run.len());
+            visit(entry.scope, len);
+        }
+    }
+
+    /// Calls back for each run of neighbouring frames of the scope.
+    fn each_run(&self, scope: &'static Scope, visit: &mut impl FnMut(&[u8])) {
+        let (mut start, mut end) = (self.start, self.start);
+        for entry in self.entries {
+            if entry.is_of(scope) {
+                end = entry.end();
+            } else {
+                if end > start {
+                    visit(&self.bytes[start..end]);
+                }
+                (start, end) = (entry.end(), entry.end());
+            }
+        }
+        if end > start {
+            visit(&self.bytes[start..end]);
+        }
+    }
+
+    fn frames(&self) -> impl Iterator<Item = (&'a Entry, &'a [u8])> + use<'a> {
+        let (bytes, mut start) = (self.bytes, self.start);
+        self.entries.iter().map(move |entry| {
+            let frame = &bytes[start..entry.end()];
+            start = entry.end();
+            (entry, frame)
+        })
+    }
+}
+
+fn scope_spans_len(scope: &Scope, frames_len: usize) -> usize {
+    wire::field_len(scope.encoded_len()) + frames_len
+}
+
+const RESOURCE_SPANS: u8 = wire::tag(1, wire::LEN);
+const RESOURCE: u8 = wire::tag(1, wire::LEN);
+const SCOPE_SPANS: u8 = wire::tag(2, wire::LEN);
+const SCOPE: u8 = wire::tag(1, wire::LEN);

@@ -1,0 +1,81 @@
+//! Which of a fixed number of places are taken.
+
+use crate::sync::{AtomicUsize, Ordering, const_fn};
+
+/// A set of indices below a fixed length, claimed and released by any thread.
+///
+/// A claim is one read-modify-write of the word that holds a free bit; nobody
+/// waits, and there is no list whose head all threads fight for: each begins
+/// its search at a word of its own.
+#[derive(Debug)]
+pub(crate) struct Bitmap {
+    /// Bit `i % BITS` of word `i / BITS` is set while `i` is taken.
+    words: &'static [AtomicUsize],
+    len: usize,
+}
+
+impl Bitmap {
+    const_fn! {
+        /// At most `len` places, as far as the words reach.
+        pub(crate) fn new(words: &'static [AtomicUsize], len: usize) -> Self {
+            let reach = words.len() * BITS;
+            Bitmap { words, len: if len < reach { len } else { reach } }
+        }
+    }
+
+    /// Takes a place near `hint`, if any is free.
+    #[inline]
+    pub(crate) fn claim(&self, hint: usize) -> Option<usize> {
+        let words = self.len.div_ceil(BITS);
+        if words == 0 {
+            return None;
+        }
+        let first = if hint < words { hint } else { hint % words };
+        (first..words).chain(0..first).find_map(|word| self.claim_in(word))
+    }
+
+    #[inline]
+    fn claim_in(&self, word: usize) -> Option<usize> {
+        let places = (self.len - word * BITS).min(BITS);
+        // Ordering: Relaxed; the exchange validates it.
+        let mut taken = self.words[word].load(Ordering::Relaxed);
+        loop {
+            let bit = (!taken).trailing_zeros() as usize;
+            if bit >= places {
+                return None;
+            }
+            // Ordering: Acquire synchronizes with the Release of the place's
+            // former owner, whose last writes thus come before ours.
+            match self.words[word].compare_exchange(
+                taken,
+                taken | 1 << bit,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return Some(word * BITS + bit),
+                Err(current) => taken = current,
+            }
+        }
+    }
+
+    /// Gives a place back.
+    #[inline]
+    pub(crate) fn release(&self, index: usize) {
+        // Ordering: Release hands the place to the Acquire of its next owner.
+        self.words[index / BITS].fetch_and(!(1 << (index % BITS)), Ordering::Release);
+    }
+
+    /// The number of places.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The number of taken places, as a moment's estimate.
+    pub(crate) fn taken(&self) -> usize {
+        // Ordering: Relaxed, no value is read through it.
+        let ones = |word: &AtomicUsize| word.load(Ordering::Relaxed).count_ones() as usize;
+        self.words.iter().map(ones).sum()
+    }
+}
+
+const BITS: usize = usize::BITS as usize;

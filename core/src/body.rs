@@ -1,0 +1,363 @@
+//! The body of a span that is under way: its attributes, events, links, trace
+//! state, name and status, already in wire form.
+//!
+//! Each entry is one field of the OTLP `Span` message, appended in the order in
+//! which it was set. What replaces an entry (a key that is set again, a new
+//! name, a new status) takes the old one out first.
+
+use crate::value::{self, Bounds, Value};
+use crate::wire::{self, Field, Fields, Out};
+use crate::{SpanContext, SpanLimits};
+
+/// How much of the record's bytes is used, and by what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Body {
+    pub(crate) len: u32,
+    attributes: u32,
+    events: u32,
+    links: u32,
+    pub(crate) dropped_attributes: u32,
+    pub(crate) dropped_events: u32,
+    pub(crate) dropped_links: u32,
+    status: StatusCode,
+    pub(crate) renamed: bool,
+}
+
+/// Attributes of an event or a link.
+pub type Attributes<'a> = [(&'a str, Value<'a>)];
+
+/// How an operation turned out.
+///
+/// The numbers are those of the OTLP message; the order of the variants is the
+/// priority of [set status](https://opentelemetry.io/docs/specs/otel/trace/api/#set-status).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StatusCode {
+    /// Nothing was said.
+    #[default]
+    Unset,
+    /// The operation failed.
+    Error,
+    /// The application decided that it went well.
+    Ok,
+}
+
+impl StatusCode {
+    /// The code's number in the OTLP message.
+    pub const fn to_wire(self) -> u8 {
+        match self {
+            StatusCode::Unset => 0,
+            StatusCode::Ok => 1,
+            StatusCode::Error => 2,
+        }
+    }
+}
+
+/// An entry did not fit into the record's bytes.
+#[derive(Debug)]
+pub(crate) struct NoRoom;
+
+impl Body {
+    pub(crate) const fn new() -> Self {
+        Body {
+            len: 0,
+            attributes: 0,
+            events: 0,
+            links: 0,
+            dropped_attributes: 0,
+            dropped_events: 0,
+            dropped_links: 0,
+            status: StatusCode::Unset,
+            renamed: false,
+        }
+    }
+
+    pub(crate) fn has_events(&self) -> bool {
+        self.events > 0
+    }
+
+    /// Sets an attribute; a key that is set again replaces its value.
+    #[inline]
+    pub(crate) fn set_attribute(
+        &mut self,
+        bytes: &mut [u8],
+        key: &str,
+        value: &Value<'_>,
+        limits: &SpanLimits,
+    ) -> Result<(), NoRoom> {
+        if key.is_empty() {
+            self.dropped_attributes += 1;
+            return Ok(());
+        }
+        let former = if self.attributes == 0 {
+            None
+        } else {
+            self.find(bytes, |field| field.number == 9 && has_key(field.payload.bytes(), key))
+        };
+        if former.is_none() && self.attributes >= limits.attribute_count {
+            self.dropped_attributes += 1;
+            return Ok(());
+        }
+        let bounds = bounds(limits);
+        let value_len = value.encoded_len(bounds);
+        let content = value::entry_len(key, value_len);
+        let out = self.replace(bytes, former, wire::field_len(content))?;
+        let mut out = Out::new(out);
+        out.byte(ATTRIBUTE);
+        out.varint(content as u64);
+        out.field(value::ENTRY_KEY, key.as_bytes());
+        out.byte(value::ENTRY_VALUE);
+        out.varint(value_len as u64);
+        value.encode(bounds, &mut out);
+        self.attributes += u32::from(former.is_none());
+        Ok(())
+    }
+
+    /// Adds an event; its time is stamped like the span's own.
+    pub(crate) fn add_event(
+        &mut self,
+        bytes: &mut [u8],
+        name: &str,
+        time: u64,
+        attributes: &Attributes<'_>,
+        limits: &SpanLimits,
+    ) -> Result<(), NoRoom> {
+        if self.events >= limits.event_count {
+            self.dropped_events += 1;
+            return Ok(());
+        }
+        let bounds = bounds(limits);
+        let kept = Kept::of(attributes, limits.attribute_per_event_count);
+        let content = 9 + wire::field_len(name.len()) + kept.encoded_len(bounds);
+        let mut out = Out::new(self.replace(bytes, None, wire::field_len(content))?);
+        out.byte(EVENT);
+        out.varint(content as u64);
+        out.byte(EVENT_TIME);
+        out.bytes(&time.to_le_bytes());
+        out.field(EVENT_NAME, name.as_bytes());
+        kept.encode(bounds, EVENT_ATTRIBUTE, EVENT_DROPPED, &mut out);
+        self.events += 1;
+        Ok(())
+    }
+
+    /// Adds a link to another span, by value.
+    pub(crate) fn add_link(
+        &mut self,
+        bytes: &mut [u8],
+        to: &SpanContext,
+        trace_state: &str,
+        attributes: &Attributes<'_>,
+        limits: &SpanLimits,
+    ) -> Result<(), NoRoom> {
+        if self.links >= limits.link_count {
+            self.dropped_links += 1;
+            return Ok(());
+        }
+        let bounds = bounds(limits);
+        let kept = Kept::of(attributes, limits.attribute_per_link_count);
+        let ids = 18 + 10 + 5;
+        let content = ids + wire::text_len(trace_state) + kept.encoded_len(bounds);
+        let mut out = Out::new(self.replace(bytes, None, wire::field_len(content))?);
+        out.byte(LINK);
+        out.varint(content as u64);
+        out.field(LINK_TRACE, &to.trace_id().to_bytes());
+        out.field(LINK_SPAN, &to.span_id().to_bytes());
+        if !trace_state.is_empty() {
+            out.field(LINK_STATE, trace_state.as_bytes());
+        }
+        kept.encode(bounds, LINK_ATTRIBUTE, LINK_DROPPED, &mut out);
+        out.byte(LINK_FLAGS);
+        out.bytes(&wire_flags(to, to.is_remote()).to_le_bytes());
+        self.links += 1;
+        Ok(())
+    }
+
+    /// Sets the status by the priority Ok > Error > Unset; among several errors
+    /// the last one counts, and only an error keeps its description.
+    pub(crate) fn set_status(
+        &mut self,
+        bytes: &mut [u8],
+        code: StatusCode,
+        description: &str,
+    ) -> Result<(), NoRoom> {
+        if code == StatusCode::Unset || self.status > code || self.status == StatusCode::Ok {
+            return Ok(());
+        }
+        let former = match self.status {
+            StatusCode::Unset => None,
+            _ => self.find(bytes, |field| field.number == 15),
+        };
+        let description = if code == StatusCode::Error { description } else { "" };
+        let content = wire::text_len(description) + 2;
+        let mut out = Out::new(self.replace(bytes, former, wire::field_len(content))?);
+        out.byte(STATUS);
+        out.varint(content as u64);
+        if !description.is_empty() {
+            out.field(STATUS_MESSAGE, description.as_bytes());
+        }
+        out.bytes(&[STATUS_CODE, code.to_wire()]);
+        self.status = code;
+        Ok(())
+    }
+
+    /// Replaces the name of the call site.
+    pub(crate) fn rename(&mut self, bytes: &mut [u8], name: &str) -> Result<(), NoRoom> {
+        let former = if self.renamed { self.find(bytes, |field| field.number == 5) } else { None };
+        self.text(bytes, former, NAME, name)?;
+        self.renamed = true;
+        Ok(())
+    }
+
+    /// Sets the trace state; done once, at the start.
+    pub(crate) fn set_trace_state(&mut self, bytes: &mut [u8], text: &str) -> Result<(), NoRoom> {
+        self.text(bytes, None, TRACE_STATE, text)
+    }
+
+    fn text(
+        &mut self,
+        bytes: &mut [u8],
+        former: Option<Span>,
+        tag: u8,
+        text: &str,
+    ) -> Result<(), NoRoom> {
+        let out = self.replace(bytes, former, wire::field_len(text.len()))?;
+        Out::new(out).field(tag, text.as_bytes());
+        Ok(())
+    }
+
+    /// Room for an entry of `len` bytes at the end, instead of a former one.
+    #[inline]
+    fn replace<'a>(
+        &mut self,
+        bytes: &'a mut [u8],
+        former: Option<Span>,
+        len: usize,
+    ) -> Result<&'a mut [u8], NoRoom> {
+        let mut used = self.len as usize;
+        let freed = former.map_or(0, |former| former.len);
+        if used - freed + len > bytes.len() {
+            return Err(NoRoom);
+        }
+        if let Some(former) = former {
+            bytes.copy_within(former.start + former.len..used, former.start);
+            used -= former.len;
+        }
+        self.len = (used + len) as u32;
+        Ok(&mut bytes[used..used + len])
+    }
+
+    fn find(&self, bytes: &[u8], mut wanted: impl FnMut(&Field<'_>) -> bool) -> Option<Span> {
+        let mut start = 0;
+        for field in Fields::of(&bytes[..self.len as usize]) {
+            let len = field.whole.len();
+            if wanted(&field) {
+                return Some(Span { start, len });
+            }
+            start += len;
+        }
+        None
+    }
+}
+
+/// Where an entry lies in the body.
+#[derive(Clone, Copy)]
+struct Span {
+    start: usize,
+    len: usize,
+}
+
+/// The attributes of an event or link that are kept: of equal keys the last
+/// one, no empty keys, at most so many.
+struct Kept<'a> {
+    attributes: &'a Attributes<'a>,
+    limit: u32,
+}
+
+impl<'a> Kept<'a> {
+    fn of(attributes: &'a Attributes<'a>, limit: u32) -> Self {
+        Kept { attributes, limit }
+    }
+
+    fn unique(&self) -> impl Iterator<Item = &'a (&'a str, Value<'a>)> {
+        let all = self.attributes;
+        all.iter().enumerate().filter_map(|(i, entry)| {
+            let replaced = all[i + 1..].iter().any(|later| later.0 == entry.0);
+            (!entry.0.is_empty() && !replaced).then_some(entry)
+        })
+    }
+
+    fn kept(&self) -> impl Iterator<Item = &'a (&'a str, Value<'a>)> {
+        self.unique().take(self.limit as usize)
+    }
+
+    fn dropped(&self) -> u64 {
+        let empty = self.attributes.iter().filter(|entry| entry.0.is_empty()).count();
+        (self.unique().count().saturating_sub(self.limit as usize) + empty) as u64
+    }
+
+    fn encoded_len(&self, bounds: Bounds) -> usize {
+        let entry = |(key, value): &(&str, Value<'_>)| {
+            wire::field_len(value::entry_len(key, value.encoded_len(bounds)))
+        };
+        let dropped = match self.dropped() {
+            0 => 0,
+            dropped => 1 + wire::varint_len(dropped),
+        };
+        self.kept().map(entry).sum::<usize>() + dropped
+    }
+
+    fn encode(&self, bounds: Bounds, attribute: u8, dropped: u8, out: &mut Out<'_>) {
+        for (key, value) in self.kept() {
+            let len = value.encoded_len(bounds);
+            out.byte(attribute);
+            out.varint(value::entry_len(key, len) as u64);
+            out.field(value::ENTRY_KEY, key.as_bytes());
+            out.byte(value::ENTRY_VALUE);
+            out.varint(len as u64);
+            value.encode(bounds, out);
+        }
+        if self.dropped() > 0 {
+            out.byte(dropped);
+            out.varint(self.dropped());
+        }
+    }
+}
+
+/// The `flags` of an OTLP span (about its parent) or link: the trace flags,
+/// bit 8 "it is known whether remote", bit 9 "remote".
+pub(crate) fn wire_flags(context: &SpanContext, remote: bool) -> u32 {
+    u32::from(context.trace_flags().to_bits()) | 0x100 | u32::from(remote) << 9
+}
+
+#[inline]
+fn has_key(entry: &[u8], key: &str) -> bool {
+    // A KeyValue begins with its key: tag, length, text.
+    let mut rest = match entry.split_first() {
+        Some((&value::ENTRY_KEY, rest)) => rest,
+        _ => return false,
+    };
+    wire::read_varint(&mut rest) == Some(key.len() as u64) && rest.starts_with(key.as_bytes())
+}
+
+fn bounds(limits: &SpanLimits) -> Bounds {
+    // The depth of a value is at least its own level.
+    Bounds { length: limits.attribute_value_length, depth: limits.attribute_value_depth.max(1) }
+}
+
+pub(crate) const TRACE_STATE: u8 = wire::tag(3, wire::LEN);
+pub(crate) const NAME: u8 = wire::tag(5, wire::LEN);
+const ATTRIBUTE: u8 = wire::tag(9, wire::LEN);
+const EVENT: u8 = wire::tag(11, wire::LEN);
+const LINK: u8 = wire::tag(13, wire::LEN);
+const STATUS: u8 = wire::tag(15, wire::LEN);
+pub(crate) const EVENT_TIME: u8 = wire::tag(1, wire::I64);
+const EVENT_NAME: u8 = wire::tag(2, wire::LEN);
+const EVENT_ATTRIBUTE: u8 = wire::tag(3, wire::LEN);
+const EVENT_DROPPED: u8 = wire::tag(4, wire::VARINT);
+const LINK_TRACE: u8 = wire::tag(1, wire::LEN);
+const LINK_SPAN: u8 = wire::tag(2, wire::LEN);
+const LINK_STATE: u8 = wire::tag(3, wire::LEN);
+const LINK_ATTRIBUTE: u8 = wire::tag(4, wire::LEN);
+const LINK_DROPPED: u8 = wire::tag(5, wire::VARINT);
+const LINK_FLAGS: u8 = wire::tag(6, wire::I32);
+const STATUS_MESSAGE: u8 = wire::tag(2, wire::LEN);
+const STATUS_CODE: u8 = wire::tag(3, wire::VARINT);

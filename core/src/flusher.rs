@@ -1,0 +1,502 @@
+//! The flusher: from rings to batches to an exporter, as a machine that is told
+//! the time.
+//!
+//! ```text
+//!                 full, due, flush or shutdown
+//!   ┌───────────┐ ───────────────────────────▶ ┌───────────┐
+//!   │ Gathering │                              │ Exporting │ ◀──────┐
+//!   └───────────┘ ◀─────────────────────────── └───────────┘        │
+//!      │            delivered, or given up        │                 │
+//!      │ all drained                              │ failed          │ due
+//!      ▼                                          ▼                 │
+//!   ┌──────────┐                               ┌─────────┐          │
+//!   │ Finished │                               │ Waiting │ ─────────┘
+//!   └──────────┘                               └─────────┘
+//! ```
+//!
+//! It does no I/O. Its driver calls [`poll`](Flusher::poll), does what the
+//! [`Action`] says, and calls again when something has changed: time passed, the
+//! doorbell rang, an export ended, a flush was asked for. A call too many does
+//! nothing.
+
+use core::time::Duration;
+
+use crate::backoff::Retry;
+use crate::batch::{Batch, Entry};
+use crate::frame::{self, FrameTag};
+use crate::ring::{Consumer, Mark};
+use crate::{Accepted, DropReason, ExportError, Pipeline};
+
+/// When batches are sent, and what happens when that fails.
+///
+/// Names and defaults are those of the [batching
+/// processor](https://opentelemetry.io/docs/specs/otel/trace/sdk/#batching-processor).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FlusherSettings {
+    /// How long a span waits for others before it is sent. 5 s by default.
+    pub schedule_delay: Duration,
+    /// The most spans of a batch. 512 by default.
+    pub max_export_batch_size: usize,
+    /// How long one transmission may take; `None` is without limit. 30 s by
+    /// default.
+    pub export_timeout: Option<Duration>,
+    /// Repetitions of a failed transmission.
+    pub retry: Retry,
+}
+
+impl FlusherSettings {
+    /// The specification's defaults.
+    pub const fn new() -> Self {
+        FlusherSettings {
+            schedule_delay: Duration::from_millis(5_000),
+            max_export_batch_size: 512,
+            export_timeout: Some(Duration::from_millis(30_000)),
+            retry: Retry::new(),
+        }
+    }
+}
+
+impl Default for FlusherSettings {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What the driver does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Hand [`Flusher::batch`] to the exporter, and its result to
+    /// [`Flusher::on_export`].
+    Export,
+    /// Nothing until then, or until the doorbell rings.
+    Wait {
+        /// The time, on the clock of [`Flusher::poll`]; `None` is without end.
+        until: Option<Duration>,
+    },
+    /// Let others run, then call again at once.
+    Yield,
+    /// Everything is said and done.
+    Finished,
+}
+
+/// A flush that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(u64);
+
+/// The machine. `B` and `E` are the memory of one batch: its bytes and its
+/// entries.
+#[derive(Debug)]
+pub struct Flusher<B, E> {
+    pipeline: &'static Pipeline,
+    consumers: heapless::Vec<Consumer<FrameTag>, MAX_SHARDS>,
+    /// The shard that is drained first in the next turn.
+    next_shard: usize,
+    settings: FlusherSettings,
+    bytes: B,
+    entries: E,
+    used: usize,
+    count: usize,
+    /// Since when the oldest span of the batch waits.
+    since: Option<Duration>,
+    state: State,
+    flushing: Option<Flush>,
+    next_flush: Option<Flush>,
+    tickets: u64,
+    served: u64,
+    shutdown: Option<Shutdown>,
+    failing: Option<ExportError>,
+    jitter: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Gathering,
+    /// The entries `from..to` are being sent.
+    Exporting {
+        from: usize,
+        to: usize,
+        attempt: u32,
+    },
+    /// The entries `from..to` are sent again then.
+    Waiting {
+        from: usize,
+        to: usize,
+        attempt: u32,
+        until: Duration,
+    },
+    Finished,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flush {
+    ticket: u64,
+    marks: [Mark; MAX_SHARDS],
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Shutdown {
+    deadline: Duration,
+    /// The receiver cannot be reached: nothing more is tried.
+    hopeless: bool,
+}
+
+impl<B, E> Flusher<B, E>
+where
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    E: AsRef<[Entry]> + AsMut<[Entry]>,
+{
+    /// The flusher of a pipeline; `None` if it has one already.
+    ///
+    /// A batch holds as many spans as the settings say, as there are `entries`,
+    /// and as fit into `bytes`, whatever is least.
+    pub fn new(
+        pipeline: &'static Pipeline,
+        settings: FlusherSettings,
+        bytes: B,
+        entries: E,
+        seed: u64,
+    ) -> Option<Self> {
+        let mut consumers = heapless::Vec::new();
+        for shard in pipeline.shards().iter().take(MAX_SHARDS) {
+            consumers.push(shard.ring().consumer()?).ok()?;
+        }
+        Some(Flusher {
+            pipeline,
+            consumers,
+            next_shard: 0,
+            settings,
+            bytes,
+            entries,
+            used: 0,
+            count: 0,
+            since: None,
+            state: State::Gathering,
+            flushing: None,
+            next_flush: None,
+            tickets: 0,
+            served: 0,
+            shutdown: None,
+            failing: None,
+            jitter: seed,
+        })
+    }
+
+    /// What to do now. `unix_nanos` turns clock ticks into nanoseconds since the
+    /// Unix epoch.
+    pub fn poll(&mut self, now: Duration, unix_nanos: impl Fn(u64) -> u64) -> Action {
+        if self.shutdown.is_some_and(|shutdown| now >= shutdown.deadline) {
+            self.abandon();
+        }
+        match self.state {
+            State::Finished => Action::Finished,
+            State::Exporting { .. } => {
+                Action::Wait { until: self.shutdown.map(|shutdown| shutdown.deadline) }
+            }
+            State::Waiting { until, .. } if now < until => Action::Wait { until: Some(until) },
+            State::Waiting { from, to, attempt, .. } => {
+                self.state = State::Exporting { from, to, attempt };
+                Action::Export
+            }
+            State::Gathering => self.gather(now, unix_nanos),
+        }
+    }
+
+    /// The batch to send, after [`Action::Export`].
+    pub fn batch(&self) -> Batch<'_> {
+        let (from, to) = match self.state {
+            State::Exporting { from, to, .. } => (from, to),
+            _ => (0, 0),
+        };
+        let entries = self.entries.as_ref();
+        let start = if from == 0 { 0 } else { entries[from - 1].end() };
+        let bytes = &self.bytes.as_ref()[..self.used];
+        Batch::new(self.pipeline.resource(), bytes, start, &entries[from..to])
+    }
+
+    /// How long the transmission of [`batch`](Self::batch) may take.
+    pub fn export_timeout(&self) -> Option<Duration> {
+        self.settings.export_timeout
+    }
+
+    /// What became of the batch. Ignored unless one is being sent.
+    pub fn on_export(&mut self, now: Duration, result: Result<Accepted, ExportError>) {
+        let State::Exporting { from, to, attempt } = self.state else { return };
+        let spans = (to - from) as u64;
+        let counters = self.pipeline.counters();
+        self.failing = result.err();
+        match result {
+            Ok(Accepted { rejected }) => {
+                let rejected = rejected.min(spans);
+                counters.count_exported(spans - rejected);
+                if rejected > 0 {
+                    counters.count_dropped(DropReason::Rejected, rejected);
+                }
+                self.next_part(to);
+            }
+            Err(ExportError::TooLarge) if spans > 1 => {
+                let to = from + (to - from) / 2;
+                self.state = State::Waiting { from, to, attempt, until: now };
+            }
+            Err(ExportError::TooLarge) => {
+                counters.count_dropped(DropReason::TooLarge, spans);
+                self.next_part(to);
+            }
+            Err(ExportError::Permanent(_)) => {
+                counters.count_dropped(DropReason::ExportFailed, spans);
+                self.next_part(to);
+            }
+            Err(ExportError::Retry { after, .. }) => {
+                self.jitter = self.jitter.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+                match self.retry_at(now, attempt, after) {
+                    Some(until) => {
+                        self.state = State::Waiting { from, to, attempt: attempt + 1, until };
+                    }
+                    None => {
+                        if let Some(shutdown) = &mut self.shutdown {
+                            shutdown.hopeless = true;
+                        }
+                        counters.count_dropped(DropReason::RetriesExhausted, spans);
+                        self.next_part(to);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The transmission was lost with its driver: sends the batch again at the
+    /// next poll.
+    pub fn on_interrupted(&mut self, now: Duration) {
+        if let State::Exporting { from, to, attempt } = self.state {
+            self.state = State::Waiting { from, to, attempt, until: now };
+        }
+    }
+
+    /// Asks that everything which has ended by now is sent at once.
+    pub fn flush(&mut self) -> Ticket {
+        self.tickets += 1;
+        let flush = Flush { ticket: self.tickets, marks: self.marks() };
+        if self.flushing.is_none() {
+            self.flushing = Some(flush);
+        } else {
+            self.next_flush = Some(flush);
+        }
+        Ticket(self.tickets)
+    }
+
+    /// Whether all that the ticket covers is exported or counted as lost.
+    pub fn is_served(&self, ticket: Ticket) -> bool {
+        ticket.0 <= self.served || self.state == State::Finished
+    }
+
+    /// Ends the pipeline: what has ended by now is sent, nothing later. At the
+    /// deadline whatever is left is counted as lost.
+    pub fn shutdown(&mut self, deadline: Duration) {
+        self.pipeline.close();
+        if self.state == State::Finished {
+            return;
+        }
+        let deadline = self.shutdown.map_or(deadline, |former| former.deadline.min(deadline));
+        self.shutdown = Some(Shutdown { deadline, hopeless: false });
+        // A long wait for a repetition is not for a program that ends.
+        if let State::Waiting { until, .. } = &mut self.state
+            && *until >= deadline
+        {
+            *until = Duration::ZERO;
+        }
+    }
+
+    /// Whether a batch is with the exporter.
+    pub fn is_exporting(&self) -> bool {
+        matches!(self.state, State::Exporting { .. })
+    }
+
+    /// Whether shutdown is over.
+    pub fn is_finished(&self) -> bool {
+        self.state == State::Finished
+    }
+
+    /// The failure of the last transmission; `None` after a success.
+    pub fn failing(&self) -> Option<ExportError> {
+        self.failing
+    }
+
+    /// Spans that were taken from the rings and are not settled yet.
+    pub fn gathered(&self) -> usize {
+        match self.state {
+            State::Exporting { from, .. } | State::Waiting { from, .. } => self.count - from,
+            _ => self.count,
+        }
+    }
+
+    fn gather(&mut self, now: Duration, unix_nanos: impl Fn(u64) -> u64) -> Action {
+        self.pipeline.bell().answer();
+        let turn = self.drain(unix_nanos);
+        if self.count > 0 && self.since.is_none() {
+            self.since = Some(now);
+        }
+        let due = self.since.map(|since| since + self.settings.schedule_delay);
+        let urgent = self.flushing.is_some() || self.shutdown.is_some();
+        if turn == Turn::Full
+            || (self.count > 0 && due.is_some_and(|due| now >= due))
+            || (self.count > 0 && urgent && turn == Turn::Empty)
+        {
+            self.state = State::Exporting { from: 0, to: self.count, attempt: 0 };
+            return Action::Export;
+        }
+        if turn == Turn::Limit {
+            return Action::Yield;
+        }
+        // The rings are empty up to what a producer is still writing.
+        if let Some(flush) = self.flushing
+            && self.has_passed(&flush.marks)
+        {
+            self.served = flush.ticket;
+            self.flushing = self.next_flush.take();
+            if self.flushing.is_some() {
+                return Action::Yield;
+            }
+        }
+        if let Some(shutdown) = self.shutdown {
+            if self.has_passed(&self.marks()) {
+                self.state = State::Finished;
+                self.served = self.tickets;
+                return Action::Finished;
+            }
+            return Action::Wait { until: Some((now + PREEMPTED).min(shutdown.deadline)) };
+        }
+        if self.flushing.is_some() {
+            return Action::Wait { until: Some(now + PREEMPTED) };
+        }
+        Action::Wait { until: due }
+    }
+
+    /// Moves frames from the rings to the batch.
+    fn drain(&mut self, unix_nanos: impl Fn(u64) -> u64) -> Turn {
+        let bytes = self.bytes.as_mut();
+        let entries = self.entries.as_mut();
+        let most = entries.len().min(self.settings.max_export_batch_size.max(1));
+        let shards = self.consumers.len();
+        let first = self.next_shard;
+        self.next_shard = (first + 1) % shards.max(1);
+        let mut moved = 0;
+        for shard in (first..shards).chain(0..first) {
+            while let Some(frame) = self.consumers[shard].peek() {
+                let len = frame.bytes().len();
+                if len > bytes.len() {
+                    frame.take();
+                    self.pipeline.counters().count_dropped(DropReason::TooLarge, 1);
+                    continue;
+                }
+                if self.count == most || self.used + len > bytes.len() {
+                    return Turn::Full;
+                }
+                if moved == TURN {
+                    return Turn::Limit;
+                }
+                let copy = &mut bytes[self.used..self.used + len];
+                copy.copy_from_slice(frame.bytes());
+                let tag = frame.take();
+                frame::stamp(copy, &tag, |ticks| {
+                    if ticks & crate::span::UNIX != 0 {
+                        ticks & !crate::span::UNIX
+                    } else {
+                        unix_nanos(ticks)
+                    }
+                });
+                self.used += len;
+                entries[self.count] = Entry::new(self.used as u32, tag.callsite.scope());
+                self.count += 1;
+                moved += 1;
+            }
+        }
+        if self.count == most { Turn::Full } else { Turn::Empty }
+    }
+
+    /// Goes on behind a part of the batch that is settled.
+    fn next_part(&mut self, from: usize) {
+        if self.shutdown.is_some_and(|shutdown| shutdown.hopeless) {
+            self.lose_rest(from);
+            self.abandon();
+        } else if from < self.count {
+            let until = Duration::ZERO;
+            self.state = State::Waiting { from, to: self.count, attempt: 0, until };
+        } else {
+            self.count = 0;
+            self.used = 0;
+            self.since = None;
+            self.state = State::Gathering;
+        }
+    }
+
+    /// Ends the pipeline now, and counts everything that is left as lost.
+    pub fn abandon(&mut self) {
+        self.pipeline.close();
+        match self.state {
+            State::Finished => return,
+            State::Gathering => self.lose_rest(0),
+            State::Exporting { from, .. } | State::Waiting { from, .. } => self.lose_rest(from),
+        }
+        let mut left = 0;
+        for consumer in &mut self.consumers {
+            while let Some(frame) = consumer.peek() {
+                frame.take();
+                left += 1;
+            }
+        }
+        self.pipeline.counters().count_dropped(DropReason::Abandoned, left);
+        self.state = State::Finished;
+        self.served = self.tickets;
+    }
+
+    fn lose_rest(&mut self, from: usize) {
+        let lost = (self.count - from) as u64;
+        self.pipeline.counters().count_dropped(DropReason::Abandoned, lost);
+        self.count = 0;
+        self.used = 0;
+        self.state = State::Gathering;
+    }
+
+    /// When to send again; `None` to give up.
+    fn retry_at(&self, now: Duration, attempt: u32, after: Option<Duration>) -> Option<Duration> {
+        let until = now + self.settings.retry.delay(attempt, after, self.jitter)?;
+        match self.shutdown {
+            // One repetition, and only if it comes before the deadline.
+            Some(shutdown) => (attempt == 0 && until < shutdown.deadline).then_some(until),
+            None => Some(until),
+        }
+    }
+
+    fn marks(&self) -> [Mark; MAX_SHARDS] {
+        let mut marks = [Mark::default(); MAX_SHARDS];
+        for (mark, consumer) in marks.iter_mut().zip(&self.consumers) {
+            *mark = consumer.mark();
+        }
+        marks
+    }
+
+    fn has_passed(&self, marks: &[Mark; MAX_SHARDS]) -> bool {
+        self.consumers.iter().zip(marks).all(|(consumer, mark)| consumer.has_passed(*mark))
+    }
+}
+
+/// How a turn of draining ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// The batch holds no more.
+    Full,
+    /// The turn is over though there is more.
+    Limit,
+    /// The rings hold no committed frame.
+    Empty,
+}
+
+/// The most rings of a pipeline.
+pub const MAX_SHARDS: usize = 16;
+
+/// The most frames that one turn moves, so that the thread is soon free for
+/// others.
+const TURN: usize = 2_048;
+
+/// How soon to look again for a frame whose producer was preempted.
+const PREEMPTED: Duration = Duration::from_millis(1);

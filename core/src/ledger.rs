@@ -1,0 +1,189 @@
+//! The ledger: what became of every span.
+//!
+//! `started = exported + dropped{reason} + in flight`, at every moment.
+
+use core::fmt;
+
+use crate::sync::{AtomicUsize, Ordering, const_fn};
+
+/// Why a span that was started is not exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// The live-span table had no slot when the span began.
+    LiveTableFull,
+    /// The queue had no room when the span ended.
+    QueueFull,
+    /// The span was larger than the queue or a batch accepts.
+    TooLarge,
+    /// The span was recorded for processors and logs only.
+    RecordOnly,
+    /// The span ended after shutdown.
+    AfterShutdown,
+    /// The receiver refused it in a partial success.
+    Rejected,
+    /// The exporter failed for good.
+    ExportFailed,
+    /// The exporter failed until the attempts were used up.
+    RetriesExhausted,
+    /// The deadline of shutdown came first.
+    Abandoned,
+}
+
+impl DropReason {
+    /// All reasons, in the order of a span's way.
+    pub const ALL: [DropReason; 9] = [
+        DropReason::LiveTableFull,
+        DropReason::QueueFull,
+        DropReason::TooLarge,
+        DropReason::RecordOnly,
+        DropReason::AfterShutdown,
+        DropReason::Rejected,
+        DropReason::ExportFailed,
+        DropReason::RetriesExhausted,
+        DropReason::Abandoned,
+    ];
+
+    /// The reason's name in reports and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DropReason::LiveTableFull => "live_table_full",
+            DropReason::QueueFull => "queue_full",
+            DropReason::TooLarge => "too_large",
+            DropReason::RecordOnly => "record_only",
+            DropReason::AfterShutdown => "after_shutdown",
+            DropReason::Rejected => "rejected",
+            DropReason::ExportFailed => "export_failed",
+            DropReason::RetriesExhausted => "retries_exhausted",
+            DropReason::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// A reading of the counters.
+///
+/// Counts are of recording spans; spans that the sampler did not keep are
+/// counted apart. They wrap on 32-bit targets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    started: u64,
+    unsampled: u64,
+    exported: u64,
+    dropped: [u64; DropReason::ALL.len()],
+}
+
+impl Ledger {
+    /// Recording spans that were started.
+    pub const fn started(&self) -> u64 {
+        self.started
+    }
+
+    /// Spans that the sampler decided not to record.
+    pub const fn unsampled(&self) -> u64 {
+        self.unsampled
+    }
+
+    /// Spans that the exporter delivered.
+    pub const fn exported(&self) -> u64 {
+        self.exported
+    }
+
+    /// Spans that were lost for this reason.
+    pub const fn dropped(&self, reason: DropReason) -> u64 {
+        self.dropped[reason as usize]
+    }
+
+    /// Spans that were lost, for all reasons.
+    pub fn dropped_total(&self) -> u64 {
+        self.dropped.iter().sum()
+    }
+
+    /// Spans that are neither exported nor lost: under way, queued, or being
+    /// sent.
+    pub fn in_flight(&self) -> u64 {
+        self.started.saturating_sub(self.exported + self.dropped_total())
+    }
+
+    /// The reasons for which something was lost, with the number of spans.
+    pub fn losses(&self) -> impl Iterator<Item = (DropReason, u64)> {
+        let dropped = self.dropped;
+        DropReason::ALL
+            .into_iter()
+            .map(move |reason| (reason, dropped[reason as usize]))
+            .filter(|(_, count)| *count > 0)
+    }
+
+    /// What was added since an earlier reading.
+    #[must_use]
+    pub fn since(&self, earlier: &Ledger) -> Ledger {
+        let mut dropped = self.dropped;
+        for (count, before) in dropped.iter_mut().zip(earlier.dropped) {
+            *count = count.saturating_sub(before);
+        }
+        Ledger {
+            started: self.started.saturating_sub(earlier.started),
+            unsampled: self.unsampled.saturating_sub(earlier.unsampled),
+            exported: self.exported.saturating_sub(earlier.exported),
+            dropped,
+        }
+    }
+}
+
+impl fmt::Display for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (started, exported) = (self.started, self.exported);
+        write!(f, "started {started} = exported {exported} + dropped {}", self.dropped_total())?;
+        let mut separator = " (";
+        for (reason, count) in self.losses() {
+            write!(f, "{separator}{} {count}", reason.as_str())?;
+            separator = ", ";
+        }
+        f.write_str(if separator == ", " { ")" } else { "" })?;
+        write!(f, " + in flight {}", self.in_flight())
+    }
+}
+
+/// The counters behind a [`Ledger`], apart from those of the shards.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    exported: AtomicUsize,
+    dropped: [AtomicUsize; DropReason::ALL.len()],
+}
+
+impl Counters {
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            Counters {
+                exported: AtomicUsize::new(0),
+                dropped: [
+                    AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0),
+                    AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0),
+                    AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0),
+                ],
+            }
+        }
+    }
+
+    pub(crate) fn count_exported(&self, spans: u64) {
+        // Ordering: Release pairs with the Acquire in `read`: a span is seen as
+        // exported only by those who see that it was started.
+        self.exported.fetch_add(spans as usize, Ordering::Release);
+    }
+
+    pub(crate) fn count_dropped(&self, reason: DropReason, spans: u64) {
+        // Ordering: Release, as for `count_exported`.
+        self.dropped[reason as usize].fetch_add(spans as usize, Ordering::Release);
+    }
+
+    /// Reads what is behind first, so that no span ends before it started.
+    pub(crate) fn read(&self, started: impl FnOnce() -> (u64, u64)) -> Ledger {
+        // Ordering: Acquire, see `count_exported`.
+        let exported = self.exported.load(Ordering::Acquire) as u64;
+        let mut dropped = [0; DropReason::ALL.len()];
+        for (count, counter) in dropped.iter_mut().zip(&self.dropped) {
+            *count = counter.load(Ordering::Acquire) as u64;
+        }
+        let (started, unsampled) = started();
+        Ledger { started, unsampled, exported, dropped }
+    }
+}

@@ -1,0 +1,93 @@
+//! The heart of throughline: everything between the start of a span and a batch
+//! of OTLP bytes, without a standard library, an allocator, a clock, a thread or
+//! a socket.
+//!
+//! ```text
+//!            facade, runtime adapters, or a firmware
+//!   start │ attributes, events │ end             ▲ batch: OTLP bytes
+//!         ▼                    ▼                 │
+//!   ┌───────────┐  encoded  ┌──────┐  frames  ┌─────────┐
+//!   │ live-span │ ────────▶ │ ring │ ───────▶ │ flusher │
+//!   │   table   │   once    └──────┘          └─────────┘
+//!   └───────────┘                                ▲ now, results
+//! ```
+//!
+//! A finished span is written once, as the OTLP message that leaves the process;
+//! nothing is converted on the way. Memory is fixed when the [`Pipeline`] is
+//! made; what does not fit is refused and counted in the [`Ledger`].
+//!
+//! Spans and contexts are generic over a [`Platform`]: a clock, a place per
+//! thread, and what contexts carry. Programs with a standard library use the
+//! `throughline` crate, which supplies one.
+
+#![cfg_attr(not(any(test, throughline_loom)), no_std)]
+#![cfg_attr(any(test, throughline_loom), allow(clippy::std_instead_of_core))]
+
+mod backoff;
+mod batch;
+mod bitmap;
+mod body;
+mod callsite;
+mod context;
+mod doorbell;
+mod export;
+mod flusher;
+mod frame;
+mod hex;
+mod id;
+mod id_generator;
+mod in_span;
+mod ledger;
+mod limits;
+mod live;
+mod pipeline;
+mod platform;
+mod resource;
+mod ring;
+mod sampler;
+mod span;
+mod span_context;
+mod sync;
+mod value;
+mod view;
+pub mod w3c;
+mod wire;
+
+// Identity.
+pub use id::{SpanId, TraceId};
+pub use id_generator::IdGenerator;
+pub use span_context::{SpanContext, TraceFlags};
+
+// Context and spans.
+pub use body::{Attributes, StatusCode};
+pub use callsite::{Callsite, Scope, SpanKind};
+pub use context::{Context, Local};
+pub use frame::{END_ATTRIBUTE, Ending, FrameTag};
+pub use in_span::{InSpan, WithContext};
+pub use limits::SpanLimits;
+pub use platform::{Carry, Platform};
+pub use span::{CurrentSpan, Span, SpanOptions};
+pub use value::Value;
+
+// Sampling.
+pub use sampler::{
+    AlwaysOff, AlwaysOn, Decision, Described, ParentBased, Sampler, SamplingParameters,
+    TraceIdRatioBased,
+};
+
+// The pipeline and its memory.
+pub use doorbell::Doorbell;
+pub use ledger::{DropReason, Ledger};
+pub use live::{LiveView, Slot};
+pub use pipeline::{Parts, Pipeline, Shard, TakenWord, Wakeup};
+pub use ring::{Consumer, Frame, MAX_UNITS, Mark, Refusal, Refused, Ring, UNIT, Unit};
+
+// From the rings to an exporter.
+pub use backoff::Retry;
+pub use batch::{Batch, Entry};
+pub use export::{Accepted, ExportError, Failure, SpanExporter};
+pub use flusher::{Action, Flusher, FlusherSettings, MAX_SHARDS, Ticket};
+pub use resource::encode_resource;
+pub use view::{
+    ArrayView, AttributesView, EventView, LinkView, MapView, ResourceView, SpanView, ValueView,
+};

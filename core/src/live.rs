@@ -1,0 +1,386 @@
+//! The live-span table: spans that have begun and not ended, in fixed memory.
+//!
+//! A span owns a slot from its start to its end. The owner alone touches the
+//! record; any thread may read the slot's public part while the span lives.
+//!
+//! ```text
+//!             open                publish               close
+//!   ┌──────┐        ┌─────────┐            ┌──────┐
+//!   │ FREE │ ─────▶ │ OPENING │ ─────────▶ │ LIVE │ ─────────▶ FREE
+//!   └──────┘        └─────────┘            └──────┘
+//! ```
+//!
+//! The state's upper bits count the spans that used the slot: a reader that
+//! finds the same number before and after has read one span, not two.
+
+use crate::body::Body;
+use crate::sync::{AtomicU32, AtomicUsize, Ordering, Region, UnsafeCell, Word, const_fn};
+use crate::{
+    Callsite, Pipeline, SpanContext, SpanId, SpanKind, TraceFlags, TraceId, bitmap::Bitmap,
+};
+
+/// Room for one live span: 512 bytes.
+#[derive(Debug)]
+#[repr(align(64))]
+pub struct Slot {
+    /// `generation << 1 | live`. Moved by the owner of the slot alone.
+    state: AtomicU32,
+    /// Trace flags in bits 0 to 7, bit 8 "the parent is remote", the kind in
+    /// bits 16 to 23.
+    flags: AtomicU32,
+    trace: [Word; 2],
+    span: Word,
+    parent: Word,
+    start: Word,
+    /// Touched by the span's owner alone, as is the record.
+    callsite: UnsafeCell<Option<&'static Callsite>>,
+    record: UnsafeCell<Record>,
+}
+
+// SAFETY: `record` and `callsite` are reached through an owned `Live` alone,
+// which is not `Clone` and hands out borrows of itself; ownership moves between
+// threads with the `Live`, or through the bitmap's release and acquire.
+unsafe impl Sync for Slot {}
+
+#[derive(Debug)]
+struct Record {
+    body: Body,
+    /// The spill block that holds the bytes, when they outgrew the slot.
+    spill: Option<usize>,
+    bytes: [u8; INLINE],
+}
+
+/// What a span that is under way shows to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveView {
+    /// Ids and flags.
+    pub context: SpanContext,
+    /// The parent, invalid for a root.
+    pub parent_span_id: SpanId,
+    /// Clock ticks at the start.
+    pub start_ticks: u64,
+}
+
+impl Slot {
+    const_fn! {
+        /// An empty slot.
+        pub fn new() -> Self {
+            Slot {
+                state: AtomicU32::new(0),
+                flags: AtomicU32::new(0),
+                trace: [Word::new(), Word::new()],
+                span: Word::new(),
+                parent: Word::new(),
+                start: Word::new(),
+                callsite: UnsafeCell::new(None),
+                record: UnsafeCell::new(Record {
+                    body: Body::new(),
+                    spill: None,
+                    bytes: [0; INLINE],
+                }),
+            }
+        }
+    }
+
+    /// The span that lives here, if one does and stayed while it was read.
+    fn view(&self) -> Option<LiveView> {
+        // Ordering: Acquire synchronizes with the owner's publication.
+        let before = self.state.load(Ordering::Acquire);
+        if before & LIVE == 0 {
+            return None;
+        }
+        // Ordering: Acquire on each field, so that the second look at the state
+        // stays behind them; a field of the next span synchronizes with its
+        // Release store, before which the state had changed.
+        let word = |word: &Word| word.load(Ordering::Acquire).to_be_bytes();
+        let [high, low] = [word(&self.trace[0]), word(&self.trace[1])];
+        let mut trace = [0; 16];
+        trace[..8].copy_from_slice(&high);
+        trace[8..].copy_from_slice(&low);
+        let view = LiveView {
+            context: SpanContext::new(
+                TraceId::from_bytes(trace),
+                SpanId::from_bytes(word(&self.span)),
+                TraceFlags::from_bits(self.flags.load(Ordering::Acquire) as u8),
+            ),
+            parent_span_id: SpanId::from_bytes(word(&self.parent)),
+            start_ticks: self.start.load(Ordering::Acquire),
+        };
+        // Ordering: Relaxed is enough behind the Acquire loads above.
+        (self.state.load(Ordering::Relaxed) == before).then_some(view)
+    }
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The slots of a pipeline, and the blocks for records that outgrow them.
+#[derive(Debug)]
+pub(crate) struct LiveTable {
+    slots: &'static [Slot],
+    taken: Bitmap,
+    spill: Region,
+    spill_taken: Bitmap,
+    spill_len: usize,
+}
+
+impl LiveTable {
+    const_fn! {
+        pub(crate) fn new(
+            slots: &'static [Slot],
+            slot_words: &'static [AtomicUsize],
+            spill: &'static mut [u8],
+            spill_words: &'static [AtomicUsize],
+            spill_len: usize,
+        ) -> Self {
+            let blocks = if spill_len == 0 { 0 } else { spill.len() / spill_len };
+            LiveTable {
+                slots,
+                taken: Bitmap::new(slot_words, slots.len()),
+                spill: Region::new(spill, if spill_len == 0 { 1 } else { spill_len }),
+                spill_taken: Bitmap::new(spill_words, blocks),
+                spill_len,
+            }
+        }
+    }
+
+    /// Takes a slot for a span that begins; `None` when all are in use.
+    #[inline]
+    pub(crate) fn open(
+        pipeline: &'static Pipeline,
+        hint: usize,
+        opening: &Opening,
+    ) -> Option<Live> {
+        let table = pipeline.live_table();
+        let slot = &table.slots[table.taken.claim(hint)?];
+        // Ordering: Relaxed; the claim acquired what the former owner wrote, and
+        // the state is not LIVE until the publication below.
+        let next = slot.state.load(Ordering::Relaxed).wrapping_add(2);
+        // Ordering: Release on the fields keeps them behind `close`'s store of
+        // the state, for readers of the former span (see `view`).
+        let [high, low] = halves(opening.context.trace_id());
+        slot.trace[0].store(high, Ordering::Release);
+        slot.trace[1].store(low, Ordering::Release);
+        slot.span.store(number(opening.context.span_id()), Ordering::Release);
+        slot.parent.store(number(opening.parent), Ordering::Release);
+        slot.start.store(opening.start, Ordering::Release);
+        let flags = u32::from(opening.context.trace_flags().to_bits())
+            | u32::from(opening.remote_parent) << 8
+            | (opening.kind as u32) << 16;
+        slot.flags.store(flags, Ordering::Release);
+        // SAFETY: this call owns the slot since the claim.
+        slot.callsite.with_mut(|callsite| unsafe { *callsite = Some(opening.callsite) });
+        slot.record.with_mut(|record| {
+            // SAFETY: as above.
+            let record = unsafe { &mut *record };
+            record.body = Body::new();
+            record.spill = None;
+        });
+        // Ordering: Release publishes the fields to `view`.
+        slot.state.store(next | LIVE, Ordering::Release);
+        Some(Live { slot, pipeline })
+    }
+
+    /// The spans under way, as far as they stay while they are read. Stops
+    /// nobody.
+    pub(crate) fn views(&self) -> impl Iterator<Item = LiveView> {
+        self.slots.iter().filter_map(Slot::view)
+    }
+
+    /// The number of slots.
+    pub(crate) fn capacity(&self) -> usize {
+        self.taken.len()
+    }
+
+    /// The number of slots in use, as a moment's estimate.
+    pub(crate) fn len(&self) -> usize {
+        self.taken.taken()
+    }
+}
+
+/// What a span is opened with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opening {
+    pub(crate) context: SpanContext,
+    pub(crate) parent: SpanId,
+    pub(crate) remote_parent: bool,
+    pub(crate) start: u64,
+    pub(crate) kind: SpanKind,
+    pub(crate) callsite: &'static Callsite,
+}
+
+/// The one owner of a slot in use. Dropping it forgets the span.
+#[derive(Debug)]
+pub(crate) struct Live {
+    slot: &'static Slot,
+    pipeline: &'static Pipeline,
+}
+
+impl Live {
+    #[inline]
+    pub(crate) fn pipeline(&self) -> &'static Pipeline {
+        self.pipeline
+    }
+
+    #[inline]
+    fn table(&self) -> &'static LiveTable {
+        self.pipeline.live_table()
+    }
+
+    /// The slot's place in the table.
+    #[inline]
+    fn index(&self) -> usize {
+        let first = self.table().slots.as_ptr().addr();
+        (core::ptr::from_ref(self.slot).addr() - first) / size_of::<Slot>()
+    }
+
+    #[inline]
+    pub(crate) fn context(&self) -> SpanContext {
+        let slot = self.slot;
+        // Ordering: Relaxed here and below; the owner reads its own writes.
+        SpanContext::new(
+            trace_id([
+                slot.trace[0].load(Ordering::Relaxed),
+                slot.trace[1].load(Ordering::Relaxed),
+            ]),
+            SpanId::from_bytes(slot.span.load(Ordering::Relaxed).to_be_bytes()),
+            TraceFlags::from_bits(slot.flags.load(Ordering::Relaxed) as u8),
+        )
+    }
+
+    #[inline]
+    pub(crate) fn opening(&self) -> Opening {
+        let slot = self.slot;
+        // Ordering: Relaxed, as in `context`.
+        Opening {
+            context: self.context(),
+            parent: SpanId::from_bytes(slot.parent.load(Ordering::Relaxed).to_be_bytes()),
+            remote_parent: slot.flags.load(Ordering::Relaxed) & REMOTE_PARENT != 0,
+            start: slot.start.load(Ordering::Relaxed),
+            kind: SpanKind::from_wire(u64::from(slot.flags.load(Ordering::Relaxed) >> 16))
+                .unwrap_or_default(),
+            callsite: self.callsite(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn callsite(&self) -> &'static Callsite {
+        // SAFETY: only the owner, which is borrowed, touches the cell.
+        self.slot.callsite.with(|callsite| unsafe { *callsite }).unwrap_or(&UNKNOWN)
+    }
+
+    /// The record's counts and bytes, to read.
+    #[inline]
+    pub(crate) fn record(&self) -> (&Body, &[u8]) {
+        self.slot.record.with(|record| {
+            // SAFETY: only the owner, which is borrowed, touches the record.
+            let record = unsafe { &*record };
+            (&record.body, self.bytes(record))
+        })
+    }
+
+    /// The record's counts and bytes, to write.
+    #[inline]
+    pub(crate) fn record_mut(&mut self) -> (&mut Body, &mut [u8]) {
+        let (table, slot) = (self.table(), self.slot);
+        slot.record.with_mut(|record| {
+            // SAFETY: only the owner, which is mutably borrowed, touches it.
+            let record = unsafe { &mut *record };
+            let bytes = match record.spill {
+                None => &mut record.bytes[..],
+                // SAFETY: the block belongs to this span from the claim in
+                // `spill` to the release in `drop`.
+                Some(block) => unsafe {
+                    table.spill.write(block * table.spill_len, table.spill_len)
+                },
+            };
+            (&mut record.body, bytes)
+        })
+    }
+
+    fn bytes<'a>(&'a self, record: &'a Record) -> &'a [u8] {
+        match record.spill {
+            None => &record.bytes,
+            // SAFETY: as in `record_mut`, shared.
+            Some(block) => unsafe {
+                let table = self.table();
+                table.spill.read(block * table.spill_len, table.spill_len)
+            },
+        }
+    }
+
+    /// Moves the record to a spill block. Returns whether it has more room now.
+    pub(crate) fn spill(&mut self) -> bool {
+        let table = self.table();
+        let index = self.index();
+        self.slot.record.with_mut(|record| {
+            // SAFETY: only the owner, which is mutably borrowed, touches it.
+            let record = unsafe { &mut *record };
+            if record.spill.is_some() || table.spill_len <= INLINE {
+                return false;
+            }
+            let Some(block) = table.spill_taken.claim(index / SPREAD) else {
+                return false;
+            };
+            // SAFETY: the claim gave the block to this span.
+            let bytes = unsafe { table.spill.write(block * table.spill_len, table.spill_len) };
+            bytes[..INLINE].copy_from_slice(&record.bytes);
+            record.spill = Some(block);
+            true
+        })
+    }
+}
+
+impl Drop for Live {
+    #[inline]
+    fn drop(&mut self) {
+        let slot = self.slot;
+        // Ordering: Relaxed, only the owner moves the state.
+        let state = slot.state.load(Ordering::Relaxed);
+        // Ordering: Release keeps the span's own writes before it.
+        slot.state.store(state & !LIVE, Ordering::Release);
+        // SAFETY: only the owner touches the record.
+        let spill = slot.record.with(|record| unsafe { (*record).spill });
+        if let Some(block) = spill {
+            self.table().spill_taken.release(block);
+        }
+        self.table().taken.release(self.index());
+    }
+}
+
+fn number(id: SpanId) -> u64 {
+    u64::from_be_bytes(id.to_bytes())
+}
+
+fn halves(id: TraceId) -> [u64; 2] {
+    let whole = u128::from_be_bytes(id.to_bytes());
+    [(whole >> 64) as u64, whole as u64]
+}
+
+fn trace_id([high, low]: [u64; 2]) -> TraceId {
+    TraceId::from_bytes((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
+}
+
+/// The bytes of a record that need no spill block: a slot is 512 bytes.
+pub(crate) const INLINE: usize = 368;
+
+/// Neighbouring slots look for spill blocks at the same place.
+const SPREAD: usize = 64;
+
+const LIVE: u32 = 1;
+const REMOTE_PARENT: u32 = 1 << 8;
+
+static UNKNOWN: Callsite = Callsite::new("", &crate::Scope::new("", ""));
+
+#[cfg(all(test, not(throughline_loom), target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_eight_cache_lines() {
+        assert_eq!(size_of::<Slot>(), 512);
+    }
+}

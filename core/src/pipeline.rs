@@ -1,0 +1,312 @@
+//! A pipeline: the fixed memory and the settings that spans of one destination
+//! share.
+
+use core::fmt;
+
+use crate::frame::{Finished, FrameTag};
+use crate::ledger::Counters;
+use crate::live::{Live, LiveTable, Opening};
+use crate::ring::{Refusal, Ring, Unit};
+use crate::sampler::Described;
+use crate::sync::{AtomicBool, AtomicUsize, Ordering, const_fn};
+use crate::{
+    Decision, Doorbell, DropReason, Ending, Ledger, LiveView, Sampler, SamplingParameters, Slot,
+    SpanContext, SpanLimits,
+};
+
+/// Where spans go: live-span table, rings, sampler, limits, ledger.
+///
+/// A pipeline lives for ever (`&'static`), so that a context can name it
+/// without counting references. On a server it is leaked once; on a
+/// microcontroller it is a `static`.
+pub struct Pipeline {
+    shards: &'static [Shard],
+    live: LiveTable,
+    sampler: &'static dyn Sampler,
+    follows_local_parent: bool,
+    limits: SpanLimits,
+    resource: &'static [u8],
+    bell: Doorbell,
+    wakeup: &'static dyn Wakeup,
+    closed: AtomicBool,
+    counters: Counters,
+}
+
+/// What a pipeline is made of.
+pub struct Parts {
+    /// The rings, at least one; threads spread over them.
+    pub shards: &'static [Shard],
+    /// Room for live spans.
+    pub slots: &'static [Slot],
+    /// One bit per slot.
+    pub slot_words: &'static [TakenWord],
+    /// Memory for records that outgrow their slot; may be empty.
+    pub spill: &'static mut [u8],
+    /// One bit per spill block.
+    pub spill_words: &'static [TakenWord],
+    /// The length of a spill block in bytes.
+    pub spill_block: usize,
+    /// Decides which spans are recorded.
+    pub sampler: &'static dyn Sampler,
+    /// How much a span may hold.
+    pub limits: SpanLimits,
+    /// The OTLP `Resource` message, without its tag.
+    pub resource: &'static [u8],
+    /// Wakes the flusher.
+    pub wakeup: &'static dyn Wakeup,
+}
+
+/// A word of the bitmaps in [`Parts`], all of whose bits begin as zero.
+pub type TakenWord = AtomicUsize;
+
+/// Wakes whoever drives the flusher. Called by any thread that ends a span; it
+/// must not wait.
+pub trait Wakeup: Sync {
+    /// Called when the flusher sleeps and there is enough to do.
+    fn wake(&self);
+}
+
+/// One ring and the counters of the threads that use it.
+#[derive(Debug)]
+#[repr(align(64))]
+pub struct Shard {
+    started: AtomicUsize,
+    unsampled: AtomicUsize,
+    /// Units submitted since the flusher was rung for.
+    unannounced: AtomicUsize,
+    announce_every: usize,
+    ring: Ring<FrameTag>,
+}
+
+impl Shard {
+    const_fn! {
+        /// A shard over this memory (see [`Ring::new`]). The flusher is woken
+        /// each time that `announce_every` spans were queued.
+        pub fn new(
+            units: &'static [Unit<FrameTag>],
+            bytes: &'static mut [u8],
+            announce_every: usize,
+        ) -> Self {
+            Shard {
+                started: AtomicUsize::new(0),
+                unsampled: AtomicUsize::new(0),
+                unannounced: AtomicUsize::new(0),
+                announce_every,
+                ring: Ring::new(units, bytes),
+            }
+        }
+    }
+
+    /// The shard's ring.
+    pub fn ring(&self) -> &Ring<FrameTag> {
+        &self.ring
+    }
+}
+
+impl Pipeline {
+    /// A pipeline made of these parts.
+    pub fn new(parts: Parts) -> Self {
+        Pipeline {
+            shards: parts.shards,
+            live: LiveTable::new(
+                parts.slots,
+                parts.slot_words,
+                parts.spill,
+                parts.spill_words,
+                parts.spill_block,
+            ),
+            sampler: parts.sampler,
+            follows_local_parent: parts.sampler.follows_local_parent(),
+            limits: parts.limits,
+            resource: parts.resource,
+            bell: Doorbell::new(),
+            wakeup: parts.wakeup,
+            closed: AtomicBool::new(false),
+            counters: Counters::new(),
+        }
+    }
+
+    /// What became of every span so far.
+    pub fn ledger(&self) -> Ledger {
+        self.counters.read(|| {
+            let sum = |counter: fn(&Shard) -> &AtomicUsize| -> u64 {
+                // Ordering: Relaxed; `read` acquired what came after the counts.
+                self.shards.iter().map(|s| counter(s).load(Ordering::Relaxed) as u64).sum()
+            };
+            (sum(|shard| &shard.started), sum(|shard| &shard.unsampled))
+        })
+    }
+
+    /// The spans that are under way, as far as they stay while they are read.
+    /// Stops nobody; may be called from anywhere.
+    pub fn live_spans(&self) -> impl Iterator<Item = LiveView> {
+        self.live.views()
+    }
+
+    /// The number of spans under way, as a moment's estimate.
+    pub fn live_count(&self) -> usize {
+        self.live.len()
+    }
+
+    /// How many spans may be under way at once.
+    pub fn live_capacity(&self) -> usize {
+        self.live.capacity()
+    }
+
+    /// The limits of a span.
+    pub fn limits(&self) -> &SpanLimits {
+        &self.limits
+    }
+
+    /// The OTLP `Resource` message, without its tag.
+    pub fn resource(&self) -> &'static [u8] {
+        self.resource
+    }
+
+    /// Ends recording: later spans are not started, and those that end later
+    /// are counted as dropped. What is queued is still drained.
+    pub fn close(&self) {
+        // Ordering: Relaxed; the rings decide which span is the last.
+        self.closed.store(true, Ordering::Relaxed);
+        for shard in self.shards {
+            shard.ring.close();
+        }
+    }
+
+    /// Whether [`close`](Self::close) was called.
+    #[inline]
+    pub fn is_closed(&self) -> bool {
+        // Ordering: Relaxed, no value is read through it.
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// The bell on which the flusher sleeps.
+    pub fn bell(&self) -> &Doorbell {
+        &self.bell
+    }
+
+    /// Wakes the flusher if it sleeps, and keeps it from falling asleep.
+    pub fn announce(&self) {
+        if self.bell.ring() {
+            self.wakeup.wake();
+        }
+    }
+
+    pub(crate) fn shards(&self) -> &'static [Shard] {
+        self.shards
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    #[inline(always)]
+    pub(crate) fn live_table(&self) -> &LiveTable {
+        &self.live
+    }
+
+    /// The sampler's decision about a span that begins.
+    #[inline]
+    pub(crate) fn decide(
+        &self,
+        parent: &SpanContext,
+        parameters: SamplingParameters<'_>,
+    ) -> Decision {
+        if self.follows_local_parent && parent.is_valid() && !parent.is_remote() {
+            return if parent.is_sampled() { Decision::RecordAndSample } else { Decision::Drop };
+        }
+        self.sampler.should_sample(&parameters)
+    }
+
+    #[inline]
+    pub(crate) fn count_unsampled(&self, shard: usize) {
+        // Ordering: Relaxed, no value is read through it.
+        self.shard(shard).unsampled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes a slot for a span that begins, or counts why there is none.
+    #[inline]
+    pub(crate) fn open(&'static self, shard: usize, opening: &Opening) -> Option<Live> {
+        // Ordering: Relaxed; `submit` or `count_dropped` releases it.
+        self.shard(shard).started.fetch_add(1, Ordering::Relaxed);
+        let live = LiveTable::open(self, shard, opening);
+        if live.is_none() {
+            self.counters.count_dropped(DropReason::LiveTableFull, 1);
+        }
+        live
+    }
+
+    /// Writes the frame of a span that ends, or counts why there is none.
+    #[inline]
+    pub(crate) fn finish(&self, shard: usize, live: Live, end: u64, ending: Ending) {
+        let opening = live.opening();
+        if !opening.context.is_sampled() {
+            return self.counters.count_dropped(DropReason::RecordOnly, 1);
+        }
+        // The clock of another core may be behind by a tick.
+        let end = end.max(opening.start);
+        let finished = Finished::new(opening, end, ending, live.record());
+        let first = self.shard_index(shard);
+        let mut refusal = Refusal::Full;
+        for shard in self.shards[first..].iter().chain(&self.shards[..first]) {
+            match shard.ring.submit(finished.tag(), finished.len(), |frame| finished.write(frame)) {
+                Ok(()) => return self.submitted(shard),
+                Err(refused) => refusal = refused.why,
+            }
+            if refusal != Refusal::Full {
+                break;
+            }
+        }
+        self.refused(refusal);
+    }
+
+    #[inline]
+    fn submitted(&self, shard: &Shard) {
+        // Ordering: Relaxed; the doorbell publishes what is behind it.
+        let unannounced = shard.unannounced.fetch_add(1, Ordering::Relaxed) + 1;
+        if unannounced >= shard.announce_every {
+            shard.unannounced.store(0, Ordering::Relaxed);
+            self.announce();
+        }
+    }
+
+    #[cold]
+    fn refused(&self, refusal: Refusal) {
+        let reason = match refusal {
+            Refusal::Full => DropReason::QueueFull,
+            Refusal::Closed => DropReason::AfterShutdown,
+            Refusal::TooLong => DropReason::TooLarge,
+        };
+        self.counters.count_dropped(reason, 1);
+    }
+
+    #[inline(always)]
+    fn shard(&self, shard: usize) -> &Shard {
+        &self.shards[self.shard_index(shard)]
+    }
+
+    #[inline(always)]
+    fn shard_index(&self, shard: usize) -> usize {
+        if shard < self.shards.len() { shard } else { shard % self.shards.len() }
+    }
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("sampler", &format_args!("{}", Described(self.sampler)))
+            .field("limits", &self.limits)
+            .field("ledger", &format_args!("{}", self.ledger()))
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts")
+            .field("shards", &self.shards.len())
+            .field("slots", &self.slots.len())
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,524 @@
+//! The ring: several producers, one consumer, frames of any length.
+//!
+//! A frame is claimed, written and committed; the consumer releases it.
+//!
+//! ```text
+//!            tail                      head
+//!             │   committed   writing   │
+//!   ──────────┼────────────┬────────────┼──────────
+//!     free    │  A  B  C   │   D    E   │   free
+//!   ──────────┴────────────┴────────────┴──────────
+//! ```
+//!
+//! `head` is moved by producers (one compare-exchange each), `tail` by the
+//! consumer alone. Each frame begins on a [`UNIT`] of 64 bytes, and each unit has
+//! a head of its own beside the bytes, in which the producer commits the length
+//! of the frame that begins there. A frame never wraps: what is left at the end
+//! of the memory is committed as a skip.
+//!
+//! Positions count units and laps, not bytes since the beginning, so that any
+//! number of units is a capacity and a 32-bit target never runs out of them:
+//!
+//! ```text
+//!   high half: lap (its top bit: closed) │ low half: unit
+//! ```
+//!
+//! Producers never wait: a full ring refuses at once. The consumer takes frames
+//! in the order of their claims, so **spans behind a preempted producer wait for
+//! it**; a producer runs no foreign code between claim and commit.
+
+use core::fmt;
+use core::mem::MaybeUninit;
+
+use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Ordering, Region, UnsafeCell, const_fn};
+
+/// The bytes of the unit in which a ring is divided: a cache line.
+pub const UNIT: usize = 64;
+
+/// A fixed-capacity queue of frames, each with a tag of type `T`.
+#[derive(Debug)]
+#[repr(align(64))]
+pub struct Ring<T: 'static> {
+    /// Where the next claim begins. Moved by producers; its top bit is set once,
+    /// by [`close`](Self::close).
+    head: AtomicUsize,
+    units: &'static [Unit<T>],
+    bytes: Region,
+    consumed: Consumed,
+}
+
+/// The consumer's side, on a cache line that producers only read.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Consumed {
+    /// Where the oldest frame begins. Moved by the consumer.
+    tail: AtomicUsize,
+    /// Whether a [`Consumer`] exists.
+    taken: AtomicBool,
+}
+
+/// The head of one unit.
+#[derive(Debug)]
+pub struct Unit<T> {
+    /// 0: nothing is committed here. Otherwise [`COMMITTED`] and the frame's
+    /// length in bytes, or [`SKIP`] and the number of units to pass over. Set by
+    /// the producer that claimed the unit, cleared by the consumer.
+    commit: AtomicU32,
+    tag: UnsafeCell<MaybeUninit<T>>,
+}
+
+// SAFETY: the tag is written by the producer that claimed the unit and moved out
+// by the consumer that saw the commit; between the two the `commit` word hands
+// it over, so it crosses threads by value only.
+unsafe impl<T: Send> Sync for Unit<T> {}
+// SAFETY: a unit owns at most one tag.
+unsafe impl<T: Send> Send for Unit<T> {}
+
+impl<T> Unit<T> {
+    const_fn! {
+        /// A unit with nothing in it.
+        pub fn new() -> Self {
+            Unit { commit: AtomicU32::new(0), tag: UnsafeCell::new(MaybeUninit::uninit()) }
+        }
+    }
+}
+
+impl<T> Default for Unit<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Send> Ring<T> {
+    const_fn! {
+        /// A ring over this memory.
+        ///
+        /// Its capacity is the smaller of `units.len()` and the whole
+        /// [units](UNIT) in `bytes`, at most [`MAX_UNITS`].
+        pub fn new(units: &'static [Unit<T>], bytes: &'static mut [u8]) -> Self {
+            let whole = bytes.len() / UNIT;
+            let capacity = if units.len() < whole { units.len() } else { whole };
+            let capacity = if capacity < MAX_UNITS { capacity } else { MAX_UNITS };
+            Ring {
+                head: AtomicUsize::new(0),
+                units: units.split_at(capacity).0,
+                bytes: Region::new(bytes, UNIT),
+                consumed: Consumed { tail: AtomicUsize::new(0), taken: AtomicBool::new(false) },
+            }
+        }
+    }
+
+    /// The number of units.
+    pub fn capacity(&self) -> usize {
+        self.units.len()
+    }
+
+    /// The length of the longest frame that is accepted, in bytes: half the
+    /// ring, since a longer one might not fit even when the ring is empty, on
+    /// either side of where the last frame ended.
+    pub fn max_frame_len(&self) -> usize {
+        (self.units.len().div_ceil(2) * UNIT).min(MAX_FRAME_LEN)
+    }
+
+    /// Claims room for a frame of `len` bytes, has it written, commits it.
+    ///
+    /// `write` must fill the whole slice: it holds bytes of earlier frames.
+    ///
+    /// # Errors
+    ///
+    /// The frame is refused, and its tag given back, when the ring is
+    /// [full](Refusal::Full), [closed](Refusal::Closed), or when the frame is
+    /// [longer](Refusal::TooLong) than [`max_frame_len`](Self::max_frame_len).
+    #[inline]
+    pub fn submit(
+        &self,
+        tag: T,
+        len: usize,
+        write: impl FnOnce(&mut [u8]),
+    ) -> Result<(), Refused<T>> {
+        if len > self.max_frame_len() {
+            return Err(Refused { tag, why: Refusal::TooLong });
+        }
+        let claim = match self.claim(len.div_ceil(UNIT)) {
+            Ok(claim) => claim,
+            Err(why) => return Err(Refused { tag, why }),
+        };
+        if claim.skipped > 0 {
+            // Ordering: Release hands the skipped units to the consumer; the
+            // claim synchronized with the release of their former frames.
+            let skip = SKIP | claim.skipped as u32;
+            self.units[claim.skipped_at].commit.store(skip, Ordering::Release);
+        }
+        let unit = &self.units[claim.unit];
+        // SAFETY: the claim gave these units to this call alone: `head` passed
+        // over them once, and `tail` comes past only after the commit below.
+        // They lie inside, since a claim never wraps.
+        write(unsafe { self.bytes.write(claim.unit * UNIT, len) });
+        unit.tag.with_mut(|slot| {
+            // SAFETY: as above; the slot is empty, the consumer moved out what
+            // was in it before it released the unit.
+            unsafe { (*slot).write(tag) };
+        });
+        // Ordering: Release publishes the bytes and the tag to the consumer's
+        // Acquire load of the same word.
+        unit.commit.store(COMMITTED | len as u32, Ordering::Release);
+        Ok(())
+    }
+
+    /// Refuses every frame from now on. What is claimed already is still drained.
+    pub fn close(&self) {
+        // Ordering: Relaxed, no value is read through it: a claim is either
+        // before this in the order of `head`, and drained, or sees the bit.
+        self.head.fetch_or(CLOSED, Ordering::Relaxed);
+    }
+
+    /// Whether [`close`](Self::close) was called.
+    pub fn is_closed(&self) -> bool {
+        // Ordering: Relaxed, no value is read through it.
+        self.head.load(Ordering::Relaxed) & CLOSED != 0
+    }
+
+    /// The units in use, as a moment's estimate for display.
+    pub fn used(&self) -> usize {
+        // Ordering: Relaxed, no value is read through it.
+        let tail = self.consumed.tail.load(Ordering::Relaxed);
+        let head = self.head.load(Ordering::Relaxed);
+        self.distance(tail, head).unwrap_or(0)
+    }
+
+    /// The consuming end, of which there is one at a time.
+    pub fn consumer(&'static self) -> Option<Consumer<T>> {
+        // Ordering: Acquire synchronizes with the Release of the consumer
+        // before this one, whose cursor is in `tail`.
+        let taken = self.consumed.taken.swap(true, Ordering::Acquire);
+        (!taken).then_some(Consumer { ring: self })
+    }
+
+    #[inline]
+    fn claim(&self, units: usize) -> Result<Claim, Refusal> {
+        // Ordering: Relaxed; the compare-exchange validates it, and nothing is
+        // read through it.
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            if head & CLOSED != 0 {
+                return Err(Refusal::Closed);
+            }
+            // Ordering: Acquire synchronizes with the consumer's release of
+            // `tail`: it has finished with all units before it, and cleared
+            // their commits.
+            let tail = self.consumed.tail.load(Ordering::Acquire);
+            let unit = head & UNIT_MASK;
+            let left = self.units.len() - unit;
+            let skipped = if units <= left { 0 } else { left };
+            let full = match self.distance(tail, head) {
+                Some(used) => used + skipped + units > self.units.len(),
+                // `tail` is ahead of a stale `head`, whose exchange then fails
+                // and reloads it.
+                None => false,
+            };
+            if full {
+                return Err(Refusal::Full);
+            }
+            let next = self.advance(head, skipped + units);
+            // Ordering: Relaxed; units are handed over by `tail` and `commit`.
+            match self.head.compare_exchange(head, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => {
+                    let start = if skipped == 0 { unit } else { 0 };
+                    return Ok(Claim { unit: start, skipped, skipped_at: unit });
+                }
+                Err(current) => head = current,
+            }
+        }
+    }
+
+    /// The position `units` further; at most one lap.
+    #[inline(always)]
+    fn advance(&self, position: usize, units: usize) -> usize {
+        let unit = (position & UNIT_MASK) + units;
+        let lap = position & LAP_MASK;
+        if unit < self.units.len() {
+            lap | unit
+        } else {
+            (lap.wrapping_add(LAP) & LAP_MASK) | (unit - self.units.len())
+        }
+    }
+
+    /// The units from `tail` to `head`; `None` when `tail` is not behind.
+    #[inline(always)]
+    fn distance(&self, tail: usize, head: usize) -> Option<usize> {
+        let laps = (head & LAP_MASK).wrapping_sub(tail & LAP_MASK) & LAP_MASK;
+        let (head, tail) = (head & UNIT_MASK, tail & UNIT_MASK);
+        match laps {
+            0 => head.checked_sub(tail),
+            LAP => (head + self.units.len()).checked_sub(tail),
+            // A whole lap or more ahead of a stale `tail`: nothing is known to
+            // be free.
+            _ if laps <= LAP_MASK / 2 => Some(self.units.len()),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Claim {
+    unit: usize,
+    skipped: usize,
+    skipped_at: usize,
+}
+
+/// The one end of a [`Ring`] from which frames are taken.
+#[derive(Debug)]
+pub struct Consumer<T: Send + 'static> {
+    ring: &'static Ring<T>,
+}
+
+impl<T: Send> Consumer<T> {
+    /// The oldest frame, if it is committed.
+    #[inline]
+    pub fn peek(&mut self) -> Option<Frame<'_, T>> {
+        let ring = self.ring;
+        loop {
+            // Ordering: Relaxed, only this consumer moves it.
+            let tail = ring.consumed.tail.load(Ordering::Relaxed);
+            let unit = tail & UNIT_MASK;
+            // Ordering: Acquire synchronizes with the producer's Release: the
+            // bytes and the tag are written.
+            let commit = ring.units.get(unit)?.commit.load(Ordering::Acquire);
+            if commit & SKIP != 0 {
+                self.release(tail, (commit & !SKIP) as usize);
+            } else if commit & COMMITTED != 0 {
+                let len = (commit & !COMMITTED) as usize;
+                return Some(Frame { consumer: self, position: tail, len });
+            } else {
+                return None;
+            }
+        }
+    }
+
+    /// A mark behind everything that is claimed now.
+    pub fn mark(&self) -> Mark {
+        // Ordering: Relaxed: what the caller knows to have ended happened
+        // before, so this load sees its claim or a later one.
+        let head = self.ring.head.load(Ordering::Relaxed) & !CLOSED;
+        Mark { position: head }
+    }
+
+    /// Whether everything before the mark has been taken.
+    pub fn has_passed(&self, mark: Mark) -> bool {
+        // Ordering: Relaxed, only this consumer moves it.
+        let tail = self.ring.consumed.tail.load(Ordering::Relaxed);
+        matches!(self.ring.distance(tail, mark.position), None | Some(0))
+    }
+
+    /// The units in use, as a moment's estimate.
+    pub fn used(&self) -> usize {
+        self.ring.used()
+    }
+
+    fn release(&mut self, tail: usize, units: usize) {
+        let ring = self.ring;
+        // Ordering: Relaxed; the store of `tail` below releases it.
+        ring.units[tail & UNIT_MASK].commit.store(0, Ordering::Relaxed);
+        // Ordering: Release hands the units back to producers, whose claims load
+        // `tail` with Acquire.
+        ring.consumed.tail.store(ring.advance(tail, units), Ordering::Release);
+    }
+}
+
+impl<T: Send> Drop for Consumer<T> {
+    fn drop(&mut self) {
+        // Ordering: Release, for the Acquire in `Ring::consumer`.
+        self.ring.consumed.taken.store(false, Ordering::Release);
+    }
+}
+
+/// A position in a ring, to wait for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    position: usize,
+}
+
+/// The oldest frame of a ring, still in its memory.
+pub struct Frame<'a, T: Send + 'static> {
+    consumer: &'a mut Consumer<T>,
+    position: usize,
+    len: usize,
+}
+
+impl<T: Send> Frame<'_, T> {
+    /// The bytes that the producer wrote.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        let unit = self.position & UNIT_MASK;
+        // SAFETY: the frame is committed, so its producer is done with it; it
+        // stays until `take` releases it, which ends this borrow.
+        unsafe { self.consumer.ring.bytes.read(unit * UNIT, self.len) }
+    }
+
+    /// Releases the frame and returns its tag.
+    #[inline]
+    pub fn take(self) -> T {
+        let unit = self.position & UNIT_MASK;
+        let tag = self.consumer.ring.units[unit].tag.with(|slot| {
+            // SAFETY: the frame is committed, so its tag is written; the frame
+            // is consumed by this call and released below, so it is read once.
+            unsafe { (*slot).assume_init_read() }
+        });
+        self.consumer.release(self.position, self.len.div_ceil(UNIT));
+        tag
+    }
+}
+
+impl<T: Send> fmt::Debug for Frame<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+/// A frame that was not accepted, with its tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused<T> {
+    /// The tag of the refused frame.
+    pub tag: T,
+    /// Why it was refused.
+    pub why: Refusal,
+}
+
+/// Why a ring refused a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no room before the consumer takes something.
+    Full,
+    /// The ring is closed for good.
+    Closed,
+    /// The frame is longer than half the ring.
+    TooLong,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refusal::Full => "the ring is full",
+            Refusal::Closed => "the ring is closed",
+            Refusal::TooLong => "the frame is longer than half the ring",
+        })
+    }
+}
+
+impl core::error::Error for Refusal {}
+
+/// The largest capacity of a ring, in units.
+pub const MAX_UNITS: usize = UNIT_MASK;
+
+const HALF: u32 = usize::BITS / 2;
+const UNIT_MASK: usize = (1 << HALF) - 1;
+const CLOSED: usize = 1 << (usize::BITS - 1);
+const LAP: usize = 1 << HALF;
+const LAP_MASK: usize = !UNIT_MASK & !CLOSED;
+
+const SKIP: u32 = 1 << 31;
+const COMMITTED: u32 = 1 << 30;
+const MAX_FRAME_LEN: usize = COMMITTED as usize - 1;
+
+#[cfg(all(test, not(throughline_loom)))]
+mod tests {
+    use std::boxed::Box;
+    use std::vec;
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn ring(units: usize) -> &'static Ring<u32> {
+        let heads: Vec<_> = (0..units).map(|_| Unit::new()).collect();
+        let bytes = vec![0; units * UNIT];
+        Box::leak(Box::new(Ring::new(heads.leak(), bytes.leak())))
+    }
+
+    fn submit(ring: &Ring<u32>, tag: u32, len: usize) -> Result<(), Refusal> {
+        ring.submit(tag, len, |bytes| bytes.fill(tag as u8)).map_err(|refused| refused.why)
+    }
+
+    fn pop(consumer: &mut Consumer<u32>) -> Option<(u32, usize)> {
+        let frame = consumer.peek()?;
+        let (len, first) = (frame.bytes().len(), frame.bytes()[0]);
+        assert!(frame.bytes().iter().all(|byte| *byte == first));
+        let tag = frame.take();
+        assert_eq!(tag as u8, first);
+        Some((tag, len))
+    }
+
+    #[test]
+    fn frames_come_out_in_order_for_every_capacity_and_length() {
+        for capacity in 1..=9 {
+            let ring = ring(capacity);
+            let mut consumer = ring.consumer().expect("the first");
+            let mut queued = std::collections::VecDeque::new();
+            let mut tag = 0;
+            for step in 0..5_000usize {
+                let len = 1 + (step * 37) % ring.max_frame_len();
+                match submit(ring, tag, len) {
+                    Ok(()) => {
+                        queued.push_back((tag, len));
+                        tag += 1;
+                    }
+                    Err(why) => {
+                        assert_eq!(why, Refusal::Full);
+                        assert!(!queued.is_empty(), "an empty ring refused {len} bytes");
+                        assert_eq!(pop(&mut consumer), queued.pop_front());
+                    }
+                }
+            }
+            while let Some(expected) = queued.pop_front() {
+                assert_eq!(pop(&mut consumer), Some(expected));
+            }
+            assert_eq!(pop(&mut consumer), None);
+            assert_eq!(ring.used(), 0);
+        }
+    }
+
+    #[test]
+    fn a_full_ring_refuses_and_gives_the_tag_back() {
+        let ring = ring(1);
+        ring.submit(7, 64, |bytes| bytes.fill(7)).expect("room");
+        let refused = ring.submit(8, 1, |_| unreachable!()).expect_err("full");
+        assert_eq!(refused, Refused { tag: 8, why: Refusal::Full });
+        assert_eq!(submit(ring, 9, 65), Err(Refusal::TooLong));
+    }
+
+    #[test]
+    fn a_closed_ring_refuses_but_is_still_drained() {
+        let ring = ring(4);
+        let mut consumer = ring.consumer().expect("the first");
+        submit(ring, 1, 10).expect("room");
+        ring.close();
+        assert_eq!(submit(ring, 2, 10), Err(Refusal::Closed));
+        assert_eq!(pop(&mut consumer), Some((1, 10)));
+        assert_eq!(pop(&mut consumer), None);
+        assert!(consumer.has_passed(consumer.mark()));
+    }
+
+    #[test]
+    fn a_mark_is_passed_once_everything_before_it_is_taken() {
+        let ring = ring(3);
+        let mut consumer = ring.consumer().expect("the first");
+        for tag in 0..100 {
+            submit(ring, tag, 65).expect("room");
+            let mark = consumer.mark();
+            assert!(!consumer.has_passed(mark));
+            pop(&mut consumer).expect("committed");
+            assert!(consumer.has_passed(mark));
+            submit(ring, tag, 1).expect("room");
+            assert!(consumer.has_passed(mark));
+            pop(&mut consumer).expect("committed");
+        }
+    }
+
+    #[test]
+    fn there_is_one_consumer_at_a_time() {
+        let ring = ring(1);
+        let first = ring.consumer().expect("the first");
+        assert!(ring.consumer().is_none());
+        drop(first);
+        assert!(ring.consumer().is_some());
+    }
+}

@@ -1,0 +1,697 @@
+//! The `tracestate` header: what tracing systems hand on beside the ids.
+//!
+//! A list of at most 32 *members* `key=value`, the most recently changed one at
+//! the left. [`TraceState`] borrows the text; every change yields a new
+//! [`TraceStateBuf`] in *normal form*: no white space or empty member between
+//! members, no key twice, at most 512 characters.
+//!
+//! A received list is taken as a whole or not at all: one malformed member, or
+//! 33 members, discard it. A key that comes twice does not; the left-most is
+//! the most recent one and is kept.
+//!
+//! Rules: [tracestate header](https://www.w3.org/TR/trace-context-2/#tracestate-header).
+
+use core::fmt;
+
+use heapless::{String, Vec};
+
+use super::{AsciiSet, LOWER_ALPHANUMERIC, ascii, trim_ows};
+
+/// A valid trace state that borrows its text; empty by default.
+///
+/// ([tracestate header field values](https://www.w3.org/TR/trace-context-2/#tracestate-header-field-values))
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct TraceState<'a>(&'a str);
+
+impl<'a> TraceState<'a> {
+    /// The trace state without a member.
+    pub const EMPTY: TraceState<'static> = TraceState("");
+
+    /// Checks the value of one `tracestate` header, of any length.
+    ///
+    /// Empty members, and spaces and tabs around members, are accepted and stay
+    /// in the text. A header that came in several parts, or is to be sent
+    /// onwards, is read by [`TraceStateBuf::from_headers`].
+    /// ([list](https://www.w3.org/TR/trace-context-2/#list))
+    ///
+    /// # Errors
+    ///
+    /// [`MissingValue`](TraceStateError::MissingValue),
+    /// [`InvalidKey`](TraceStateError::InvalidKey) or
+    /// [`InvalidValue`](TraceStateError::InvalidValue) for the first malformed
+    /// member, [`TooManyMembers`](TraceStateError::TooManyMembers) for 33.
+    pub fn parse(text: &'a str) -> Result<Self, TraceStateError> {
+        let mut count = 0;
+        for member in split(text.as_bytes()) {
+            Member::parse(member)?;
+            count += 1;
+            if count > MAX_MEMBERS {
+                return Err(TraceStateError::TooManyMembers);
+            }
+        }
+        Ok(TraceState(text))
+    }
+
+    /// The value of this key, from the left-most member that has it.
+    /// ([key](https://www.w3.org/TR/trace-context-2/#key))
+    pub fn get(&self, key: &str) -> Option<&'a str> {
+        self.members().find(|(other, _)| *other == key).map(|(_, value)| value)
+    }
+
+    /// The keys and values from left to right; empty members are passed over.
+    /// ([list-members](https://www.w3.org/TR/trace-context-2/#list-members))
+    pub fn members(&self) -> TraceStateMembers<'a> {
+        TraceStateMembers(self.0)
+    }
+
+    /// Whether there is no member. An empty trace state is not sent.
+    /// ([tracestate header field values](https://www.w3.org/TR/trace-context-2/#tracestate-header-field-values))
+    pub fn is_empty(&self) -> bool {
+        self.members().next().is_none()
+    }
+
+    /// The text it was made from.
+    /// ([combined header value](https://www.w3.org/TR/trace-context-2/#combined-header-value))
+    pub const fn as_str(&self) -> &'a str {
+        self.0
+    }
+
+    /// A copy in which this key has this value and stands at the left end.
+    ///
+    /// The others keep their order. Where they no longer fit, whole members go:
+    /// the right-most of 33; of more than 512 characters first the right-most
+    /// of those longer than 128 characters, then the right-most. The new one
+    /// always stays.
+    /// ([Mutating the tracestate field](https://www.w3.org/TR/trace-context-2/#mutating-the-tracestate-field),
+    /// [limits](https://www.w3.org/TR/trace-context-2/#tracestate-limits))
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidKey`](TraceStateError::InvalidKey),
+    /// [`InvalidValue`](TraceStateError::InvalidValue), or
+    /// [`MemberTooLong`](TraceStateError::MemberTooLong) where key and value
+    /// are both of 256 characters.
+    pub fn insert(&self, key: &str, value: &str) -> Result<TraceStateBuf, TraceStateError> {
+        let inserted = Member::new(key, value)?;
+        if inserted.len() > MAX_LENGTH {
+            return Err(TraceStateError::MemberTooLong);
+        }
+        let mut list = List::of(inserted);
+        for (key, value) in self.members() {
+            // A full list refuses the right-most ones, which are to go.
+            list.push(Member { key, value });
+        }
+        list.truncate(1);
+        Ok(list.join())
+    }
+
+    /// A copy without this key; an equal one where it is missing.
+    ///
+    /// Only the system that a key belongs to should remove it.
+    /// ([Mutating the tracestate field](https://www.w3.org/TR/trace-context-2/#mutating-the-tracestate-field))
+    pub fn remove(&self, key: &str) -> TraceStateBuf {
+        let mut list = List::default();
+        for (other, value) in self.members() {
+            if other != key {
+                list.push(Member { key: other, value });
+            }
+        }
+        list.truncate(0);
+        list.join()
+    }
+}
+
+impl fmt::Display for TraceState<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.0)
+    }
+}
+
+/// The keys and values of a [`TraceState`], from left to right.
+///
+/// ([list-members](https://www.w3.org/TR/trace-context-2/#list-members))
+#[derive(Clone, Debug)]
+pub struct TraceStateMembers<'a>(&'a str);
+
+impl<'a> Iterator for TraceStateMembers<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.0.is_empty() {
+            let (member, rest) = self.0.split_once(',').unwrap_or((self.0, ""));
+            self.0 = rest;
+            if let Some(pair) = member.trim_matches([' ', '\t']).split_once('=') {
+                return Some(pair);
+            }
+        }
+        None
+    }
+}
+
+/// A valid trace state that owns its text: normal form, at most 512 characters,
+/// empty by default.
+///
+/// 512 is what [limits](https://www.w3.org/TR/trace-context-2/#tracestate-limits)
+/// asks a system to hand on at least.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct TraceStateBuf(String<MAX_LENGTH>);
+
+impl TraceStateBuf {
+    /// The trace state without a member.
+    pub const fn new() -> Self {
+        TraceStateBuf(String::new())
+    }
+
+    /// Joins the values of all `tracestate` headers of a message, in order.
+    ///
+    /// Empty members are dropped, and of members with one key all but the
+    /// left-most. What is longer than 512 characters loses whole members: first
+    /// the right-most of those longer than 128 characters, then the right-most.
+    /// ([Field values](https://www.w3.org/TR/trace-context-2/#tracestate-header-field-values),
+    /// [limits](https://www.w3.org/TR/trace-context-2/#tracestate-limits))
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TraceState::parse`]; the whole list is then to be discarded,
+    /// and `traceparent` stays valid. Members that are dropped as duplicates
+    /// count among the 32.
+    pub fn from_headers<'a>(
+        headers: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Self, TraceStateError> {
+        let mut list = List::default();
+        let mut count = 0;
+        for header in headers {
+            for member in split(header) {
+                let member = Member::parse(member)?;
+                count += 1;
+                if count > MAX_MEMBERS {
+                    return Err(TraceStateError::TooManyMembers);
+                }
+                list.push(member);
+            }
+        }
+        list.truncate(0);
+        Ok(list.join())
+    }
+
+    /// The same trace state, borrowed.
+    pub fn as_trace_state(&self) -> TraceState<'_> {
+        TraceState(&self.0)
+    }
+
+    /// The header text, ready to send.
+    /// ([combined header value](https://www.w3.org/TR/trace-context-2/#combined-header-value))
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is no member. An empty trace state is not sent.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// As [`TraceState::get`].
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.as_trace_state().get(key)
+    }
+
+    /// As [`TraceState::members`].
+    pub fn members(&self) -> TraceStateMembers<'_> {
+        self.as_trace_state().members()
+    }
+
+    /// As [`TraceState::insert`]: a copy, in which this key has this value and
+    /// stands at the left end.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TraceState::insert`].
+    pub fn insert(&self, key: &str, value: &str) -> Result<Self, TraceStateError> {
+        self.as_trace_state().insert(key, value)
+    }
+
+    /// As [`TraceState::remove`]: a copy without this key.
+    #[must_use]
+    pub fn remove(&self, key: &str) -> Self {
+        self.as_trace_state().remove(key)
+    }
+}
+
+impl AsRef<str> for TraceStateBuf {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<TraceState<'_>> for TraceStateBuf {
+    /// Brings it into normal form, as [`TraceStateBuf::from_headers`] does.
+    fn from(state: TraceState<'_>) -> Self {
+        let mut list = List::default();
+        for (key, value) in state.members() {
+            list.push(Member { key, value });
+        }
+        list.truncate(0);
+        list.join()
+    }
+}
+
+impl fmt::Display for TraceStateBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for TraceStateBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TraceStateBuf").field(&self.as_str()).finish()
+    }
+}
+
+/// Why a trace state is discarded or a change refused.
+/// ([tracestate header field values](https://www.w3.org/TR/trace-context-2/#tracestate-header-field-values))
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TraceStateError {
+    /// A member has no equals sign.
+    MissingValue,
+    /// A key does not begin with `a`-`z` or `0`-`9`, has another character than
+    /// these and `_`, `-`, `*`, `/`, `@`, or is longer than 256.
+    InvalidKey,
+    /// A value is empty, ends in a space, has a character that is not printable
+    /// ASCII or is `,` or `=`, or is longer than 256.
+    InvalidValue,
+    /// There are more than 32 members.
+    TooManyMembers,
+    /// A member alone is longer than 512 characters.
+    MemberTooLong,
+}
+
+impl fmt::Display for TraceStateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MissingValue => "tracestate member has no equals sign",
+            Self::InvalidKey => "tracestate key is not valid",
+            Self::InvalidValue => "tracestate value is not valid",
+            Self::TooManyMembers => "tracestate has more than 32 members",
+            Self::MemberTooLong => "tracestate member is longer than 512 characters",
+        })
+    }
+}
+
+impl core::error::Error for TraceStateError {}
+
+#[derive(Clone, Copy)]
+struct Member<'a> {
+    key: &'a str,
+    value: &'a str,
+}
+
+impl<'a> Member<'a> {
+    /// A member with nothing around it.
+    fn parse(member: &'a [u8]) -> Result<Self, TraceStateError> {
+        let equals = member.iter().position(|byte| *byte == b'=');
+        let (key, value) = member
+            .split_at_checked(equals.unwrap_or(usize::MAX))
+            .ok_or(TraceStateError::MissingValue)?;
+        Member::check(key, &value[1..])
+    }
+
+    fn new(key: &'a str, value: &'a str) -> Result<Self, TraceStateError> {
+        Member::check(key.as_bytes(), value.as_bytes())
+    }
+
+    fn check(key: &'a [u8], value: &'a [u8]) -> Result<Self, TraceStateError> {
+        if !(1..=256).contains(&key.len())
+            || !FIRST_OF_KEY.contains(key[0])
+            || !KEY.contains_all(key)
+        {
+            return Err(TraceStateError::InvalidKey);
+        }
+        if !(1..=256).contains(&value.len()) || value.ends_with(b" ") || !VALUE.contains_all(value)
+        {
+            return Err(TraceStateError::InvalidValue);
+        }
+        Ok(Member { key: ascii(key), value: ascii(value) })
+    }
+
+    /// The characters with the equals sign, without a comma.
+    fn len(&self) -> usize {
+        self.key.len() + 1 + self.value.len()
+    }
+}
+
+/// Valid members from left to right, no key twice, at most 32.
+#[derive(Default)]
+struct List<'a>(Vec<Member<'a>, MAX_MEMBERS>);
+
+impl<'a> List<'a> {
+    fn of(first: Member<'a>) -> Self {
+        let mut list = List::default();
+        list.push(first);
+        list
+    }
+
+    /// Adds at the right, unless the key is there or the list is full.
+    fn push(&mut self, member: Member<'a>) {
+        if !self.0.iter().any(|other| other.key == member.key) {
+            // A full list is for the caller to have excluded, or to want.
+            let _ = self.0.push(member);
+        }
+    }
+
+    /// Removes whole members, none of the left-most `kept`, until the text has
+    /// at most 512 characters.
+    fn truncate(&mut self, kept: usize) {
+        let mut len = self.0.iter().map(|member| member.len() + 1).sum::<usize>();
+        // Each member was counted with a comma, of which there is one less.
+        while len > MAX_LENGTH + 1 && self.0.len() > kept {
+            let long = self.0.iter().skip(kept).rposition(|member| member.len() > LONG);
+            let removed = match long {
+                Some(at) => Some(self.0.remove(kept + at)),
+                None => self.0.pop(),
+            };
+            len -= removed.map_or(0, |member| member.len() + 1);
+        }
+    }
+
+    fn join(&self) -> TraceStateBuf {
+        let mut text = String::new();
+        for (i, member) in self.0.iter().enumerate() {
+            let comma = if i == 0 { "" } else { "," };
+            for part in [comma, member.key, "=", member.value] {
+                // `truncate` has made the room.
+                let _ = text.push_str(part);
+            }
+        }
+        TraceStateBuf(text)
+    }
+}
+
+/// The members of a header without the white space around them and without the
+/// empty ones.
+fn split(header: &[u8]) -> impl Iterator<Item = &[u8]> {
+    header.split(|byte| *byte == b',').map(trim_ows).filter(|member| !member.is_empty())
+}
+
+/// [tracestate header field values](https://www.w3.org/TR/trace-context-2/#tracestate-header-field-values)
+const MAX_MEMBERS: usize = 32;
+
+/// [tracestate limits](https://www.w3.org/TR/trace-context-2/#tracestate-limits)
+const MAX_LENGTH: usize = 512;
+
+/// Members longer than this go first.
+const LONG: usize = 128;
+
+const FIRST_OF_KEY: AsciiSet = AsciiSet::of(LOWER_ALPHANUMERIC);
+const KEY: AsciiSet = FIRST_OF_KEY.and(b"_-*/@");
+const VALUE: AsciiSet = AsciiSet::range(b' ', b'~').without(b",=");
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+    use std::string::{String, ToString};
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn join(headers: &[&str]) -> Result<TraceStateBuf, TraceStateError> {
+        let state = TraceStateBuf::from_headers(headers.iter().map(|header| header.as_bytes()));
+        // One header alone is judged alike where it is borrowed.
+        if let [header] = headers {
+            assert_eq!(TraceState::parse(header).err(), state.as_ref().err().copied());
+        }
+        state
+    }
+
+    fn text(headers: &[&str]) -> String {
+        join(headers).unwrap().to_string()
+    }
+
+    fn numbered(count: usize) -> String {
+        let members: Vec<_> = (1..=count).map(|i| format!("bar{i:02}={i:02}")).collect();
+        members.join(",")
+    }
+
+    #[test]
+    fn members_are_inherited_in_order() {
+        let state = join(&["foo=1,bar=2"]).unwrap();
+        assert_eq!(state.get("foo"), Some("1"));
+        assert_eq!(state.get("bar"), Some("2"));
+        assert_eq!(state.get("ba"), None);
+        assert!(state.members().eq([("foo", "1"), ("bar", "2")]));
+    }
+
+    #[test]
+    fn several_headers_become_one_in_order() {
+        let headers = ["foo=1,bar=2", "rojo=1,congo=2", "baz=3"];
+        assert_eq!(text(&headers), "foo=1,bar=2,rojo=1,congo=2,baz=3");
+    }
+
+    #[test]
+    fn empty_headers_and_members_are_accepted_and_not_sent() {
+        assert_eq!(text(&[]), "");
+        assert_eq!(text(&[""]), "");
+        assert_eq!(text(&[" \t", ",,"]), "");
+        assert_eq!(text(&["foo=1", ""]), "foo=1");
+        assert_eq!(text(&["", "foo=1"]), "foo=1");
+        assert_eq!(text(&["foo=1,"]), "foo=1");
+        assert_eq!(text(&[",foo=1, ,\t,bar=2 ,"]), "foo=1,bar=2");
+        assert!(TraceState::parse(" ,\t, ").unwrap().is_empty());
+        assert!(TraceState::EMPTY.is_empty() && TraceStateBuf::new().is_empty());
+    }
+
+    #[test]
+    fn spaces_and_tabs_around_members_are_not_part_of_them() {
+        for header in [
+            "foo=1 \t , \t bar=2, \t baz=3",
+            "foo=1\t \t,\t \tbar=2,\t \tbaz=3",
+            " foo=1,bar=2,baz=3",
+            "\tfoo=1,bar=2,baz=3",
+            "foo=1,bar=2,baz=3 ",
+            "foo=1,bar=2,baz=3\t",
+            "\t foo=1,bar=2,baz=3 \t",
+        ] {
+            assert_eq!(text(&[header]), "foo=1,bar=2,baz=3");
+            let borrowed = TraceState::parse(header).unwrap();
+            assert!(borrowed.members().eq([("foo", "1"), ("bar", "2"), ("baz", "3")]));
+            assert_eq!(borrowed.as_str(), header);
+        }
+    }
+
+    #[test]
+    fn leading_spaces_belong_to_the_value_and_trailing_ones_do_not() {
+        assert_eq!(join(&["foo=  1  ,bar=2"]).unwrap().get("foo"), Some("  1"));
+        assert_eq!(join(&["foo= "]), Err(TraceStateError::InvalidValue));
+        assert_eq!(join(&["foo=\t1"]), Err(TraceStateError::InvalidValue));
+        assert_eq!(join(&["foo=1\t1"]), Err(TraceStateError::InvalidValue));
+    }
+
+    #[test]
+    fn every_allowed_character_is_inherited() {
+        let key = "abcdefghijklmnopqrstuvwxyz0123456789_-*/";
+        let value: String = (' '..='~').filter(|c| !matches!(c, ',' | '=')).collect();
+        for key in [key.to_string(), format!("{key}@a-z0-9_-*/")] {
+            let state = join(&[&format!("{key}={value}")]).unwrap();
+            assert_eq!(state.get(&key), Some(value.as_str()));
+        }
+    }
+
+    #[test]
+    fn any_number_of_at_signs_after_the_first_character_is_fine() {
+        for key in ["foo@", "foo@@bar", "foo@bar@baz", "0@", "1abc"] {
+            let state = join(&[&format!("{key}=1,bar=2")]).unwrap();
+            assert_eq!((state.get(key), state.get("bar")), (Some("1"), Some("2")));
+        }
+    }
+
+    #[test]
+    fn a_malformed_key_discards_the_list() {
+        for key in ["foo ", "FOO", "foo.bar", "@foo", "_foo", "-foo", "", "f\u{e9}", "f\0", "f\t"] {
+            let error = join(&[&format!("{key}=1,bar=2")]).unwrap_err();
+            assert_eq!(error, TraceStateError::InvalidKey, "{key:?}");
+            assert!(join(&["bar=2", &format!("{key}=1")]).is_err());
+        }
+        assert_eq!(join(&["foo"]), Err(TraceStateError::MissingValue));
+        assert_eq!(join(&["bar=2,foo "]), Err(TraceStateError::MissingValue));
+    }
+
+    #[test]
+    fn a_malformed_value_discards_the_list() {
+        for member in ["foo=bar=baz", "foo=", "foo==", "foo=\u{e9}", "foo=\x7f", "foo=1\n"] {
+            let error = join(&[&format!("{member},bar=3")]).unwrap_err();
+            assert_eq!(error, TraceStateError::InvalidValue, "{member:?}");
+        }
+        let bytes: [&[u8]; 1] = [b"foo=\xff,bar=3"];
+        assert_eq!(TraceStateBuf::from_headers(bytes), Err(TraceStateError::InvalidValue));
+    }
+
+    #[test]
+    fn a_key_has_at_most_256_characters_however_they_are_divided() {
+        let keys = ["z".repeat(256), "t".repeat(241) + "@" + &"v".repeat(14)];
+        let more = ["t".repeat(242) + "@v", "t@".to_string() + &"v".repeat(15)];
+        for key in keys.iter().chain(&more) {
+            let state = join(&["foo=1", &format!("{key}=1")]).unwrap();
+            assert_eq!((state.get("foo"), state.get(key)), (Some("1"), Some("1")));
+        }
+        let long = format!("{}=1", "z".repeat(257));
+        assert_eq!(join(&["foo=1", &long]), Err(TraceStateError::InvalidKey));
+    }
+
+    #[test]
+    fn a_value_has_at_most_256_characters() {
+        let value = "x".repeat(256);
+        assert_eq!(join(&[&format!("foo={value}")]).unwrap().get("foo"), Some(value.as_str()));
+        assert_eq!(join(&[&format!("foo={value}x")]), Err(TraceStateError::InvalidValue));
+    }
+
+    #[test]
+    fn there_are_at_most_32_members() {
+        assert_eq!(text(&[&numbered(32)]), numbered(32));
+        assert_eq!(text(&[&(numbered(32) + ", ,")]), numbered(32));
+        assert_eq!(join(&[&numbered(33)]), Err(TraceStateError::TooManyMembers));
+        assert_eq!(join(&[&numbered(32), "foo=1"]), Err(TraceStateError::TooManyMembers));
+        assert_eq!(join(&[&numbered(32), "bar01=1"]), Err(TraceStateError::TooManyMembers));
+    }
+
+    #[test]
+    fn of_a_key_received_twice_the_left_most_is_kept() {
+        assert_eq!(text(&["foo=1,foo=1"]), "foo=1");
+        assert_eq!(text(&["foo=1,bar=3,foo=2"]), "foo=1,bar=3");
+        assert_eq!(text(&["foo=1", "foo=2"]), "foo=1");
+        let borrowed = TraceState::parse("foo=1,bar=3,foo=2").unwrap();
+        assert_eq!(borrowed.get("foo"), Some("1"));
+        assert_eq!(TraceStateBuf::from(borrowed).as_str(), "foo=1,bar=3");
+    }
+
+    #[test]
+    fn up_to_512_characters_survive() {
+        let full = format!("a={},b={}", "1".repeat(256), "2".repeat(251));
+        assert_eq!(full.len(), 512);
+        assert_eq!(text(&[&full]), full);
+        assert_eq!(text(&[&format!("{full}2")]), format!("a={}", "1".repeat(256)));
+    }
+
+    #[test]
+    fn members_longer_than_128_go_first_and_then_the_right_most() {
+        let long = format!("long={}", "x".repeat(124));
+        let edge = format!("edge={}", "x".repeat(123));
+        assert_eq!((long.len(), edge.len()), (129, 128));
+        let small = format!("c={}", "y".repeat(98));
+        let tail = format!("d={}", "z".repeat(120));
+        let headers = format!("{long},{edge},{small},{tail},e={}", "v".repeat(60));
+        let kept = format!("{edge},{small},{tail},e={}", "v".repeat(60));
+        assert_eq!(text(&[&headers]), kept);
+
+        let pieces: Vec<_> = (0..6).map(|i| format!("k{i}={}", "x".repeat(97))).collect();
+        assert_eq!(text(&[&pieces.join(",")]), pieces[..5].join(","));
+    }
+
+    #[test]
+    fn a_member_longer_than_the_whole_limit_is_cut_as_a_whole() {
+        let huge = format!("{}={}", "k".repeat(256), "v".repeat(256));
+        assert_eq!(text(&[&format!("{huge},foo=1")]), "foo=1");
+        assert_eq!(text(&[&huge]), "");
+        let error = TraceState::EMPTY.insert(&"k".repeat(256), &"v".repeat(256)).unwrap_err();
+        assert_eq!(error, TraceStateError::MemberTooLong);
+    }
+
+    #[test]
+    fn an_inserted_member_stands_left_and_the_old_list_is_untouched() {
+        let old = join(&["rojo=1,congo=2"]).unwrap();
+        let new = old.insert("ot", "th:8").unwrap();
+        assert_eq!(new.as_str(), "ot=th:8,rojo=1,congo=2");
+        assert_eq!(old.as_str(), "rojo=1,congo=2");
+    }
+
+    #[test]
+    fn a_changed_member_moves_left_and_the_others_keep_their_order() {
+        let old = TraceState::parse("a=1, b=2 ,,c=3").unwrap();
+        assert_eq!(old.insert("b", "4").unwrap().as_str(), "b=4,a=1,c=3");
+        let twice = TraceState::parse("a=1,b=2,a=3").unwrap();
+        assert_eq!(twice.insert("a", "4").unwrap().as_str(), "a=4,b=2");
+    }
+
+    #[test]
+    fn inserting_into_a_full_list_removes_the_right_most() {
+        let full = join(&[&numbered(32)]).unwrap();
+        let new = full.insert("foo", "1").unwrap();
+        assert_eq!(new.as_str(), format!("foo=1,{}", numbered(31)));
+        let replaced = full.insert("bar32", "x").unwrap();
+        assert_eq!(replaced.as_str(), format!("bar32=x,{}", numbered(31)));
+    }
+
+    #[test]
+    fn an_inserted_member_stays_when_others_must_make_room() {
+        let state = join(&[&format!("a={},b=2,c=3", "1".repeat(256))]).unwrap();
+        let value = "x".repeat(256);
+        assert_eq!(state.insert("new", &value).unwrap().as_str(), format!("new={value},b=2,c=3"));
+    }
+
+    #[test]
+    fn bad_input_changes_nothing() {
+        let state = join(&["foo=1"]).unwrap();
+        assert_eq!(state.insert("Foo", "1"), Err(TraceStateError::InvalidKey));
+        assert_eq!(state.insert("", "1"), Err(TraceStateError::InvalidKey));
+        for value in ["", "a,b", "a=b", "a ", "\u{e4}"] {
+            assert_eq!(state.insert("foo", value), Err(TraceStateError::InvalidValue));
+        }
+        assert_eq!(state.as_str(), "foo=1");
+    }
+
+    #[test]
+    fn removing_a_key_keeps_the_order_of_the_others() {
+        let state = join(&["a=1,b=2,c=3"]).unwrap();
+        assert_eq!(state.remove("b").as_str(), "a=1,c=3");
+        assert_eq!(state.remove("x"), state);
+        assert!(state.remove("a").remove("b").remove("c").is_empty());
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong_in_lower_case() {
+        let error: &dyn core::error::Error = &TraceStateError::TooManyMembers;
+        assert_eq!(error.to_string(), "tracestate has more than 32 members");
+    }
+
+    fn member() -> impl Strategy<Value = String> {
+        "[a-z0-9][a-z0-9_*/@-]{0,8}=[ -+.-<>-~]{0,150}[!-+.-<>-~]"
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic_and_yield_normal_form(
+            headers in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..4),
+        ) {
+            if let Ok(state) = TraceStateBuf::from_headers(headers.iter().map(Vec::as_slice)) {
+                prop_assert_eq!(TraceStateBuf::from(TraceState::parse(state.as_str()).unwrap()), state);
+            }
+        }
+
+        #[test]
+        fn arbitrary_text_never_panics(text in "[a-c=, \t@A\u{e9}]{0,40}", key in "[a-c@]{0,3}") {
+            if let Ok(state) = TraceState::parse(&text) {
+                let _ = (state.get(&key), state.insert(&key, &text));
+                let removed = state.remove(&key);
+                prop_assert_eq!(removed.get(&key), None);
+            }
+        }
+
+        #[test]
+        fn lists_stay_valid_and_within_the_limits(
+            members in prop::collection::vec(member(), 0..32), new in member(),
+        ) {
+            let header = members.join(" , ");
+            let state = join(&[&header]).unwrap();
+            let again: [&[u8]; 1] = [state.as_str().as_bytes()];
+            prop_assert_eq!(TraceStateBuf::from_headers(again).unwrap(), state.clone());
+            prop_assert!(state.members().all(|pair| TraceState(&header).members().any(|p| p == pair)));
+
+            let (key, value) = new.split_once('=').unwrap();
+            let state = state.insert(key, value).unwrap();
+            prop_assert!(state.as_str().len() <= 512 && state.members().count() <= 32);
+            prop_assert_eq!(state.members().next(), Some((key, value)));
+            prop_assert!(TraceState::parse(state.as_str()).is_ok());
+        }
+    }
+}

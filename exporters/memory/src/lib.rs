@@ -1,0 +1,101 @@
+//! Finished spans in memory, for tests.
+//!
+//! ```text
+//!   flusher ──batch──▶ Memory ──▶ spans(), tree(), assert_tree()
+//! ```
+//!
+//! The whole trace is asserted at once, as an indented tree of names; when it
+//! differs, the message is the bug report.
+
+#![forbid(unsafe_code)]
+
+mod captured;
+mod tree;
+
+use std::future::{Ready, ready};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use throughline_core::{Accepted, Batch, ExportError, SpanExporter};
+use throughline_runtime::{Exporter, Runtime};
+
+pub use captured::CapturedSpan;
+
+/// An exporter that keeps what it is given. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    spans: Arc<Mutex<Vec<CapturedSpan>>>,
+}
+
+impl Memory {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The spans so far, in the order in which they ended.
+    pub fn spans(&self) -> Vec<CapturedSpan> {
+        self.lock().clone()
+    }
+
+    /// The spans so far, which are then forgotten.
+    pub fn take(&self) -> Vec<CapturedSpan> {
+        std::mem::take(&mut self.lock())
+    }
+
+    /// The first span of this name.
+    ///
+    /// # Panics
+    ///
+    /// If there is none; the message shows what there is.
+    #[track_caller]
+    pub fn span(&self, name: &str) -> CapturedSpan {
+        let spans = self.lock();
+        match spans.iter().find(|span| span.name == name) {
+            Some(span) => span.clone(),
+            None => panic!("no span `{name}` among:\n{}", tree::render(&spans)),
+        }
+    }
+
+    /// All traces as an indented tree of names, children in the order of their
+    /// starts, with how a span ended or failed behind its name.
+    pub fn tree(&self) -> String {
+        tree::render(&self.lock())
+    }
+
+    /// Asserts the whole of [`tree`](Self::tree). Common indentation, and blank
+    /// lines at both ends, are ignored.
+    ///
+    /// # Panics
+    ///
+    /// If the tree differs; the message shows both, line by line.
+    #[track_caller]
+    pub fn assert_tree(&self, expected: &str) {
+        let (actual, expected) = (self.tree(), tree::dedent(expected));
+        assert!(
+            actual.trim_end() == expected.trim_end(),
+            "the trace differs\n{}",
+            tree::diff(&expected, &actual)
+        );
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<CapturedSpan>> {
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<R: Runtime> Exporter<R> for Memory {
+    type Connection = Memory;
+
+    fn connect(&self, _: &R) -> Memory {
+        self.clone()
+    }
+}
+
+impl SpanExporter for Memory {
+    type Sending = Ready<Result<Accepted, ExportError>>;
+
+    fn export(&mut self, batch: &Batch<'_>) -> Self::Sending {
+        self.lock().extend(batch.spans().map(|(scope, span)| CapturedSpan::new(scope, &span)));
+        ready(Ok(Accepted::default()))
+    }
+}

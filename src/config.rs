@@ -1,0 +1,220 @@
+//! What the `OTEL_*` environment variables say.
+//!
+//! ([Environment variables](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/))
+
+use std::fmt;
+use std::sync::Arc;
+
+use throughline_core::{AlwaysOff, AlwaysOn, ParentBased, Sampler, TraceIdRatioBased};
+use throughline_runtime::{Env, Exporter, PipelineOptions, Resource, Thread};
+
+use crate::setup::{Builder, Guard};
+
+/// Why a pipeline could not be set up.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum InitError {
+    /// There is a default pipeline already; it stays.
+    AlreadyInstalled,
+    /// The variables ask for something that this build leaves out.
+    MissingFeature {
+        /// The variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+        /// The feature of the crate `throughline` that it needs.
+        feature: &'static str,
+    },
+    /// The exporter cannot be set up as the variables say.
+    Exporter(Box<dyn std::error::Error + Send + Sync>),
+    /// The operating system gives no thread or event queue.
+    Thread(std::io::Error),
+}
+
+impl fmt::Display for InitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            InitError::AlreadyInstalled => f.write_str("there is a default pipeline already"),
+            InitError::MissingFeature { variable, value, feature } => {
+                write!(f, "{variable}={value} needs the feature `{feature}` of throughline")
+            }
+            InitError::Exporter(error) => error.fmt(f),
+            InitError::Thread(error) => write!(f, "no thread for the exporter: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for InitError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            InitError::Thread(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Settles what does not depend on the exporter. Returns whether telemetry is
+/// switched off.
+pub(crate) fn apply(env: &mut Env, options: &mut PipelineOptions, resource: &mut Resource) -> bool {
+    describe(env, resource);
+    if let Some(sampler) = sampler(env) {
+        options.sampler = sampler;
+    }
+    limits(env, options);
+    batches(env, options);
+    env.boolean("OTEL_SDK_DISABLED").unwrap_or(false)
+}
+
+fn describe(env: &mut Env, resource: &mut Resource) {
+    if let Some(text) = env.text("OTEL_RESOURCE_ATTRIBUTES") {
+        match Resource::parse(&text) {
+            // What the program itself says wins.
+            Ok(parsed) => *resource = parsed.merge(resource),
+            Err(part) => {
+                let problem = format!("`{part}` is not a percent-encoded key=value");
+                env.warn("OTEL_RESOURCE_ATTRIBUTES", &text, &problem);
+            }
+        }
+    }
+    if let Some(name) = env.text("OTEL_SERVICE_NAME") {
+        *resource = std::mem::take(resource).with("service.name", &name);
+    }
+}
+
+fn sampler(env: &mut Env) -> Option<Arc<dyn Sampler + Send + Sync>> {
+    let name = env.choice(
+        "OTEL_TRACES_SAMPLER",
+        &[
+            ("always_on", "always_on"),
+            ("always_off", "always_off"),
+            ("traceidratio", "traceidratio"),
+            ("parentbased_always_on", "parentbased_always_on"),
+            ("parentbased_always_off", "parentbased_always_off"),
+            ("parentbased_traceidratio", "parentbased_traceidratio"),
+        ],
+    )?;
+    let ratio = if name.ends_with("traceidratio") {
+        env.number::<f64>("OTEL_TRACES_SAMPLER_ARG", 0.0..=1.0).unwrap_or(1.0)
+    } else {
+        1.0
+    };
+    let ratio = TraceIdRatioBased::new(ratio);
+    Some(match name {
+        "always_on" => Arc::new(AlwaysOn),
+        "always_off" => Arc::new(AlwaysOff),
+        "traceidratio" => Arc::new(ratio),
+        "parentbased_always_off" => Arc::new(ParentBased::new(AlwaysOff)),
+        "parentbased_traceidratio" => Arc::new(ParentBased::new(ratio)),
+        _ => Arc::new(ParentBased::new(AlwaysOn)),
+    })
+}
+
+fn limits(env: &mut Env, options: &mut PipelineOptions) {
+    let limits = &mut options.limits;
+    let mut set = |limit: &mut u32, names: &[&str]| {
+        // The name for spans wins over the general one.
+        if let Some(value) = names.iter().find_map(|name| env.number::<u32>(name, ..)) {
+            *limit = value;
+        }
+    };
+    set(
+        &mut limits.attribute_count,
+        &["OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"],
+    );
+    set(
+        &mut limits.attribute_value_length,
+        &["OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"],
+    );
+    set(&mut limits.event_count, &["OTEL_SPAN_EVENT_COUNT_LIMIT"]);
+    set(&mut limits.link_count, &["OTEL_SPAN_LINK_COUNT_LIMIT"]);
+    set(&mut limits.attribute_per_event_count, &["OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT"]);
+    set(&mut limits.attribute_per_link_count, &["OTEL_LINK_ATTRIBUTE_COUNT_LIMIT"]);
+}
+
+fn batches(env: &mut Env, options: &mut PipelineOptions) {
+    let flusher = &mut options.flusher;
+    if let Some(delay) = env.duration_millis("OTEL_BSP_SCHEDULE_DELAY") {
+        flusher.schedule_delay = delay;
+    }
+    if let Some(timeout) = env.timeout_millis("OTEL_BSP_EXPORT_TIMEOUT") {
+        flusher.export_timeout = timeout;
+    }
+    if let Some(size) = env.number::<usize>("OTEL_BSP_MAX_QUEUE_SIZE", 1..) {
+        options.max_queue_size = size;
+    }
+    match env.number::<usize>("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 1..) {
+        Some(size) if size > options.max_queue_size => {
+            env.warn(
+                "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+                &size.to_string(),
+                "larger than the queue; the queue's size is used",
+            );
+            flusher.max_export_batch_size = options.max_queue_size;
+        }
+        Some(size) => flusher.max_export_batch_size = size,
+        // A queue that was made smaller takes the batch with it.
+        None => {
+            flusher.max_export_batch_size =
+                flusher.max_export_batch_size.min(options.max_queue_size);
+        }
+    }
+}
+
+/// Installs the pipeline with the exporter that the variables name.
+pub(crate) fn install(builder: Builder, env: &mut Env) -> Result<Guard, InitError> {
+    let names = [("otlp", Name::Otlp), ("console", Name::Console), ("none", Name::None)];
+    match env.choice("OTEL_TRACES_EXPORTER", &names).unwrap_or(Name::Otlp) {
+        Name::None => Ok(Guard::disabled()),
+        #[cfg(feature = "otlp")]
+        Name::Otlp => {
+            let otlp = throughline_otlp::Otlp::from_env(env)
+                .map_err(|error| InitError::Exporter(Box::new(error)))?;
+            on_any_runtime(builder, otlp)
+        }
+        #[cfg(feature = "console")]
+        Name::Console => on_any_runtime(builder, throughline_console::Console::stdout()),
+        #[allow(unreachable_patterns)]
+        name => Err(InitError::MissingFeature {
+            variable: "OTEL_TRACES_EXPORTER",
+            value: name.as_str().to_owned(),
+            feature: name.as_str(),
+        }),
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Name {
+    Otlp,
+    Console,
+    None,
+}
+
+impl Name {
+    fn as_str(self) -> &'static str {
+        match self {
+            Name::Otlp => "otlp",
+            Name::Console => "console",
+            Name::None => "none",
+        }
+    }
+}
+
+/// Installs on the runtime that is there, else on a thread.
+#[allow(dead_code)]
+fn on_any_runtime<E: EveryRuntime>(builder: Builder, exporter: E) -> Result<Guard, InitError> {
+    #[cfg(feature = "tokio")]
+    if let Ok(runtime) = throughline_tokio::Tokio::current() {
+        return builder.install(runtime, exporter);
+    }
+    builder.install(Thread::start().map_err(InitError::Thread)?, exporter)
+}
+
+/// An exporter for all the runtimes of this build.
+#[cfg(feature = "tokio")]
+trait EveryRuntime: Exporter<Thread> + Exporter<throughline_tokio::Tokio> {}
+#[cfg(feature = "tokio")]
+impl<E: Exporter<Thread> + Exporter<throughline_tokio::Tokio>> EveryRuntime for E {}
+#[cfg(not(feature = "tokio"))]
+trait EveryRuntime: Exporter<Thread> {}
+#[cfg(not(feature = "tokio"))]
+impl<E: Exporter<Thread>> EveryRuntime for E {}

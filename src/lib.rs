@@ -1,0 +1,86 @@
+//! Distributed tracing that keeps a trace whole through async Rust: across every
+//! `.await`, `spawn`, `join`, `select`, stream, thread pool, cancellation, panic
+//! and process.
+//!
+//! ```text
+//!   your code: span!, .in_span(..), spawn       ─┐
+//!   this crate: setup, macros, extension traits  │  features pick adapters
+//!   adapters: tokio, plain threads               │  and exporters
+//!   exporters: OTLP, console, memory            ─┘
+//!   throughline-core: spans, ring, flusher
+//! ```
+//!
+//! A library depends on this crate without features and makes spans; they cost
+//! about a nanosecond until a program installs a pipeline:
+//!
+//! ```
+//! use throughline::{InSpanExt, span};
+//!
+//! async fn load(id: u64) -> u64 {
+//!     async move { id + 1 }.in_span(span!("load", id)).await
+//! }
+//!
+//! fn checksum(data: &[u8]) -> u8 {
+//!     span!("checksum", len = data.len()).in_scope(|| data.iter().fold(0, |a, b| a ^ b))
+//! }
+//! # assert_eq!(checksum(&[1, 2]), 3);
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod config;
+mod ext;
+mod fields;
+mod propagation;
+mod setup;
+
+// Spans and contexts.
+pub use ext::InSpanExt;
+pub use fields::ToValue;
+pub use throughline_core::{
+    Attributes, Callsite, Carry, Ending, Scope, SpanContext, SpanId, SpanKind, StatusCode,
+    TraceFlags, TraceId, Value,
+};
+pub use throughline_runtime::{Context, CurrentSpan, InSpan, Span, SpanOptions, WithContext};
+
+// Propagation between processes.
+pub use propagation::{extract, inject};
+pub use throughline_core::w3c;
+pub use throughline_runtime::Carried;
+
+// Setup, flush and shutdown.
+pub use config::InitError;
+pub use setup::{Builder, Guard, builder, init};
+pub use throughline_core::{
+    AlwaysOff, AlwaysOn, Decision, DropReason, Ledger, ParentBased, Retry, Sampler,
+    SamplingParameters, SpanLimits, TraceIdRatioBased,
+};
+pub use throughline_runtime::{
+    Env, Exporter, Outcome, PipelineOptions, Receipt, Resource, Runtime, Telemetry, Thread, Warning,
+};
+
+/// Turns a function or async function into a span.
+#[cfg(feature = "macros")]
+pub use throughline_macros::trace;
+
+/// Exporters, by their features.
+pub mod exporters {
+    #[cfg(feature = "console")]
+    pub use throughline_console::Console;
+    #[cfg(feature = "memory")]
+    pub use throughline_memory::{CapturedSpan, Memory};
+    #[cfg(feature = "otlp")]
+    pub use throughline_otlp::{Compression, Otlp, Protocol};
+}
+
+/// tokio: the runtime as a value, and spawning that carries the context.
+#[cfg(feature = "tokio")]
+pub use throughline_tokio as tokio;
+#[cfg(feature = "tokio")]
+pub use throughline_tokio::Tokio;
+
+/// What the macros refer to.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::fields::{is_distinct, record, record_debug, record_display};
+}

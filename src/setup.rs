@@ -1,0 +1,245 @@
+//! Setting up the default pipeline, and ending it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use throughline_core::{Ledger, Retry, Sampler, SpanLimits};
+use throughline_runtime::{
+    Env, Exporter, PipelineOptions, Receipt, Resource, Runtime, Telemetry, Thread, Warning,
+    set_default_pipeline,
+};
+
+use crate::config::{self, InitError};
+
+/// Sets everything up from the `OTEL_*` environment variables, on the runtime
+/// that the current code runs on, or on a thread where there is none.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let telemetry = throughline::init()?;
+/// // … the program …
+/// println!("{}", telemetry.shutdown_blocking());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// A variable has a value without which nothing can be exported (an endpoint
+/// that is no URL), a feature is missing for what the variables ask, the
+/// operating system gives no thread, or there is a default pipeline already. All
+/// other bad values are [warnings](Guard::warnings), said once on stderr too.
+pub fn init() -> Result<Guard, InitError> {
+    builder().init()
+}
+
+/// Settings of a pipeline in code; the environment is read where they are
+/// silent only by [`Builder::init`].
+pub fn builder() -> Builder {
+    Builder { options: PipelineOptions::default(), resource: Resource::empty() }
+}
+
+/// Settings of a pipeline. Made by [`builder`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Builder {
+    options: PipelineOptions,
+    resource: Resource,
+}
+
+impl Builder {
+    /// The service's name, as backends list it.
+    pub fn service_name(self, name: &str) -> Self {
+        self.attribute("service.name", name)
+    }
+
+    /// An attribute of the resource.
+    pub fn attribute(mut self, key: &str, value: &str) -> Self {
+        self.resource = self.resource.with(key, value);
+        self
+    }
+
+    /// Which spans are recorded. Parent-based, all roots, by default.
+    pub fn sampler(mut self, sampler: impl Sampler + Send + Sync + 'static) -> Self {
+        self.options.sampler = Arc::new(sampler);
+        self
+    }
+
+    /// How much a span may hold.
+    pub fn limits(mut self, limits: SpanLimits) -> Self {
+        self.options.limits = limits;
+        self
+    }
+
+    /// How long a finished span waits for others. 5 s by default.
+    pub fn schedule_delay(mut self, delay: Duration) -> Self {
+        self.options.flusher.schedule_delay = delay;
+        self
+    }
+
+    /// The most spans of a batch. 512 by default.
+    pub fn max_export_batch_size(mut self, spans: usize) -> Self {
+        self.options.flusher.max_export_batch_size = spans;
+        self
+    }
+
+    /// How long one transmission may take. 30 s by default; `None` is without
+    /// limit.
+    pub fn export_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.options.flusher.export_timeout = timeout;
+        self
+    }
+
+    /// Repetitions of failed transmissions.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.options.flusher.retry = retry;
+        self
+    }
+
+    /// Finished spans that may wait, counted in spans of 512 bytes. 2,048 by
+    /// default.
+    pub fn max_queue_size(mut self, spans: usize) -> Self {
+        self.options.max_queue_size = spans;
+        self
+    }
+
+    /// Spans that may be under way at once, 512 bytes each. 8,192 by default.
+    pub fn max_live_spans(mut self, spans: usize) -> Self {
+        self.options.max_live_spans = spans;
+        self
+    }
+
+    /// Makes the pipeline the default one of the process, exporting on this
+    /// runtime.
+    ///
+    /// # Errors
+    ///
+    /// There is a default pipeline already.
+    pub fn install<R, E>(self, runtime: R, exporter: E) -> Result<Guard, InitError>
+    where
+        R: Runtime,
+        E: Exporter<R> + Exporter<Thread>,
+    {
+        if throughline_runtime::default_pipeline().is_some() {
+            return Err(InitError::AlreadyInstalled);
+        }
+        let telemetry = self.start(runtime, exporter);
+        set_default_pipeline(telemetry.pipeline()).map_err(|_| InitError::AlreadyInstalled)?;
+        Ok(Guard { telemetry: Some(telemetry), warnings: Vec::new() })
+    }
+
+    /// Makes an isolated pipeline: spans go to it only below its
+    /// [context](Telemetry::context). Any number of them can exist, in tests that
+    /// run at the same time for example.
+    pub fn start<R, E>(mut self, runtime: R, exporter: E) -> Telemetry
+    where
+        R: Runtime,
+        E: Exporter<R> + Exporter<Thread>,
+    {
+        self.options.resource = self.options.resource.merge(&self.resource);
+        Telemetry::start(&self.options, runtime, exporter)
+    }
+
+    /// As [`init`](crate::init()), on top of these settings: a variable that is set
+    /// wins.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`init`](crate::init()).
+    pub fn init(self) -> Result<Guard, InitError> {
+        self.init_from(&mut Env::process())
+    }
+
+    /// As [`Builder::init`], from variables that are given.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`init`](crate::init()).
+    pub fn init_from(mut self, env: &mut Env) -> Result<Guard, InitError> {
+        let mut resource = self.resource;
+        let disabled = config::apply(env, &mut self.options, &mut resource);
+        self.resource = resource;
+        let guard = if disabled { Ok(Guard::disabled()) } else { config::install(self, env) };
+        let warnings = env.warnings();
+        for warning in &warnings {
+            eprintln!("throughline: {warning}");
+        }
+        guard.map(|mut guard| {
+            guard.warnings = warnings;
+            guard
+        })
+    }
+}
+
+/// The default pipeline's owner: keep it until the program ends.
+///
+/// Dropping it shuts the pipeline down, within [`Guard::DEADLINE`].
+#[must_use = "dropping the guard ends the pipeline; bind it to a variable of `main`"]
+#[derive(Debug)]
+pub struct Guard {
+    telemetry: Option<Telemetry>,
+    warnings: Vec<Warning>,
+}
+
+impl Guard {
+    /// How long a flush or shutdown may take where no deadline is given: 5 s.
+    pub const DEADLINE: Duration = Duration::from_secs(5);
+
+    /// A guard of nothing, where telemetry is switched off.
+    pub(crate) fn disabled() -> Self {
+        Guard { telemetry: None, warnings: Vec::new() }
+    }
+
+    /// The running pipeline; `None` where telemetry is switched off.
+    pub fn telemetry(&self) -> Option<&Telemetry> {
+        self.telemetry.as_ref()
+    }
+
+    /// What was wrong with the environment variables and was ignored.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// What became of every span so far.
+    pub fn ledger(&self) -> Ledger {
+        self.telemetry.as_ref().map(Telemetry::ledger).unwrap_or_default()
+    }
+
+    /// Sends everything that has ended by now, within [`Guard::DEADLINE`]. For
+    /// another deadline see [`Telemetry::flush`].
+    pub async fn flush(&self) -> Receipt {
+        match &self.telemetry {
+            Some(telemetry) => telemetry.flush(Self::DEADLINE).await,
+            None => Receipt::nothing(),
+        }
+    }
+
+    /// As [`flush`](Self::flush), and blocks meanwhile.
+    pub fn flush_blocking(&self) -> Receipt {
+        let flush = |telemetry: &Telemetry| telemetry.flush_blocking(Self::DEADLINE);
+        self.telemetry.as_ref().map_or_else(Receipt::nothing, flush)
+    }
+
+    /// Sends everything that has ended by now and ends the pipeline, within
+    /// [`Guard::DEADLINE`].
+    pub async fn shutdown(mut self) -> Receipt {
+        match self.telemetry.take() {
+            Some(telemetry) => telemetry.shutdown(Self::DEADLINE).await,
+            None => Receipt::nothing(),
+        }
+    }
+
+    /// As [`shutdown`](Self::shutdown), and blocks meanwhile.
+    pub fn shutdown_blocking(mut self) -> Receipt {
+        let shutdown = |telemetry: Telemetry| telemetry.shutdown_blocking(Self::DEADLINE);
+        self.telemetry.take().map_or_else(Receipt::nothing, shutdown)
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(telemetry) = self.telemetry.take() {
+            telemetry.shutdown_blocking(Self::DEADLINE);
+        }
+    }
+}
