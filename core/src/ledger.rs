@@ -129,6 +129,26 @@ impl Ledger {
     }
 }
 
+impl core::ops::Add for Ledger {
+    type Output = Ledger;
+
+    fn add(mut self, other: Ledger) -> Ledger {
+        self.started += other.started;
+        self.unsampled += other.unsampled;
+        self.exported += other.exported;
+        for (count, more) in self.dropped.iter_mut().zip(other.dropped) {
+            *count += more;
+        }
+        self
+    }
+}
+
+impl core::iter::Sum for Ledger {
+    fn sum<I: Iterator<Item = Ledger>>(ledgers: I) -> Ledger {
+        ledgers.fold(Ledger::default(), core::ops::Add::add)
+    }
+}
+
 impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (started, exported) = (self.started, self.exported);

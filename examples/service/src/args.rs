@@ -1,0 +1,45 @@
+//! The command line.
+
+use clap::{Parser, ValueEnum};
+
+/// Runs two HTTP services and a bounded load against them, and shows the traces.
+///
+/// Without an endpoint the traces go to an embedded receiver, which then checks
+/// that every one of them is whole.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "service", version)]
+pub(crate) struct Args {
+    /// Requests to make.
+    #[arg(long, default_value_t = 300, value_name = "N")]
+    pub(crate) requests: usize,
+    /// Requests under way at once.
+    #[arg(long, default_value_t = 32, value_name = "C", value_parser = positive)]
+    pub(crate) concurrency: usize,
+    /// The collector to export to, instead of the embedded receiver
+    /// (`OTEL_EXPORTER_OTLP_*` is honoured too).
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// How to talk to the collector or receiver.
+    #[arg(long, value_enum)]
+    pub(crate) protocol: Option<Protocol>,
+    /// Print the summary as one JSON object on stdout.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Protocol {
+    /// OTLP over gRPC.
+    Grpc,
+    /// OTLP over HTTP, in binary protobuf.
+    #[value(name = "http/protobuf")]
+    HttpProtobuf,
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(format!("{error}")),
+    }
+}

@@ -1,0 +1,58 @@
+//! A bounded load: so many requests, so many at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use throughline::{InSpanExt, span};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::wire::HttpClient;
+
+/// What came of the requests.
+#[derive(Debug, Default)]
+pub(crate) struct Load {
+    next: AtomicUsize,
+    pub(crate) done: AtomicUsize,
+    pub(crate) errors: AtomicUsize,
+    pub(crate) abandoned: AtomicUsize,
+}
+
+impl Load {
+    /// Makes the requests. Dropping the future stops it.
+    pub(crate) async fn run(self: Arc<Self>, orders: String, requests: usize, concurrency: usize) {
+        let mut callers = JoinSet::new();
+        for _ in 0..concurrency.min(requests) {
+            let (load, orders, client) = (self.clone(), orders.clone(), HttpClient::new());
+            callers.spawn(async move {
+                loop {
+                    let id = load.next.fetch_add(1, Ordering::Relaxed);
+                    if id >= requests {
+                        return;
+                    }
+                    load.request(&client, &orders, id).await;
+                }
+            });
+        }
+        while callers.join_next().await.is_some() {}
+    }
+
+    /// One request, the root of one trace.
+    async fn request(&self, client: &HttpClient, orders: &str, id: usize) {
+        // One in forty loses patience: its order is cancelled on the way.
+        if id % 40 == 13 {
+            let slow = client.get(format!("{orders}/orders/{id}/slow"));
+            let slow = slow.in_span(span!(root, "impatient_customer", order = id));
+            let _ = timeout(Duration::from_millis(20), slow).await;
+            self.abandoned.fetch_add(1, Ordering::Relaxed);
+        } else {
+            let order = client.get(format!("{orders}/orders/{id}"));
+            let answer = order.in_span(span!(root, "customer", order = id)).await;
+            if !answer.is_ok_and(|(status, _)| status.is_success()) {
+                self.errors.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.done.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,191 @@
+//! The front service. A request does what async programs do: it fans out, races,
+//! times out, spawns, blocks, streams, fails, panics and floods.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::get;
+use futures::future::join_all;
+use futures::{StreamExt, stream};
+use serde_json::json;
+use throughline::tokio::{JoinSet, spawn, spawn_blocking};
+use throughline::{CurrentSpan, InSpanExt, span, trace};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use crate::log::log;
+use crate::wire::HttpClient;
+
+/// What the handlers share.
+pub(crate) struct Shop {
+    pub(crate) client: HttpClient,
+    pub(crate) inventory: String,
+    /// Held by work that outlives its request, so that the program can wait.
+    pub(crate) outliving: mpsc::Sender<()>,
+}
+
+pub(crate) fn routes(shop: Arc<Shop>) -> Router {
+    Router::new()
+        .route("/orders/{id}", get(order))
+        .route("/orders/{id}/slow", get(slow_order))
+        .with_state(shop)
+}
+
+/// Which request does what beyond the usual, so that a few hundred show it all.
+fn is_one_in(id: u64, every: u64, which: u64) -> bool {
+    id % every == which
+}
+
+async fn order(State(shop): State<Arc<Shop>>, Path(id): Path<u64>) -> Result<String, StatusCode> {
+    CurrentSpan::set_attribute("order.id", id);
+    let valid = span!("validate", id).in_scope(|| id < u64::MAX);
+    let stock = reserve(&shop, id).await;
+    let price = quickest_price(id).await;
+    if is_one_in(id, 8, 3) {
+        recommend(id).await;
+    }
+    let receipt = spawn_blocking(move || span!("sign").in_scope(|| checksum(id))).await;
+    let lines = print_lines(id).await;
+    audit_later(&shop, id);
+    if is_one_in(id, 23, 5) {
+        survive_a_panic(id).await;
+    }
+    if is_one_in(id, 29, 7) {
+        block_the_executor().in_span(span!("block", millis = 4)).await;
+    }
+    if is_one_in(id, 50, 9) {
+        span!("flood", spans = 200).in_scope(|| {
+            (0..200u64).for_each(|i| span!("step", i).in_scope(|| std::hint::black_box(())));
+        });
+    }
+    if is_one_in(id, 17, 11) {
+        let refused = charge(id).await.expect_err("this card is always refused");
+        log("error", "order failed", json!({ "order": id, "reason": refused.to_string() }));
+        return Err(StatusCode::INTERNAL_SERVER_ERROR);
+    }
+    let total = price + stock.into_iter().sum::<u64>() + lines + receipt.unwrap_or(0);
+    if valid { Ok(total.to_string()) } else { Err(StatusCode::BAD_REQUEST) }
+}
+
+/// An order whose caller does not wait for it.
+async fn slow_order(Path(id): Path<u64>) -> String {
+    async { std::future::pending::<()>().await }.in_span(span!("wait_for_supplier", id)).await;
+    String::new()
+}
+
+/// Fans out: some calls joined in place, some in tasks of a set.
+#[trace(skip(shop))]
+async fn reserve(shop: &Arc<Shop>, order: u64) -> Vec<u64> {
+    let ask = |shop: Arc<Shop>, article: u64| async move {
+        let url = format!("{}/stock/{article}", shop.inventory);
+        let answer = shop.client.get(url).await;
+        answer.ok().and_then(|(_, body)| body.parse().ok()).unwrap_or(0)
+    };
+    let mut tasks = JoinSet::new();
+    tasks.spawn(ask(shop.clone(), order).in_span(span!("reserve_in_task", article = order)));
+    let here = [order + 1, order + 2].map(|article| {
+        ask(shop.clone(), article).in_span(span!("reserve_here", article))
+    });
+    let mut stock = join_all(here).await;
+    while let Some(result) = tasks.join_next().await {
+        stock.extend(result);
+    }
+    stock
+}
+
+/// Races two sources; the slower one is dropped, and its span is cancelled.
+#[trace]
+async fn quickest_price(order: u64) -> u64 {
+    let cached = async {
+        tokio::task::yield_now().await;
+        order % 100
+    };
+    let computed = async {
+        std::future::pending::<()>().await;
+        order
+    };
+    tokio::select! {
+        price = cached.in_span(span!("price_from_cache")) => price,
+        price = computed.in_span(span!("price_from_supplier")) => price,
+    }
+}
+
+/// Gives up after a millisecond; the work inside is cancelled.
+async fn recommend(order: u64) {
+    let never = std::future::pending::<()>().in_span(span!("recommend", order));
+    if timeout(Duration::from_millis(1), never).await.is_err() {
+        CurrentSpan::add_event("no recommendation in time", &[]);
+        log("warn", "no recommendation in time", json!({ "order": order }));
+    }
+}
+
+/// A stream, one span for all of it and one per item.
+async fn print_lines(order: u64) -> u64 {
+    let lines = stream::iter(0..3u64).then(|line| {
+        async move {
+            tokio::task::yield_now().await;
+            line
+        }
+        .in_span(span!("line", line))
+    });
+    lines.in_span(span!("print", order)).fold(0, |sum, line| async move { sum + line }).await
+}
+
+/// Goes on after the response is sent.
+fn audit_later(shop: &Arc<Shop>, order: u64) {
+    let held = shop.outliving.clone();
+    let audit = async move {
+        tokio::task::yield_now().await;
+        drop(held);
+    };
+    spawn(audit.in_span(span!("audit", order)));
+}
+
+/// A task panics; the request goes on.
+async fn survive_a_panic(order: u64) {
+    let task = spawn(
+        async move {
+            tokio::task::yield_now().await;
+            assert!(order == u64::MAX, "the loyalty service is broken");
+        }
+        .in_span(span!("award_points", order)),
+    );
+    if let Err(error) = task.await {
+        CurrentSpan::add_event("exception", &[
+            ("exception.type", "panic".into()),
+            ("exception.message", error.to_string().as_str().into()),
+        ]);
+    }
+}
+
+/// Blocks its thread in the middle of a poll, as careless code does.
+async fn block_the_executor() {
+    std::thread::sleep(Duration::from_millis(4));
+    sleep(Duration::ZERO).await;
+}
+
+#[derive(Debug)]
+struct CardRefused {
+    order: u64,
+}
+
+impl std::fmt::Display for CardRefused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the card of order {} was refused", self.order)
+    }
+}
+
+impl std::error::Error for CardRefused {}
+
+#[trace(err)]
+async fn charge(order: u64) -> Result<(), CardRefused> {
+    tokio::task::yield_now().await;
+    Err(CardRefused { order })
+}
+
+fn checksum(order: u64) -> u64 {
+    (0..64).fold(order, |sum, round| sum.rotate_left(5) ^ round) % 97
+}

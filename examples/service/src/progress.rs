@@ -1,0 +1,30 @@
+//! Progress on stderr, when it is a terminal.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::load::Load;
+
+/// Shows how far the load is, until it is dropped.
+pub(crate) async fn show(load: Arc<Load>, requests: usize) {
+    if !std::io::stderr().is_terminal() {
+        return std::future::pending().await;
+    }
+    let _clear = ClearLine;
+    let mut tick = tokio::time::interval(Duration::from_millis(100));
+    loop {
+        tick.tick().await;
+        let done = load.done.load(Ordering::Relaxed);
+        let _ = write!(std::io::stderr().lock(), "\r{done} of {requests} requests ");
+    }
+}
+
+struct ClearLine;
+
+impl Drop for ClearLine {
+    fn drop(&mut self) {
+        let _ = write!(std::io::stderr().lock(), "\r\x1b[K");
+    }
+}

@@ -1,0 +1,108 @@
+//! What the program says in the end.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use throughline::{Ledger, Receipt};
+use throughline_console::{Colour, Options, waterfall};
+use throughline_viewer::{Integrity, Store};
+
+/// Everything that is reported.
+pub(crate) struct Report<'a> {
+    pub(crate) requests: usize,
+    pub(crate) errors: usize,
+    pub(crate) abandoned: usize,
+    pub(crate) interrupted: bool,
+    pub(crate) elapsed: Duration,
+    /// A receipt per service.
+    pub(crate) receipts: [(&'static str, Receipt); 2],
+    /// What the embedded receiver holds, if it was used.
+    pub(crate) store: Option<&'a Store>,
+}
+
+impl Report<'_> {
+    /// Whether everything is accounted for, and every trace is whole.
+    pub(crate) fn is_good(&self) -> bool {
+        let ledger = self.ledger();
+        let balances = ledger.in_flight() == 0 && self.receipts.iter().all(|(_, r)| r.is_complete());
+        balances && self.integrity().is_none_or(|i| i.is_whole() && i.spans as u64 == ledger.exported())
+    }
+
+    pub(crate) fn print(&self, as_json: bool) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        if as_json { writeln!(out, "{}", self.json()) } else { self.print_text(&mut out) }
+    }
+
+    fn print_text(&self, out: &mut impl Write) -> io::Result<()> {
+        let options = Options { colour: Colour::auto(&io::stdout()), ..Options::default() };
+        if let Some(store) = self.store {
+            let shown = [
+                ("The slowest trace", store.slowest_where(|trace| trace.cancelled < trace.spans)),
+                ("The first failed trace", store.first_error()),
+                ("The first cancelled trace", store.first_where(|trace| &*trace.name == "impatient_customer")),
+            ];
+            for (title, trace) in shown {
+                if let Some(trace) = trace {
+                    writeln!(out, "{title}\n\n{}\n", waterfall(&trace, options))?;
+                }
+            }
+        }
+        let Report { requests, errors, abandoned, elapsed, .. } = self;
+        let interrupted = if self.interrupted { ", interrupted" } else { "" };
+        writeln!(
+            out,
+            "{requests} requests in {elapsed:.1?}{interrupted}: {errors} failed, {abandoned} abandoned by their callers"
+        )?;
+        match self.integrity() {
+            Some(found) => writeln!(
+                out,
+                "{} traces of {} spans at the receiver: {} incomplete, {} orphans, {} foreign parents",
+                found.traces, found.spans, found.incomplete_traces, found.orphan_spans, found.foreign_parents
+            )?,
+            None => writeln!(out, "exported to another receiver, which is not asked")?,
+        }
+        for (service, receipt) in &self.receipts {
+            writeln!(out, "{service:<10}{receipt}")?;
+        }
+        writeln!(out, "{:<10}{}", "together", self.ledger())
+    }
+
+    fn json(&self) -> Value {
+        let ledger = self.ledger();
+        let dropped: Map<_, _> =
+            ledger.losses().map(|(reason, spans)| (reason.as_str().to_owned(), json!(spans))).collect();
+        let integrity = self.integrity();
+        json!({
+            "requests": self.requests,
+            "errors": self.errors,
+            "abandoned": self.abandoned,
+            "interrupted": self.interrupted,
+            "elapsed_ms": u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX),
+            "traces": integrity.map(|i| i.traces),
+            "orphan_spans": integrity.map(|i| i.orphan_spans),
+            "incomplete_traces": integrity.map(|i| i.incomplete_traces),
+            "foreign_parents": integrity.map(|i| i.foreign_parents),
+            "spans_started": ledger.started(),
+            "spans_exported": ledger.exported(),
+            "dropped": dropped,
+            "in_flight": ledger.in_flight(),
+            "receipt": self.receipts.iter().map(|(service, receipt)| {
+                ((*service).to_owned(), json!({
+                    "complete": receipt.is_complete(),
+                    "elapsed_ms": u64::try_from(receipt.elapsed().as_millis()).unwrap_or(u64::MAX),
+                    "failure": receipt.failure().map(|failure| failure.to_string()),
+                    "ledger": receipt.ledger().to_string(),
+                }))
+            }).collect::<Map<_, _>>(),
+        })
+    }
+
+    fn ledger(&self) -> Ledger {
+        self.receipts.iter().map(|(_, receipt)| *receipt.ledger()).sum()
+    }
+
+    fn integrity(&self) -> Option<Integrity> {
+        self.store.map(Store::integrity)
+    }
+}

@@ -1,0 +1,100 @@
+//! The console as an exporter of the pipeline.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::{Ready, ready};
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use throughline_core::{Accepted, Batch, ExportError, Failure, SpanExporter};
+use throughline_runtime::{Exporter, Runtime};
+
+use crate::{Colour, FinishedSpan, Options, Trace, json_line, waterfall};
+
+/// Prints finished spans: a waterfall per trace for people, or a JSON object per
+/// line for programs. For debugging; its waterfall is no stable format.
+///
+/// A trace is printed with the spans of one batch; spans that end much later
+/// form a waterfall of their own. A stream that is closed or full takes nothing
+/// down: the batch is counted as failed.
+#[derive(Clone)]
+pub struct Console {
+    out: Arc<Mutex<dyn Write + Send>>,
+    form: Form,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Waterfall(Options),
+    Json,
+}
+
+impl Console {
+    /// Waterfalls on stdout, in colour when it is a terminal.
+    pub fn stdout() -> Self {
+        let colour = Colour::auto(&io::stdout());
+        Self::waterfalls(io::stdout(), Options { colour, ..Options::default() })
+    }
+
+    /// Waterfalls on stderr, in colour when it is a terminal.
+    pub fn stderr() -> Self {
+        let colour = Colour::auto(&io::stderr());
+        Self::waterfalls(io::stderr(), Options { colour, ..Options::default() })
+    }
+
+    /// Waterfalls on any writer.
+    pub fn waterfalls(out: impl Write + Send + 'static, options: Options) -> Self {
+        Console { out: Arc::new(Mutex::new(out)), form: Form::Waterfall(options) }
+    }
+
+    /// A JSON object per span and line, on any writer.
+    pub fn json(out: impl Write + Send + 'static) -> Self {
+        Console { out: Arc::new(Mutex::new(out)), form: Form::Json }
+    }
+
+    fn print(&self, spans: Vec<FinishedSpan>) -> io::Result<()> {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.form {
+            Form::Json => spans.iter().try_for_each(|span| json_line(span).write_to(&mut *out))?,
+            Form::Waterfall(options) => {
+                for trace in Trace::group(spans) {
+                    writeln!(out, "{}", waterfall(&trace, options))?;
+                }
+            }
+        }
+        out.flush()
+    }
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Console").field("form", &self.form).finish_non_exhaustive()
+    }
+}
+
+impl<R: Runtime> Exporter<R> for Console {
+    type Connection = Console;
+
+    fn connect(&self, _: &R) -> Console {
+        self.clone()
+    }
+}
+
+impl SpanExporter for Console {
+    type Sending = Ready<Result<Accepted, ExportError>>;
+
+    fn export(&mut self, batch: &Batch<'_>) -> Self::Sending {
+        let service = batch.resource().attribute("service.name");
+        let service: Arc<str> = service.and_then(|name| name.as_str()).unwrap_or("").into();
+        let mut scopes: HashMap<&str, Arc<str>> = HashMap::new();
+        let spans = batch.spans().map(|(scope, span)| {
+            let scope = scopes.entry(scope.name()).or_insert_with(|| scope.name().into());
+            FinishedSpan::from_view(&span, scope.clone(), service.clone())
+        });
+        let spans = spans.collect();
+        ready(match self.print(spans) {
+            Ok(()) => Ok(Accepted::default()),
+            Err(_) => Err(ExportError::Permanent(Failure::Write)),
+        })
+    }
+}

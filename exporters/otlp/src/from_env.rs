@@ -1,0 +1,270 @@
+//! The exporter as the environment describes it.
+
+use throughline_runtime::Env;
+
+use crate::config::{Compression, Otlp, Protocol};
+use crate::endpoint::Endpoint;
+use crate::error::ConfigError;
+use crate::headers;
+
+impl Otlp {
+    /// Reads the variables `OTEL_EXPORTER_OTLP_*` and, before them, their forms
+    /// for this signal, `OTEL_EXPORTER_OTLP_TRACES_*`: `PROTOCOL`, `ENDPOINT`,
+    /// `INSECURE`, `HEADERS`, `COMPRESSION`, `TIMEOUT`, and with the feature
+    /// `tls` `CERTIFICATE`, `CLIENT_KEY`, `CLIENT_CERTIFICATE`.
+    ///
+    /// A value that is not understood becomes a warning of `env` and counts as
+    /// unset, so that the more general variable or the default acts.
+    /// ([Configuration Options](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#configuration-options))
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Endpoint`] if the endpoint in force is no URL;
+    /// [`ConfigError::NeedsFeature`] if the protocol, the compression or the
+    /// scheme of the endpoint was not built in; [`ConfigError::Certificate`] if
+    /// a file with a certificate or a key cannot be read or used.
+    pub fn from_env(env: &mut Env) -> Result<Self, ConfigError> {
+        let mut otlp = Self::new(protocol(env)?);
+        otlp.endpoint_from(env)?;
+        if let Some(headers) = first(env, "HEADERS", headers::from_variable) {
+            otlp.headers = headers;
+        }
+        otlp.compression = compression(env)?;
+        if let Some(timeout) = first(env, "TIMEOUT", Env::timeout_millis) {
+            otlp.timeout = timeout;
+        }
+        #[cfg(feature = "tls")]
+        otlp.tls_from(env)?;
+        Ok(otlp)
+    }
+
+    fn endpoint_from(&mut self, env: &mut Env) -> Result<(), ConfigError> {
+        let grpc = self.protocol == Protocol::Grpc;
+        let insecure = match grpc {
+            true => first(env, "INSECURE", Env::boolean).unwrap_or(false),
+            // It is about gRPC alone; the scheme decides for HTTP.
+            false => false,
+        };
+        for (variable, base) in [(signal("ENDPOINT"), false), (general("ENDPOINT"), true)] {
+            let Some(url) = env.text(&variable) else {
+                continue;
+            };
+            let parsed = if grpc && !url.contains("://") {
+                let scheme = if insecure { "http" } else { "https" };
+                Endpoint::parse(&format!("{scheme}://{url}"))
+            } else if base {
+                Endpoint::parse_base(&url)
+            } else {
+                Endpoint::parse(&url)
+            };
+            return self.set_endpoint(&variable, &url, parsed);
+        }
+        Ok(())
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls_from(&mut self, env: &mut Env) -> Result<(), ConfigError> {
+        if !self.endpoint.secure {
+            return Ok(());
+        }
+        let read = |variable: String, path: String| match std::fs::read(&path) {
+            Ok(pem) => Ok((variable, pem)),
+            Err(error) => Err(ConfigError::Certificate {
+                setting: variable,
+                problem: format!("{path:?} cannot be read: {error}"),
+            }),
+        };
+        if let Some((variable, path)) = named(env, "CERTIFICATE") {
+            let (variable, pem) = read(variable, path)?;
+            self.tls.trust(&variable, &pem)?;
+        }
+        let certificate = named(env, "CLIENT_CERTIFICATE");
+        let key = named(env, "CLIENT_KEY");
+        match (certificate, key) {
+            (Some((variable, certificate)), Some((key_variable, key))) => {
+                let (variable, certificate) = read(variable, certificate)?;
+                let (_, key) = read(key_variable, key)?;
+                self.tls.identify(&variable, &certificate, &key)
+            }
+            (None, None) => Ok(()),
+            (Some((setting, _)), None) => Err(ConfigError::Certificate {
+                setting,
+                problem: "is set without CLIENT_KEY".to_owned(),
+            }),
+            (None, Some((setting, _))) => Err(ConfigError::Certificate {
+                setting,
+                problem: "is set without CLIENT_CERTIFICATE".to_owned(),
+            }),
+        }
+    }
+}
+
+fn protocol(env: &mut Env) -> Result<Protocol, ConfigError> {
+    let options = [("grpc", Protocol::Grpc), ("http/protobuf", Protocol::HttpProtobuf)];
+    let chosen = first(env, "PROTOCOL", |env, variable| {
+        let protocol = env.choice(variable, &options)?;
+        Some((protocol, variable.to_owned()))
+    });
+    let (protocol, setting) =
+        chosen.unwrap_or_else(|| (Protocol::HttpProtobuf, signal("PROTOCOL")));
+    let (built, value, feature) = match protocol {
+        Protocol::Grpc => (cfg!(feature = "grpc"), "grpc", "grpc"),
+        Protocol::HttpProtobuf => (cfg!(feature = "http"), "http/protobuf", "http"),
+    };
+    if built {
+        Ok(protocol)
+    } else {
+        Err(ConfigError::NeedsFeature { setting, value: value.to_owned(), feature })
+    }
+}
+
+fn compression(env: &mut Env) -> Result<Compression, ConfigError> {
+    let chosen = first(env, "COMPRESSION", |env, variable| {
+        let gzip = env.choice(variable, &[("none", false), ("gzip", true)])?;
+        Some((gzip, variable.to_owned()))
+    });
+    match chosen {
+        None | Some((false, _)) => Ok(Compression::None),
+        #[cfg(feature = "gzip")]
+        Some((true, _)) => Ok(Compression::Gzip),
+        #[cfg(not(feature = "gzip"))]
+        Some((true, setting)) => {
+            Err(ConfigError::NeedsFeature { setting, value: "gzip".to_owned(), feature: "gzip" })
+        }
+    }
+}
+
+/// The value for this signal, or else the one for all.
+fn first<T>(
+    env: &mut Env,
+    option: &str,
+    mut read: impl FnMut(&mut Env, &str) -> Option<T>,
+) -> Option<T> {
+    read(env, &signal(option)).or_else(|| read(env, &general(option)))
+}
+
+/// The text of the first variable that is set, and its name.
+#[cfg(feature = "tls")]
+fn named(env: &mut Env, option: &str) -> Option<(String, String)> {
+    first(env, option, |env, variable| Some((variable.to_owned(), env.text(variable)?)))
+}
+
+fn signal(option: &str) -> String {
+    format!("OTEL_EXPORTER_OTLP_TRACES_{option}")
+}
+
+fn general(option: &str) -> String {
+    format!("OTEL_EXPORTER_OTLP_{option}")
+}
+
+#[cfg(all(test, feature = "http", feature = "grpc", feature = "gzip"))]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> (Result<Otlp, ConfigError>, Vec<String>) {
+        let pairs =
+            pairs.iter().map(|(name, value)| (format!("OTEL_EXPORTER_OTLP_{name}"), *value));
+        let mut env = Env::from_pairs(pairs);
+        let otlp = Otlp::from_env(&mut env);
+        let warnings = env.warnings().iter().map(ToString::to_string).collect();
+        (otlp, warnings)
+    }
+
+    fn url(pairs: &[(&str, &str)]) -> String {
+        let (otlp, warnings) = read(pairs);
+        assert_eq!(warnings, Vec::<String>::new());
+        otlp.unwrap().url()
+    }
+
+    #[test]
+    fn nothing_set_means_the_defaults() {
+        let (otlp, warnings) = read(&[("ENDPOINT", ""), ("PROTOCOL", "")]);
+        assert_eq!(format!("{:?}", otlp.unwrap()), format!("{:?}", Otlp::http()));
+        assert_eq!(warnings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_general_endpoint_is_a_base_and_that_of_the_signal_is_not() {
+        assert_eq!(url(&[("ENDPOINT", "http://h:1/a/")]), "http://h:1/a/v1/traces");
+        assert_eq!(url(&[("TRACES_ENDPOINT", "http://h:1")]), "http://h:1/");
+        assert_eq!(
+            url(&[
+                ("ENDPOINT", "not a URL, and not asked for"),
+                ("TRACES_ENDPOINT", "http://h/x/"),
+            ]),
+            "http://h/x/"
+        );
+    }
+
+    #[test]
+    fn grpc_takes_its_endpoint_with_or_without_a_scheme() {
+        assert_eq!(url(&[("PROTOCOL", "gRPC")]), "http://localhost:4317");
+        assert_eq!(url(&[("TRACES_PROTOCOL", "grpc"), ("ENDPOINT", "http://h:1/a")]), "http://h:1");
+        assert_eq!(
+            url(&[("PROTOCOL", "grpc"), ("ENDPOINT", "h:1"), ("INSECURE", "true"),]),
+            "http://h:1"
+        );
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[test]
+    fn grpc_without_a_scheme_is_secure_unless_told() {
+        let (otlp, _) = read(&[("PROTOCOL", "grpc"), ("ENDPOINT", "h:1")]);
+        assert_eq!(
+            otlp.unwrap_err().to_string(),
+            "OTEL_EXPORTER_OTLP_ENDPOINT=\"h:1\" needs the feature `tls`"
+        );
+    }
+
+    #[test]
+    fn an_endpoint_that_is_no_url_is_an_error_naming_variable_and_value() {
+        let (otlp, _) = read(&[("TRACES_ENDPOINT", "collector:4318")]);
+        assert_eq!(
+            otlp.unwrap_err().to_string(),
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=\"collector:4318\" \
+             does not begin with http:// or https://"
+        );
+    }
+
+    #[test]
+    fn a_bad_value_is_a_warning_and_the_general_variable_acts() {
+        let (otlp, warnings) = read(&[
+            ("TRACES_PROTOCOL", "http/json"),
+            ("PROTOCOL", "grpc"),
+            ("TRACES_COMPRESSION", "zstd"),
+            ("COMPRESSION", "GZIP"),
+            ("TRACES_TIMEOUT", "-1"),
+            ("TIMEOUT", "2500"),
+        ]);
+        let otlp = otlp.unwrap();
+        assert_eq!(otlp.protocol(), Protocol::Grpc);
+        assert_eq!(otlp.compression, Compression::Gzip);
+        assert_eq!(otlp.timeout, Some(Duration::from_millis(2500)));
+        assert_eq!(warnings.len(), 3, "{warnings:?}");
+        for (warning, (name, value)) in warnings.iter().zip([
+            ("TRACES_PROTOCOL", "http/json"),
+            ("TRACES_COMPRESSION", "zstd"),
+            ("TRACES_TIMEOUT", "-1"),
+        ]) {
+            let start = format!("OTEL_EXPORTER_OTLP_{name}={value:?} ");
+            assert!(warning.starts_with(&start), "{warning}");
+        }
+    }
+
+    #[test]
+    fn headers_of_the_signal_replace_the_general_ones() {
+        let (otlp, _) = read(&[("HEADERS", "a=1,b=2"), ("TRACES_HEADERS", "c=%33")]);
+        let headers = otlp.unwrap().headers;
+        assert_eq!(headers.len(), 1);
+        assert_eq!(headers["c"], "3");
+    }
+
+    #[test]
+    fn a_timeout_of_zero_is_no_limit() {
+        let (otlp, warnings) = read(&[("TRACES_TIMEOUT", "0"), ("TIMEOUT", "7")]);
+        assert_eq!(otlp.unwrap().timeout, None);
+        assert_eq!(warnings, Vec::<String>::new());
+    }
+}
