@@ -29,6 +29,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod discard;
 mod ext;
 mod fields;
 mod propagation;
@@ -65,6 +66,7 @@ pub use throughline_macros::trace;
 
 /// Exporters, by their features.
 pub mod exporters {
+    pub use crate::discard::Discard;
     #[cfg(feature = "console")]
     pub use throughline_console::Console;
     #[cfg(feature = "memory")]
@@ -78,6 +80,16 @@ pub mod exporters {
 pub use throughline_tokio as tokio;
 #[cfg(feature = "tokio")]
 pub use throughline_tokio::Tokio;
+
+/// The README's code compiles and runs.
+#[cfg(all(doctest, feature = "macros", feature = "memory", feature = "otlp", feature = "tokio"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+/// The FAQ's code compiles and runs.
+#[cfg(all(doctest, feature = "macros", feature = "memory", feature = "otlp", feature = "tokio"))]
+#[doc = include_str!("../docs/FAQ.md")]
+struct Faq;
 
 /// What the macros refer to.
 #[doc(hidden)]

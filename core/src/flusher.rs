@@ -97,8 +97,10 @@ pub struct Flusher<B, E> {
     entries: E,
     used: usize,
     count: usize,
-    /// Since when the oldest span of the batch waits.
+    /// Since when the oldest span of the batch may wait.
     since: Option<Duration>,
+    /// When the rings were last drained: what is found next ended later.
+    drained: Option<Duration>,
     state: State,
     flushing: Option<Flush>,
     next_flush: Option<Flush>,
@@ -171,6 +173,7 @@ where
             used: 0,
             count: 0,
             since: None,
+            drained: None,
             state: State::Gathering,
             flushing: None,
             next_flush: None,
@@ -185,6 +188,9 @@ where
     /// What to do now. `unix_nanos` turns clock ticks into nanoseconds since the
     /// Unix epoch.
     pub fn poll(&mut self, now: Duration, unix_nanos: impl Fn(u64) -> u64) -> Action {
+        // Answered in every state: a bell that nobody answers keeps the driver
+        // awake.
+        self.pipeline.bell().answer();
         if self.shutdown.is_some_and(|shutdown| now >= shutdown.deadline) {
             self.abandon();
         }
@@ -331,11 +337,15 @@ where
 
     fn gather(&mut self, now: Duration, unix_nanos: impl Fn(u64) -> u64) -> Action {
         self.pipeline.bell().answer();
+        // Before anything new is taken: spans that keep ending would otherwise
+        // hold up a flush whose own spans are settled.
+        self.serve_flushes();
         let turn = self.drain(unix_nanos);
         if self.count > 0 && self.since.is_none() {
-            self.since = Some(now);
+            self.since = Some(self.drained.unwrap_or(now));
         }
-        let due = self.since.map(|since| since + self.settings.schedule_delay);
+        self.drained = Some(now);
+        let due = self.since.map(|since| since.saturating_add(self.settings.schedule_delay));
         let urgent = self.flushing.is_some() || self.shutdown.is_some();
         if turn == Turn::Full
             || (self.count > 0 && due.is_some_and(|due| now >= due))
@@ -348,15 +358,7 @@ where
             return Action::Yield;
         }
         // The rings are empty up to what a producer is still writing.
-        if let Some(flush) = self.flushing
-            && self.has_passed(&flush.marks)
-        {
-            self.served = flush.ticket;
-            self.flushing = self.next_flush.take();
-            if self.flushing.is_some() {
-                return Action::Yield;
-            }
-        }
+        self.serve_flushes();
         if let Some(shutdown) = self.shutdown {
             if self.has_passed(&self.marks()) {
                 self.state = State::Finished;
@@ -368,7 +370,21 @@ where
         if self.flushing.is_some() {
             return Action::Wait { until: Some(now + PREEMPTED) };
         }
-        Action::Wait { until: due }
+        // Producers ring for many spans only: a few are found by looking.
+        let look = now.saturating_add(self.settings.schedule_delay.max(IDLE));
+        Action::Wait { until: Some(due.unwrap_or(look)) }
+    }
+
+    /// Notes the flushes that are over: all they cover was taken, and nothing is
+    /// gathered.
+    fn serve_flushes(&mut self) {
+        while let Some(flush) = self.flushing
+            && self.count == 0
+            && self.has_passed(&flush.marks)
+        {
+            self.served = flush.ticket;
+            self.flushing = self.next_flush.take();
+        }
     }
 
     /// Moves frames from the rings to the batch.
@@ -459,7 +475,8 @@ where
 
     /// When to send again; `None` to give up.
     fn retry_at(&self, now: Duration, attempt: u32, after: Option<Duration>) -> Option<Duration> {
-        let until = now + self.settings.retry.delay(attempt, after, self.jitter)?;
+        let delay = self.settings.retry.delay(attempt, after, self.jitter)?;
+        let until = now.saturating_add(delay);
         match self.shutdown {
             // One repetition, and only if it comes before the deadline.
             Some(shutdown) => (attempt == 0 && until < shutdown.deadline).then_some(until),
@@ -500,3 +517,6 @@ const TURN: usize = 2_048;
 
 /// How soon to look again for a frame whose producer was preempted.
 const PREEMPTED: Duration = Duration::from_millis(1);
+
+/// How often an idle flusher looks at most, also when spans shall not wait.
+const IDLE: Duration = Duration::from_millis(10);

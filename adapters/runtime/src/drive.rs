@@ -12,7 +12,7 @@ use throughline_core::{Accepted, Action, ExportError, Failure, SpanExporter};
 
 use crate::Runtime;
 use crate::clock::Anchor;
-use crate::engine::{Engine, Seat};
+use crate::engine::{Engine, Seat, State};
 use crate::pipeline::StdFlusher;
 
 /// Drives the flusher until it is finished, or until `is_done` says so.
@@ -28,17 +28,26 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
 ) {
     loop {
         let step = engine.with(|state| {
-            if state.seat != seat {
-                return Step::NotMine;
-            }
+            // Another one in the seat may have done what this one is here for.
             if is_done(&state.flusher) {
                 return Step::Done;
+            }
+            if state.seat != seat {
+                return Step::NotMine;
             }
             let anchor = Anchor::now();
             match state.flusher.poll(engine.now(), |ticks| anchor.unix_nanos(ticks)) {
                 Action::Export => {
-                    let sending = connection.export(&state.flusher.batch());
-                    Step::Export(sending, state.flusher.export_timeout())
+                    let batch = state.flusher.batch();
+                    let sending =
+                        std::panic::catch_unwind(AssertUnwindSafe(|| connection.export(&batch)));
+                    match sending {
+                        Ok(sending) => Step::Export(sending, state.flusher.export_timeout()),
+                        Err(_) => {
+                            state.flusher.on_export(engine.now(), Err(PANICKED));
+                            Step::Yield
+                        }
+                    }
                 }
                 Action::Wait { until } => Step::Wait(until),
                 Action::Yield => Step::Yield,
@@ -47,12 +56,18 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
         });
         match step {
             Step::Export(sending, timeout) => {
-                let result = with_timeout(&runtime, AssertUnwindSafe(sending), timeout).await;
-                engine.with(|state| {
-                    if state.seat == seat {
-                        state.flusher.on_export(engine.now(), result);
-                    }
-                });
+                let sending = pin!(with_timeout(&runtime, AssertUnwindSafe(sending), timeout));
+                // Whoever takes the seat sends the batch too, and after the end
+                // nobody wants the answer: the transmission is dropped.
+                let over = |state: &State| state.seat != seat || state.flusher.is_finished();
+                let over = pin!(engine.changed(over));
+                if let Either::Left((result, _)) = select(sending, over).await {
+                    engine.with(|state| {
+                        if state.seat == seat {
+                            state.flusher.on_export(engine.now(), result);
+                        }
+                    });
+                }
             }
             Step::Wait(until) => {
                 // Whoever takes the seat takes the doorbell with it.
@@ -62,13 +77,15 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                 match until {
                     None => drop(woken.await),
                     Some(until) => {
-                        let left = until.saturating_sub(engine.now());
+                        let left = until.saturating_sub(engine.now()).min(FAR);
                         select(woken, pin!(runtime.sleep(left))).await;
                     }
                 }
             }
             Step::Yield => yield_now().await,
-            Step::NotMine => engine.changed(|state| state.seat == seat).await,
+            Step::NotMine => {
+                engine.changed(|state| state.seat == seat || is_done(&state.flusher)).await;
+            }
             Step::Done => return,
         }
     }
@@ -92,7 +109,7 @@ where
 {
     let sending = pin!(catch_panic(sending.0));
     let Some(timeout) = timeout else { return sending.await };
-    match select(sending, pin!(runtime.sleep(timeout))).await {
+    match select(sending, pin!(runtime.sleep(timeout.min(FAR)))).await {
         Either::Left((result, _)) => result,
         Either::Right(_) => Err(ExportError::Retry { after: None, failure: Failure::Timeout }),
     }
@@ -107,7 +124,7 @@ where
     std::future::poll_fn(move |context| {
         let sending: Pin<&mut S> = sending.as_mut();
         std::panic::catch_unwind(AssertUnwindSafe(|| sending.poll(context)))
-            .unwrap_or(Poll::Ready(Err(ExportError::Permanent(Failure::Panicked))))
+            .unwrap_or(Poll::Ready(Err(PANICKED)))
     })
     .await
 }
@@ -123,3 +140,8 @@ async fn yield_now() {
     })
     .await;
 }
+
+const PANICKED: ExportError = ExportError::Permanent(Failure::Panicked);
+
+/// A year: longer than anybody waits, and no clock overflows.
+pub(crate) const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -3,14 +3,15 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use futures_util::future::{Either, select};
+use futures_util::future::select;
 use throughline_core::{Ledger, Pipeline, Ticket};
 
-use crate::drive::drive;
+use crate::drive::{FAR, drive};
 use crate::pipeline::{DriverWaker, StdFlusher, create};
 use crate::{Context, Exporter, Outcome, PipelineOptions, Receipt, Runtime, Thread};
 
@@ -45,6 +46,8 @@ pub(crate) struct State {
     pub(crate) flusher: StdFlusher,
     /// Who drives.
     pub(crate) seat: Seat,
+    /// Callers who took the seat and have not left, the latest last.
+    callers: Vec<u64>,
     taken_over: u64,
     /// The background task was dropped, with its runtime.
     abandoned: bool,
@@ -88,6 +91,7 @@ impl Telemetry {
         let state = State {
             flusher,
             seat: Seat::Background,
+            callers: Vec::new(),
             taken_over: 0,
             abandoned: false,
             waiting: Vec::new(),
@@ -142,25 +146,27 @@ impl Telemetry {
 
     /// Sends everything that has ended by now.
     pub async fn flush(&self, within: Duration) -> Receipt {
-        let goal = self.engine.begin_flush();
+        let (goal, within) = (self.engine.begin_flush(), within.min(FAR));
         self.engine.settle(goal, within).await
     }
 
     /// Sends everything that has ended by now, and blocks meanwhile.
     pub fn flush_blocking(&self, within: Duration) -> Receipt {
-        let goal = self.engine.begin_flush();
+        let (goal, within) = (self.engine.begin_flush(), within.min(FAR));
         self.engine.settle_blocking(goal, within)
     }
 
     /// Sends everything that has ended by now and ends the pipeline: later spans
     /// are not recorded. A second call waits for the first.
     pub async fn shutdown(&self, within: Duration) -> Receipt {
+        let within = within.min(FAR);
         let goal = self.engine.begin_shutdown(within);
         self.engine.settle(goal, within).await
     }
 
     /// As [`shutdown`](Self::shutdown), and blocks meanwhile.
     pub fn shutdown_blocking(&self, within: Duration) -> Receipt {
+        let within = within.min(FAR);
         let goal = self.engine.begin_shutdown(within);
         self.engine.settle_blocking(goal, within)
     }
@@ -227,21 +233,40 @@ impl Engine {
     async fn settle(self: &Arc<Self>, goal: Goal, within: Duration) -> Receipt {
         let began = Instant::now();
         let reached = |state: &State| goal.is_reached(&state.flusher);
-        let settled = pin!(self.changed(|state| reached(state) || state.abandoned));
-        let in_time = match select(settled, (self.sleep)(within)).await {
-            Either::Left(_) => true,
-            Either::Right(_) => false,
-        };
-        if in_time && !self.lock_and(reached) {
-            // The driver is gone with its runtime: a thread takes its place.
-            let (engine, deadline) = (self.clone(), began + within);
-            let _ = std::thread::Builder::new()
-                .name("throughline-flush".to_owned())
-                .spawn(move || engine.take_over(goal, deadline));
-            let reached = pin!(self.changed(reached));
-            select(reached, (self.sleep)(within.saturating_sub(began.elapsed()))).await;
+        let (is_reached, is_abandoned) = self.lock_and(|state| (reached(state), state.abandoned));
+        if !is_reached {
+            // The runtime may be gone, or not driven at the moment, and its timer
+            // with it: a thread's clock always runs.
+            let expired = self.watch(goal, began + within);
+            let settled = pin!(self.changed(|state| {
+                // Ordering: Relaxed; the lock is taken after it is set.
+                reached(state) || expired.load(Ordering::Relaxed)
+            }));
+            if is_abandoned {
+                settled.await;
+            } else {
+                select(settled, (self.sleep)(within)).await;
+            }
         }
-        self.receipt(goal, began)
+        self.conclude(goal, began)
+    }
+
+    /// Has a thread wait for the goal until the deadline, and take over when the
+    /// driver is gone with its runtime. Says when that is over.
+    fn watch(self: &Arc<Self>, goal: Goal, deadline: Instant) -> Arc<AtomicBool> {
+        let expired = Arc::new(AtomicBool::new(false));
+        let (engine, done) = (self.clone(), expired.clone());
+        // Without a thread there is the runtime's timer.
+        let _ = std::thread::Builder::new().name("throughline-flush".to_owned()).spawn(move || {
+            engine.wait_until(goal, deadline);
+            if engine.lock_and(|state| state.abandoned && !goal.is_reached(&state.flusher)) {
+                engine.take_over(goal, deadline);
+            }
+            // Ordering: Relaxed, see `settle`.
+            done.store(true, Ordering::Relaxed);
+            engine.with(|_| ());
+        });
+        expired
     }
 
     fn settle_blocking(self: &Arc<Self>, goal: Goal, within: Duration) -> Receipt {
@@ -258,7 +283,7 @@ impl Engine {
         if !self.lock_and(|state| goal.is_reached(&state.flusher)) {
             self.take_over(goal, deadline);
         }
-        self.receipt(goal, began)
+        self.conclude(goal, began)
     }
 
     fn wait_until(&self, goal: Goal, deadline: Instant) {
@@ -276,40 +301,45 @@ impl Engine {
     /// Drives the flusher on the current thread until the goal or the deadline.
     fn take_over(self: &Arc<Self>, goal: Goal, deadline: Instant) {
         let now = self.now();
-        let (seat, former) = self.with(|state| {
-            let former = state.seat;
+        let (seat, caller) = self.with(|state| {
             state.taken_over += 1;
-            state.seat = Seat::Caller(state.taken_over);
+            let caller = state.taken_over;
+            state.callers.push(caller);
+            state.seat = Seat::Caller(caller);
             state.flusher.on_interrupted(now);
-            (state.seat, former)
+            (state.seat, caller)
         });
         (self.take_over)(self.clone(), seat, goal, deadline);
         let now = self.now();
         self.with(|state| {
+            state.callers.retain(|other| *other != caller);
             if state.seat == seat {
-                // Shutdown is over by its deadline whether or not it succeeded.
-                if matches!(goal, Goal::Finished) && !state.flusher.is_finished() {
-                    state.flusher.abandon();
-                }
                 state.flusher.on_interrupted(now);
-                state.seat = former;
+                // Not to the former one, who may have left meanwhile.
+                state.seat = state.callers.last().map_or(Seat::Background, |c| Seat::Caller(*c));
             }
         });
     }
 
-    fn receipt(&self, goal: Goal, began: Instant) -> Receipt {
-        let state = self.lock();
-        let outcome = if goal.is_reached(&state.flusher) {
-            Outcome::Complete
-        } else {
-            Outcome::DeadlinePassed
-        };
-        Receipt {
-            outcome,
-            ledger: self.pipeline.ledger(),
-            elapsed: began.elapsed(),
-            failure: state.flusher.failing(),
-        }
+    /// Shutdown is over by its deadline whether or not it succeeded: what is left
+    /// is counted as lost.
+    fn conclude(&self, goal: Goal, began: Instant) -> Receipt {
+        self.with(|state| {
+            let outcome = if goal.is_reached(&state.flusher) {
+                Outcome::Complete
+            } else {
+                Outcome::DeadlinePassed
+            };
+            if matches!(goal, Goal::Finished) {
+                state.flusher.abandon();
+            }
+            Receipt {
+                outcome,
+                ledger: self.pipeline.ledger(),
+                elapsed: began.elapsed(),
+                failure: state.flusher.failing(),
+            }
+        })
     }
 
     fn lock_and<T>(&self, look: impl FnOnce(&State) -> T) -> T {

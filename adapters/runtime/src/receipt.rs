@@ -19,7 +19,8 @@ pub struct Receipt {
 pub enum Outcome {
     /// Every span that had ended before is exported or counted as lost.
     Complete,
-    /// The deadline came first; what is left is in flight.
+    /// The deadline came first. What is left is in flight after a flush, and
+    /// counted as abandoned after a shutdown.
     DeadlinePassed,
 }
 

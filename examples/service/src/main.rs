@@ -84,10 +84,9 @@ async fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
     front.stop().await;
     let _ = all_done.recv().await;
     back.stop().await;
-    let receipts = [
-        ("orders", orders.shutdown(DEADLINE).await),
-        ("inventory", inventory_telemetry.shutdown(DEADLINE).await),
-    ];
+    let (front_receipt, back_receipt) =
+        tokio::join!(orders.shutdown(DEADLINE), inventory_telemetry.shutdown(DEADLINE));
+    let receipts = [("orders", front_receipt), ("inventory", back_receipt)];
     drop(orders_telemetry);
 
     let store = viewer.as_ref().map(Viewer::store);

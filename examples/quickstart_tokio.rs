@@ -1,0 +1,18 @@
+//! The shortest program on tokio: set up by `OTEL_*`, traced, flushed.
+//!
+//! `OTEL_TRACES_EXPORTER=console cargo run --example quickstart_tokio --features console,macros,tokio`
+
+use throughline::trace;
+
+#[trace]
+async fn greet(name: &str) -> String {
+    format!("Hello, {name}!")
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let telemetry = throughline::init()?;
+    println!("{}", greet("world").await);
+    eprintln!("{}", telemetry.shutdown().await);
+    Ok(())
+}
