@@ -4,13 +4,13 @@
 //! `cargo run --example batch_pipeline --features otlp,tokio`; without a
 //! collector the receipt says what was lost, and why.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use throughline::exporters::Otlp;
 use throughline::{ParentBased, Tokio, TraceIdRatioBased, span};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn core::error::Error>> {
     let telemetry = throughline::builder()
         .service_name("checkout")
         .sampler(ParentBased::new(TraceIdRatioBased::new(0.25)))
@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .install(Tokio::current()?, Otlp::grpc().endpoint("http://localhost:4317")?)?;
 
     for order in 0..1_000u64 {
-        span!("checkout", order).in_scope(|| std::hint::black_box(order));
+        span!("checkout", order).in_scope(|| core::hint::black_box(order));
     }
 
     let ledger = telemetry.ledger();

@@ -8,7 +8,7 @@ use throughline::exporters::Console;
 use throughline::{Context, InSpanExt, Tokio, span};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn core::error::Error>> {
     let telemetry = throughline::builder()
         .service_name("isolated-tasks")
         .install(Tokio::current()?, Console::stdout())?;

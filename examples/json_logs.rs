@@ -7,7 +7,7 @@ use serde_json::json;
 use throughline::{Context, InSpanExt, Tokio, builder, exporters, span};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn core::error::Error>> {
     let telemetry = builder().install(Tokio::current()?, exporters::Discard)?;
 
     log("starting");

@@ -4,7 +4,7 @@
 
 use throughline::span;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Box<dyn core::error::Error>> {
     let telemetry = throughline::init()?;
     let sum: u64 = span!("sum", to = 10).in_scope(|| (1..=10).sum());
     println!("{sum}");

@@ -10,7 +10,7 @@ async fn greet(name: &str) -> String {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn core::error::Error>> {
     let telemetry = throughline::init()?;
     println!("{}", greet("world").await);
     eprintln!("{}", telemetry.shutdown().await);

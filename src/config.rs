@@ -26,7 +26,7 @@ pub enum InitError {
         feature: &'static str,
     },
     /// The exporter cannot be set up as the variables say.
-    Exporter(Box<dyn std::error::Error + Send + Sync>),
+    Exporter(Box<dyn core::error::Error + Send + Sync>),
     /// The operating system gives no thread or event queue.
     Thread(std::io::Error),
 }
@@ -44,8 +44,8 @@ impl fmt::Display for InitError {
     }
 }
 
-impl std::error::Error for InitError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl core::error::Error for InitError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             InitError::Thread(error) => Some(error),
             _ => None,
@@ -77,7 +77,7 @@ fn describe(env: &mut Env, resource: &mut Resource) {
         }
     }
     if let Some(name) = env.text("OTEL_SERVICE_NAME") {
-        *resource = std::mem::take(resource).with("service.name", &name);
+        *resource = core::mem::take(resource).with("service.name", &name);
     }
 }
 
@@ -218,3 +218,130 @@ impl<E: Exporter<Thread> + Exporter<throughline_tokio::Tokio>> EveryRuntime for 
 trait EveryRuntime: Exporter<Thread> {}
 #[cfg(not(feature = "tokio"))]
 impl<E: Exporter<Thread>> EveryRuntime for E {}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use throughline_core::Described;
+
+    use super::*;
+
+    fn applied(pairs: &[(&str, &str)]) -> (PipelineOptions, Resource, bool, Vec<String>) {
+        let mut env = Env::from_pairs(pairs.iter().copied());
+        let mut options = PipelineOptions::default();
+        let mut resource = Resource::empty();
+        let disabled = apply(&mut env, &mut options, &mut resource);
+        let warnings = env.warnings().iter().map(ToString::to_string).collect();
+        (options, resource, disabled, warnings)
+    }
+
+    #[test]
+    fn the_batch_variables_are_those_of_the_specification() {
+        let (options, _, disabled, warnings) = applied(&[
+            ("OTEL_BSP_SCHEDULE_DELAY", "2000"),
+            ("OTEL_BSP_EXPORT_TIMEOUT", "0"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "4096"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1024"),
+        ]);
+        assert_eq!(options.flusher.schedule_delay, Duration::from_secs(2));
+        assert_eq!(options.flusher.export_timeout, None);
+        assert_eq!((options.max_queue_size, options.flusher.max_export_batch_size), (4096, 1024));
+        assert!(!disabled && warnings.is_empty(), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_bad_value_is_a_warning_that_names_variable_and_value_and_changes_nothing() {
+        let (options, _, _, warnings) = applied(&[
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
+            ("OTEL_TRACES_SAMPLER", "sometimes"),
+            ("OTEL_SPAN_EVENT_COUNT_LIMIT", "-1"),
+        ]);
+        assert_eq!(options.max_queue_size, 2_048);
+        assert_eq!(options.limits.event_count, 128);
+        for (variable, value) in [
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
+            ("OTEL_TRACES_SAMPLER", "sometimes"),
+            ("OTEL_SPAN_EVENT_COUNT_LIMIT", "-1"),
+        ] {
+            let named = |text: &String| text.contains(variable) && text.contains(value);
+            assert!(warnings.iter().any(named), "{variable}={value} in {warnings:?}");
+        }
+    }
+
+    #[test]
+    fn a_batch_never_outgrows_the_queue() {
+        let (options, ..) = applied(&[("OTEL_BSP_MAX_QUEUE_SIZE", "100")]);
+        assert_eq!(options.flusher.max_export_batch_size, 100);
+        let (options, _, _, warnings) = applied(&[
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "200"),
+        ]);
+        assert_eq!((options.flusher.max_export_batch_size, warnings.len()), (100, 1));
+    }
+
+    #[test]
+    fn each_sampler_of_the_specification_has_its_name() {
+        for (name, argument, description) in [
+            ("always_on", "", "AlwaysOnSampler"),
+            ("always_off", "", "AlwaysOffSampler"),
+            ("traceidratio", "0.5", "TraceIdRatioBased{0.500000}"),
+            ("traceidratio", "", "TraceIdRatioBased{1.000000}"),
+            ("ParentBased_TraceIdRatio", "0.25", "ParentBased{root:TraceIdRatioBased{0.250000},"),
+            ("parentbased_always_off", "", "ParentBased{root:AlwaysOffSampler,"),
+            ("parentbased_always_on", "", "ParentBased{root:AlwaysOnSampler,"),
+        ] {
+            let (options, _, _, warnings) =
+                applied(&[("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", argument)]);
+            let shown = Described(&*options.sampler).to_string();
+            assert!(shown.starts_with(description), "{name}: {shown}");
+            assert!(warnings.is_empty(), "{warnings:?}");
+        }
+    }
+
+    #[test]
+    fn a_ratio_out_of_range_is_warned_about_and_ignored() {
+        let (options, _, _, warnings) =
+            applied(&[("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "1.5")]);
+        assert_eq!(Described(&*options.sampler).to_string(), "TraceIdRatioBased{1.000000}");
+        assert!(warnings.iter().any(|text| text.contains("1.5")), "{warnings:?}");
+    }
+
+    #[test]
+    fn the_limits_of_spans_win_over_the_general_ones() {
+        let (options, ..) = applied(&[
+            ("OTEL_ATTRIBUTE_COUNT_LIMIT", "10"),
+            ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "20"),
+            ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "30"),
+            ("OTEL_SPAN_LINK_COUNT_LIMIT", "0"),
+        ]);
+        let limits = options.limits;
+        assert_eq!((limits.attribute_count, limits.attribute_value_length), (20, 30));
+        assert_eq!(limits.link_count, 0);
+    }
+
+    #[test]
+    fn the_service_name_wins_over_the_resource_attributes() {
+        let (_, resource, ..) = applied(&[
+            ("OTEL_RESOURCE_ATTRIBUTES", "service.name=a,deployment.environment.name=blue%20one"),
+            ("OTEL_SERVICE_NAME", "b"),
+        ]);
+        assert_eq!(resource.get("service.name"), Some("b"));
+        assert_eq!(resource.get("deployment.environment.name"), Some("blue one"));
+    }
+
+    #[test]
+    fn malformed_resource_attributes_are_discarded_whole() {
+        let (_, resource, _, warnings) = applied(&[("OTEL_RESOURCE_ATTRIBUTES", "a=1,b")]);
+        assert_eq!(resource, Resource::empty());
+        assert!(warnings[0].contains("OTEL_RESOURCE_ATTRIBUTES"), "{warnings:?}");
+    }
+
+    #[test]
+    fn only_true_switches_telemetry_off() {
+        assert!(applied(&[("OTEL_SDK_DISABLED", "TRUE")]).2);
+        for value in ["", "false", "1", "yes"] {
+            assert!(!applied(&[("OTEL_SDK_DISABLED", value)]).2, "{value}");
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! An exporter that sends nothing.
 
-use std::future::{Ready, ready};
+use core::future::{Ready, ready};
 
 use throughline_core::{Accepted, Batch, ExportError, SpanExporter};
 use throughline_runtime::{Exporter, Runtime};

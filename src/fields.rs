@@ -1,7 +1,7 @@
 //! The `span!` macro and the values of its fields.
 
+use core::fmt::{Debug, Display};
 use std::borrow::Cow;
-use std::fmt::{Debug, Display};
 use std::rc::Rc;
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Setting up the default pipeline, and ending it.
 
+use core::time::Duration;
 use std::sync::Arc;
-use std::time::Duration;
 
 use throughline_core::{Ledger, Retry, Sampler, SpanLimits};
 use throughline_runtime::{
@@ -60,7 +60,7 @@ impl Builder {
     }
 
     /// Which spans are recorded. Parent-based, all roots, by default.
-    pub fn sampler(mut self, sampler: impl Sampler + Send + Sync + 'static) -> Self {
+    pub fn sampler(mut self, sampler: impl Sampler + Send + 'static) -> Self {
         self.options.sampler = Arc::new(sampler);
         self
     }

@@ -136,7 +136,10 @@ impl LiveTable {
             spill_words: &'static [AtomicUsize],
             spill_len: usize,
         ) -> Self {
-            let blocks = if spill_len == 0 { 0 } else { spill.len() / spill_len };
+            let blocks = match spill.len().checked_div(spill_len) {
+                Some(blocks) => blocks,
+                None => 0,
+            };
             LiveTable {
                 slots,
                 taken: Bitmap::new(slot_words, slots.len()),

@@ -47,10 +47,7 @@ impl Arguments {
             grpc: self.grpc,
             http: self.http,
             settle: Duration::from_millis(self.settle),
-            limits: StoreLimits {
-                max_spans: self.max_spans,
-                ..StoreLimits::default()
-            },
+            limits: StoreLimits { max_spans: self.max_spans, ..StoreLimits::default() },
             ..ViewerConfig::default()
         }
     }

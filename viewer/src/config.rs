@@ -30,11 +30,7 @@ impl ViewerConfig {
     /// The defaults, on two free ports of loopback.
     #[must_use]
     pub fn any_port() -> Self {
-        Self {
-            grpc: loopback(0),
-            http: loopback(0),
-            ..Self::default()
-        }
+        Self { grpc: loopback(0), http: loopback(0), ..Self::default() }
     }
 }
 

@@ -94,10 +94,8 @@ impl Held {
     ) {
         self.stats.spans_received += 1;
         let known = self.traces.get(&ids.trace);
-        let is_detailed = known.map_or(
-            self.stats.traces_received < limits.detailed_traces,
-            |trace| trace.is_detailed,
-        );
+        let is_detailed = known
+            .map_or(self.stats.traces_received < limits.detailed_traces, |trace| trace.is_detailed);
         let name = self.names.share(&core::mem::take(&mut span.name));
         // Said better by the fixed part, or by the trace.
         span.trace_id = Vec::new();
@@ -162,9 +160,7 @@ impl Held {
 
 /// The `service.name` of a resource; empty when it has none.
 fn service_name(resource: Option<&Resource>) -> &str {
-    let mut attributes = resource
-        .into_iter()
-        .flat_map(|resource| &resource.attributes);
+    let mut attributes = resource.into_iter().flat_map(|resource| &resource.attributes);
     let named = attributes.find(|entry| entry.key == "service.name");
     match named.and_then(|entry| entry.value.as_ref()?.value.as_ref()) {
         Some(Wire::StringValue(name)) => name,

@@ -59,11 +59,7 @@ async fn receive(
         Ok(Err(_)) => return Err(Refusal::Malformed("the body ended early")),
         Err(_) => return Err(Refusal::Timeout),
     };
-    let body = if is_gzip {
-        unpack(&body, max_body_bytes)?
-    } else {
-        body
-    };
+    let body = if is_gzip { unpack(&body, max_body_bytes)? } else { body };
     let decoded = ExportTraceServiceRequest::decode(body);
     let request = decoded.map_err(|_| Refusal::Malformed("the body is no OTLP trace request"))?;
     Ok(store.take_in(request, Instant::now()))
@@ -125,22 +121,13 @@ impl Refusal {
                 3,
                 "content-encoding must be gzip or identity".into(),
             ),
-            Self::TooLarge(limit) => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                8,
-                format!("the body exceeds {limit} bytes"),
-            ),
-            Self::Timeout => (
-                StatusCode::REQUEST_TIMEOUT,
-                4,
-                "the body took too long".into(),
-            ),
+            Self::TooLarge(limit) => {
+                (StatusCode::PAYLOAD_TOO_LARGE, 8, format!("the body exceeds {limit} bytes"))
+            }
+            Self::Timeout => (StatusCode::REQUEST_TIMEOUT, 4, "the body took too long".into()),
             Self::Malformed(text) => (StatusCode::BAD_REQUEST, 3, text.to_owned()),
         };
-        let failure = RpcStatus {
-            code,
-            message: text,
-        };
+        let failure = RpcStatus { code, message: text };
         let mut response = respond(status, failure.encode_to_vec());
         if self == Self::Method {
             let headers = response.headers_mut();

@@ -45,10 +45,7 @@ impl Integrity {
         traces: impl Iterator<Item = ([u8; 16], &'a [StoredSpan])>,
         evicted_traces: u64,
     ) -> Self {
-        let mut report = Self {
-            evicted_traces,
-            ..Self::default()
-        };
+        let mut report = Self { evicted_traces, ..Self::default() };
         let mut everywhere: Vec<[u8; 8]> = Vec::new();
         let mut missing: Vec<[u8; 8]> = Vec::new();
         let mut here: Vec<[u8; 8]> = Vec::new();

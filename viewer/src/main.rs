@@ -47,15 +47,13 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     // Whoever ends first, the interrupt or the output, shuts it down.
     let viewer = Arc::new(Mutex::new(Some(viewer)));
     let interrupted = Arc::clone(&viewer);
-    thread::Builder::new()
-        .name("interrupts".to_owned())
-        .spawn(move || {
-            interrupts.wait();
-            shut_down(&interrupted);
-            // The rest is being printed; whoever asks again will not wait for it.
-            interrupts.wait();
-            std::process::exit(130);
-        })?;
+    thread::Builder::new().name("interrupts".to_owned()).spawn(move || {
+        interrupts.wait();
+        shut_down(&interrupted);
+        // The rest is being printed; whoever asks again will not wait for it.
+        interrupts.wait();
+        std::process::exit(130);
+    })?;
     let mut printer = Printer::new(io::stdout(), arguments);
     let printed = completions.try_for_each(|completed| printer.print(&completed));
     // Who is sending gets an answer, also when nobody reads the traces any more.

@@ -27,11 +27,7 @@ pub(crate) type Due = (Instant, u64);
 
 impl Quiet {
     pub(crate) fn new(settle: Duration, give_up: Duration) -> Self {
-        Self {
-            settle,
-            give_up,
-            waiting: BTreeMap::new(),
-        }
+        Self { settle, give_up, waiting: BTreeMap::new() }
     }
 
     /// Something came for a trace. `due` is the trace's own entry; touching it
@@ -46,9 +42,7 @@ impl Quiet {
     ) {
         let wait = if has_root { self.settle } else { self.give_up };
         // A wait beyond what the clock can express is as good as a day.
-        let at = now
-            .checked_add(wait)
-            .unwrap_or(now + Duration::from_secs(86_400));
+        let at = now.checked_add(wait).unwrap_or(now + Duration::from_secs(86_400));
         let new = (at, number);
         if *due == Some(new) {
             return;

@@ -67,9 +67,7 @@ mod platform {
 
     impl Signals {
         pub(crate) fn new() -> io::Result<Self> {
-            Ok(Self {
-                interrupt: ctrl_c()?,
-            })
+            Ok(Self { interrupt: ctrl_c()? })
         }
 
         pub(crate) async fn next(&mut self) {

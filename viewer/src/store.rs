@@ -28,11 +28,7 @@ pub struct Store {
 
 impl Store {
     pub(crate) fn new(limits: StoreLimits) -> Self {
-        Self {
-            limits,
-            held: Mutex::new(Held::default()),
-            changed: Condvar::new(),
-        }
+        Self { limits, held: Mutex::new(Held::default()), changed: Condvar::new() }
     }
 
     /// What came, what is held and what was evicted.
@@ -59,8 +55,7 @@ impl Store {
     pub fn summaries(&self) -> Vec<TraceSummary> {
         let held = self.held();
         let ids = held.order.iter();
-        ids.filter_map(|id| Some(TraceSummary::new(*id, &held.traces.get(id)?.spans)))
-            .collect()
+        ids.filter_map(|id| Some(TraceSummary::new(*id, &held.traces.get(id)?.spans))).collect()
     }
 
     /// The trace that took longest.
@@ -149,11 +144,7 @@ impl Store {
             let now = Instant::now();
             let is_closed = held.is_closed;
             let quiet = held.quiet.as_ref()?;
-            let complete = if is_closed {
-                quiet.first()
-            } else {
-                quiet.poll(now)
-            };
+            let complete = if is_closed { quiet.first() } else { quiet.poll(now) };
             if let Some(trace_id) = complete {
                 return give_out(&mut held, trace_id);
             }

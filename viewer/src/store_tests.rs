@@ -16,11 +16,7 @@ fn span(trace: u8, id: u8, parent: u8) -> Span {
     Span {
         trace_id: vec![trace; 16],
         span_id: vec![id; 8],
-        parent_span_id: if parent == 0 {
-            Vec::new()
-        } else {
-            vec![parent; 8]
-        },
+        parent_span_id: if parent == 0 { Vec::new() } else { vec![parent; 8] },
         name: format!("span {id}"),
         start_time_unix_nano: 100 + u64::from(id),
         end_time_unix_nano: 200 + u64::from(id),
@@ -31,9 +27,7 @@ fn span(trace: u8, id: u8, parent: u8) -> Span {
 fn text(key: &str, text: &str) -> KeyValue {
     KeyValue {
         key: key.into(),
-        value: Some(AnyValue {
-            value: Some(Wire::StringValue(text.into())),
-        }),
+        value: Some(AnyValue { value: Some(Wire::StringValue(text.into())) }),
         ..KeyValue::default()
     }
 }
@@ -41,10 +35,7 @@ fn text(key: &str, text: &str) -> KeyValue {
 fn request(spans: Vec<Span>) -> ExportTraceServiceRequest {
     ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
-            scope_spans: vec![ScopeSpans {
-                spans,
-                ..ScopeSpans::default()
-            }],
+            scope_spans: vec![ScopeSpans { spans, ..ScopeSpans::default() }],
             ..ResourceSpans::default()
         }],
     }
@@ -136,10 +127,7 @@ fn a_parent_of_zeros_is_no_parent() {
 
 #[test]
 fn the_oldest_trace_makes_room_whole_and_is_counted() {
-    let limits = StoreLimits {
-        max_spans: 3,
-        ..StoreLimits::default()
-    };
+    let limits = StoreLimits { max_spans: 3, ..StoreLimits::default() };
     let spans = vec![span(1, 1, 0), span(1, 2, 1), span(2, 3, 0), span(3, 4, 0)];
     let store = store(limits, spans);
     let stats = store.stats();
@@ -152,18 +140,12 @@ fn the_oldest_trace_makes_room_whole_and_is_counted() {
 
 #[test]
 fn traces_and_bytes_are_limits_too() {
-    let few = StoreLimits {
-        max_traces: 2,
-        ..StoreLimits::default()
-    };
+    let few = StoreLimits { max_traces: 2, ..StoreLimits::default() };
     let spans = || (1..=5).map(|id| span(id, id, 0)).collect::<Vec<_>>();
     assert_eq!(store(few, spans()).stats().traces_held, 2);
 
     let one = store(StoreLimits::default(), vec![span(1, 1, 0)]).stats();
-    let small = StoreLimits {
-        max_bytes: one.bytes_held * 3,
-        ..StoreLimits::default()
-    };
+    let small = StoreLimits { max_bytes: one.bytes_held * 3, ..StoreLimits::default() };
     let stats = store(small, spans()).stats();
     assert_eq!((stats.traces_held, stats.evicted_traces), (3, 2));
     assert!(stats.bytes_held <= small.max_bytes);
@@ -171,12 +153,7 @@ fn traces_and_bytes_are_limits_too() {
 
 #[test]
 fn limits_of_zero_still_hold_the_latest_span() {
-    let none = StoreLimits {
-        max_spans: 0,
-        max_traces: 0,
-        max_bytes: 0,
-        detailed_traces: 0,
-    };
+    let none = StoreLimits { max_spans: 0, max_traces: 0, max_bytes: 0, detailed_traces: 0 };
     let store = store(none, vec![span(1, 1, 0), span(1, 2, 1), span(2, 3, 0)]);
     let stats = store.stats();
     assert_eq!((stats.spans_held, stats.evicted_traces), (1, 2));
@@ -184,16 +161,10 @@ fn limits_of_zero_still_hold_the_latest_span() {
 
 #[test]
 fn traces_beyond_the_detailed_ones_keep_shape_and_outcome() {
-    let limits = StoreLimits {
-        detailed_traces: 1,
-        ..StoreLimits::default()
-    };
+    let limits = StoreLimits { detailed_traces: 1, ..StoreLimits::default() };
     let with_detail = |trace, id| Span {
         attributes: vec![text("user", "7"), text(END_ATTRIBUTE, "cancelled")],
-        status: Some(Status {
-            code: 2,
-            message: "late".into(),
-        }),
+        status: Some(Status { code: 2, message: "late".into() }),
         ..span(trace, id, 0)
     };
     let store = store(limits, vec![with_detail(1, 1), with_detail(2, 2)]);
@@ -212,10 +183,7 @@ fn queries_find_the_slowest_the_failed_and_the_cancelled() {
     let mut slow = span(2, 2, 0);
     slow.end_time_unix_nano = 9_000;
     let mut failed = span(3, 3, 0);
-    failed.status = Some(Status {
-        code: 2,
-        message: String::new(),
-    });
+    failed.status = Some(Status { code: 2, message: String::new() });
     let mut cancelled = span(4, 4, 0);
     cancelled.attributes.push(text(END_ATTRIBUTE, "cancelled"));
     let store = holding(vec![span(1, 1, 0), slow, failed, cancelled]);
@@ -224,10 +192,7 @@ fn queries_find_the_slowest_the_failed_and_the_cancelled() {
     assert_eq!(id(store.slowest_where(|trace| trace.errors > 0)), Some(3));
     assert_eq!(id(store.first_error()), Some(3));
     assert_eq!(id(store.first_cancelled()), Some(4));
-    assert_eq!(
-        id(store.first_where(|trace| &*trace.name == "span 1")),
-        Some(1)
-    );
+    assert_eq!(id(store.first_where(|trace| &*trace.name == "span 1")), Some(1));
     assert_eq!(id(store.first_where(|trace| trace.panicked > 0)), None);
     let all: Vec<u8> = store.traces().map(|trace| trace.trace_id()[0]).collect();
     assert_eq!(all, [1, 2, 3, 4]);
@@ -282,10 +247,7 @@ fn a_subscription_wakes_for_what_arrives_on_another_thread() {
 
 #[test]
 fn an_evicted_trace_is_not_waited_for() {
-    let limits = StoreLimits {
-        max_traces: 1,
-        ..StoreLimits::default()
-    };
+    let limits = StoreLimits { max_traces: 1, ..StoreLimits::default() };
     let store = store(limits, Vec::new());
     let completions = store.completions(Duration::MAX, Duration::MAX);
     store.take_in(request(vec![span(1, 1, 0), span(2, 2, 0)]), Instant::now());

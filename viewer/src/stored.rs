@@ -64,11 +64,7 @@ impl Ids {
             [] => [0; 8],
             parent => parent.try_into().ok()?,
         };
-        (trace != [0; 16] && id != [0; 8]).then_some(Self {
-            trace,
-            span: id,
-            parent,
-        })
+        (trace != [0; 16] && id != [0; 8]).then_some(Self { trace, span: id, parent })
     }
 }
 
@@ -109,10 +105,7 @@ impl StoredSpan {
             size_of::<Span>()
                 + attributes_bytes(&span.attributes)
                 + span.trace_state.len()
-                + span
-                    .status
-                    .as_ref()
-                    .map_or(0, |status| status.message.len())
+                + span.status.as_ref().map_or(0, |status| status.message.len())
                 + span.events.iter().map(event_bytes).sum::<usize>()
                 + span.links.iter().map(link_bytes).sum::<usize>()
         });

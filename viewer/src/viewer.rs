@@ -42,9 +42,8 @@ impl Viewer {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
         let received = Arc::clone(&store);
-        let thread = thread::Builder::new()
-            .name("throughline-viewer".to_owned())
-            .spawn(move || {
+        let thread =
+            thread::Builder::new().name("throughline-viewer".to_owned()).spawn(move || {
                 let serve = server::serve([grpc, http], Arc::clone(&received), config, stopped);
                 // Only a socket that the runtime cannot register fails, and then
                 // nothing can be received: the subscriptions end.
@@ -52,14 +51,7 @@ impl Viewer {
                 drop(runtime);
                 received.close();
             })?;
-        Ok(Self {
-            config,
-            store,
-            grpc_addr,
-            http_addr,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Self { config, store, grpc_addr, http_addr, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Where OTLP/gRPC is received, with the port that was chosen.
@@ -84,8 +76,7 @@ impl Viewer {
     /// The traces as they become complete, those held already included.
     #[must_use]
     pub fn completions(&self) -> Completions {
-        self.store
-            .completions(self.config.settle, self.config.give_up)
+        self.store.completions(self.config.settle, self.config.give_up)
     }
 
     /// Stops accepting, finishes the requests that are being received, for at

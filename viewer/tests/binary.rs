@@ -12,14 +12,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 
 fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_throughline-viewer"));
-    command.args([
-        "--grpc",
-        "127.0.0.1:0",
-        "--http",
-        "127.0.0.1:0",
-        "--settle",
-        "0",
-    ]);
+    command.args(["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--settle", "0"]);
     command
 }
 
@@ -38,23 +31,13 @@ impl Drop for Running {
 
 fn start(arguments: &[&str]) -> Running {
     let mut command = program();
-    command
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program was built");
     let stderr = child.stderr.take().expect("it is piped");
     let mut line = String::new();
-    BufReader::new(stderr)
-        .read_line(&mut line)
-        .expect("it speaks");
-    let addresses = line
-        .strip_prefix("listening on grpc://")
-        .expect("it says where");
-    let (grpc, http) = addresses
-        .trim()
-        .split_once(" http://")
-        .expect("two addresses");
+    BufReader::new(stderr).read_line(&mut line).expect("it speaks");
+    let addresses = line.strip_prefix("listening on grpc://").expect("it says where");
+    let (grpc, http) = addresses.trim().split_once(" http://").expect("two addresses");
     assert!(http.starts_with("127.0.0.1:"));
     let grpc = format!("http://{grpc}");
     Running { child, grpc }
@@ -71,10 +54,7 @@ fn send(url: &str, trace: u8) -> bool {
     };
     let request = ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
-            scope_spans: vec![ScopeSpans {
-                spans: vec![span],
-                ..ScopeSpans::default()
-            }],
+            scope_spans: vec![ScopeSpans { spans: vec![span], ..ScopeSpans::default() }],
             ..ResourceSpans::default()
         }],
     };
@@ -108,14 +88,7 @@ fn help_names_every_option() {
     let output = finish(command);
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).expect("help is text");
-    for option in [
-        "--grpc",
-        "--http",
-        "--json",
-        "--colour",
-        "--max-spans",
-        "127.0.0.1:4317",
-    ] {
+    for option in ["--grpc", "--http", "--json", "--colour", "--max-spans", "127.0.0.1:4317"] {
         assert!(text.contains(option), "{option} is missing:\n{text}");
     }
 }
@@ -150,10 +123,7 @@ fn a_completed_trace_is_drawn_plainly_and_ctrl_c_ends_well() {
     assert!(send(&running.grpc, 1));
     let mut text = String::new();
     lines.read_line(&mut text).expect("it prints");
-    assert!(
-        text.starts_with("trace 01010101010101010101010101010101  5.00µs"),
-        "{text}"
-    );
+    assert!(text.starts_with("trace 01010101010101010101010101010101  5.00µs"), "{text}");
     interrupt(&running.child);
     lines.read_to_string(&mut text).expect("it prints");
     assert!(text.contains("GET /\\u{1b}[2J"), "{text}");
@@ -169,10 +139,7 @@ fn json_is_one_line_per_span() {
     assert!(send(&running.grpc, 2));
     let mut text = String::new();
     lines.read_line(&mut text).expect("it prints");
-    assert!(
-        text.starts_with(r#"{"trace_id":"02020202020202020202020202020202""#),
-        "{text}"
-    );
+    assert!(text.starts_with(r#"{"trace_id":"02020202020202020202020202020202""#), "{text}");
     interrupt(&running.child);
     assert_eq!(lines.read_to_string(&mut text).expect("it ends"), 0);
     assert!(running.child.wait().expect("it ends").success());

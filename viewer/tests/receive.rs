@@ -20,10 +20,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::transport::{Channel, Endpoint};
 
 fn viewer(max_body_bytes: usize) -> Viewer {
-    let config = ViewerConfig {
-        max_body_bytes,
-        ..ViewerConfig::any_port()
-    };
+    let config = ViewerConfig { max_body_bytes, ..ViewerConfig::any_port() };
     Viewer::bind(config).expect("two ports are free")
 }
 
@@ -89,10 +86,7 @@ fn read_answer(mut stream: TcpStream) -> (u16, Vec<u8>) {
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
     let end = end.expect("an answer has a head");
     let status = core::str::from_utf8(&answer[9..12]).expect("a status is digits");
-    (
-        status.parse().expect("a status is digits"),
-        answer[end + 4..].to_vec(),
-    )
+    (status.parse().expect("a status is digits"), answer[end + 4..].to_vec())
 }
 
 fn post(addr: SocketAddr, more: &str, body: &[u8]) -> u16 {
@@ -125,9 +119,7 @@ async fn grpc_may_be_compressed() {
 async fn spans_without_ids_are_a_partial_success() {
     let viewer = viewer(1 << 20);
     let mut bad = request(3);
-    bad.resource_spans[0].scope_spans[0].spans[1]
-        .span_id
-        .clear();
+    bad.resource_spans[0].scope_spans[0].spans[1].span_id.clear();
     let mut client = client(viewer.grpc_addr()).await;
     let answer = client.export(bad).await.expect("accepted");
     let partial = answer.into_inner().partial_success.expect("partial");
@@ -187,15 +179,9 @@ fn what_is_no_request_for_traces_is_refused_by_its_kind() {
     for (head, status) in [
         (format!("POST /v1/metrics HTTP/1.1\r\n{kind}"), 404),
         (format!("GET /v1/traces HTTP/1.1\r\n{kind}"), 405),
-        (
-            "POST /v1/traces HTTP/1.1\r\ncontent-type: application/json".into(),
-            415,
-        ),
+        ("POST /v1/traces HTTP/1.1\r\ncontent-type: application/json".into(), 415),
         ("POST /v1/traces HTTP/1.1".into(), 415),
-        (
-            format!("POST /v1/traces HTTP/1.1\r\n{kind}\r\ncontent-encoding: br"),
-            415,
-        ),
+        (format!("POST /v1/traces HTTP/1.1\r\n{kind}\r\ncontent-encoding: br"), 415),
     ] {
         assert_eq!(send(addr, &head, &body).0, status, "{head}");
     }
@@ -251,9 +237,7 @@ fn bodies_beyond_the_limit_are_answered_413() {
                 content-type: application/x-protobuf\r\ntransfer-encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes()).expect("the head is read");
     let chunk = format!("{:x}\r\n{}\r\n0\r\n\r\n", 1_001, "x".repeat(1_001));
-    stream
-        .write_all(chunk.as_bytes())
-        .expect("small enough for the socket");
+    stream.write_all(chunk.as_bytes()).expect("small enough for the socket");
     assert_eq!(read_answer(stream).0, 413);
 }
 
@@ -294,10 +278,7 @@ async fn a_shutdown_closes_the_ports_and_leaves_the_store() {
 #[test]
 fn an_address_in_use_is_an_error_that_names_it() {
     let first = viewer(1 << 20);
-    let config = ViewerConfig {
-        http: first.http_addr(),
-        ..ViewerConfig::any_port()
-    };
+    let config = ViewerConfig { http: first.http_addr(), ..ViewerConfig::any_port() };
     let error = Viewer::bind(config).expect_err("in use");
     assert!(error.to_string().contains(&first.http_addr().to_string()));
 }

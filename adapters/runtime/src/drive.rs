@@ -1,11 +1,11 @@
 //! The one loop that drives the flusher, on every runtime.
 
-use std::future::Future;
-use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
+use core::future::Future;
+use core::panic::AssertUnwindSafe;
+use core::pin::{Pin, pin};
+use core::task::Poll;
+use core::time::Duration;
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use throughline_core::{Accepted, Action, ExportError, Failure, SpanExporter};
@@ -75,7 +75,9 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                 let rung = pin!(engine.rung());
                 let woken = select(rung, unseated);
                 match until {
-                    None => drop(woken.await),
+                    None => {
+                        woken.await;
+                    }
                     Some(until) => {
                         let left = until.saturating_sub(engine.now()).min(FAR);
                         select(woken, pin!(runtime.sleep(left))).await;
@@ -121,7 +123,7 @@ where
     S: Future<Output = Result<Accepted, ExportError>>,
 {
     let mut sending = pin!(sending);
-    std::future::poll_fn(move |context| {
+    core::future::poll_fn(move |context| {
         let sending: Pin<&mut S> = sending.as_mut();
         std::panic::catch_unwind(AssertUnwindSafe(|| sending.poll(context)))
             .unwrap_or(Poll::Ready(Err(PANICKED)))
@@ -131,8 +133,8 @@ where
 
 async fn yield_now() {
     let mut yielded = false;
-    std::future::poll_fn(|context| {
-        if std::mem::replace(&mut yielded, true) {
+    core::future::poll_fn(|context| {
+        if core::mem::replace(&mut yielded, true) {
             return Poll::Ready(());
         }
         context.waker().wake_by_ref();

@@ -1,12 +1,13 @@
 //! A running pipeline: the flusher, who drives it, and who waits for it.
 
+use core::future::Future;
+use core::pin::{Pin, pin};
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Poll, Waker};
+use core::time::Duration;
 use std::fmt;
-use std::future::Future;
-use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::future::select;
 use throughline_core::{Ledger, Pipeline, Ticket};
@@ -188,7 +189,7 @@ impl Engine {
     pub(crate) fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let result = change(&mut state);
-        let waiting = std::mem::take(&mut state.waiting);
+        let waiting = core::mem::take(&mut state.waiting);
         drop(state);
         self.changed.notify_all();
         waiting.into_iter().for_each(Waker::wake);
@@ -197,7 +198,7 @@ impl Engine {
 
     /// Completes once a condition holds.
     pub(crate) async fn changed(&self, holds: impl Fn(&State) -> bool) {
-        std::future::poll_fn(|context| {
+        core::future::poll_fn(|context| {
             let mut state = self.lock();
             if holds(&state) {
                 return Poll::Ready(());
@@ -210,7 +211,7 @@ impl Engine {
 
     /// Completes once the doorbell rings, or rang since the last look.
     pub(crate) async fn rung(&self) {
-        std::future::poll_fn(|context| {
+        core::future::poll_fn(|context| {
             self.waker.0.register(context.waker());
             if self.pipeline.bell().arm() { Poll::Pending } else { Poll::Ready(()) }
         })

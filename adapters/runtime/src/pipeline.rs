@@ -49,8 +49,8 @@ impl Default for PipelineOptions {
     }
 }
 
-impl std::fmt::Debug for PipelineOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Debug for PipelineOptions {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("PipelineOptions")
             .field("resource", &self.resource)
             .field("limits", &self.limits)

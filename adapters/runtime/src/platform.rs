@@ -1,10 +1,10 @@
 //! The platform of programs with a standard library: threads.
 
+use core::future::Future;
+use core::hash::{BuildHasher, Hasher};
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::collections::hash_map::RandomState;
-use std::future::Future;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use throughline_core::{Context, Local, Pipeline, Platform, WithContext};
 

@@ -1,7 +1,7 @@
 //! What a flush or a shutdown reports.
 
+use core::time::Duration;
 use std::fmt;
-use std::time::Duration;
 
 use throughline_core::{ExportError, Ledger};
 

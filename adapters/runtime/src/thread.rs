@@ -11,14 +11,17 @@
 //! There are two or three tasks (the flusher, a connection), so all of them are
 //! polled after any event; nothing maps events to tasks.
 
-use std::future::Future;
+use core::future::Future;
+use core::net::{IpAddr, SocketAddr};
+use core::pin::{Pin, pin};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::task::{Context, Poll, Waker, ready};
+use core::time::Duration;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::net::ToSocketAddrs;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker, ready};
-use std::time::{Duration, Instant};
+use std::task::Wake;
+use std::time::Instant;
 
 use futures_io::{AsyncRead, AsyncWrite};
 use mio::net::TcpStream;
@@ -153,7 +156,7 @@ impl Runtime for Thread {
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
         let (shared, until) = (self.shared.clone(), Instant::now() + duration);
-        std::future::poll_fn(move |_| {
+        core::future::poll_fn(move |_| {
             if Instant::now() >= until {
                 return Poll::Ready(());
             }
@@ -199,7 +202,7 @@ async fn resolve(shared: &Arc<Shared>, host: String, port: u16) -> io::Result<Ve
         *lock(&slot) = Some(addresses);
         wakeup.wake_by_ref();
     })?;
-    std::future::poll_fn(|_| lock(&answer).take().map_or(Poll::Pending, Poll::Ready)).await
+    core::future::poll_fn(|_| lock(&answer).take().map_or(Poll::Pending, Poll::Ready)).await
 }
 
 /// A TCP stream of a [`Thread`].
@@ -216,7 +219,7 @@ impl ThreadStream {
         let token = Token(shared.next_token.fetch_add(1, Ordering::Relaxed));
         shared.registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         let stream = ThreadStream { stream, shared: shared.clone() };
-        std::future::poll_fn(|_| {
+        core::future::poll_fn(|_| {
             if let Some(error) = stream.stream.take_error()? {
                 return Poll::Ready(Err(error));
             }
@@ -291,8 +294,8 @@ impl Shared {
     }
 }
 
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Shared").finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
 //! A set of tasks that run in the context in which they were added.
 
-use std::future::Future;
-use std::ops::{Deref, DerefMut};
+use core::future::Future;
+use core::ops::{Deref, DerefMut};
 
 use ::tokio::runtime::Handle;
 use ::tokio::task::{self, AbortHandle};

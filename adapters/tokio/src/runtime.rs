@@ -1,9 +1,10 @@
 //! tokio as the runtime of the flusher and its sockets.
 
+use core::future::Future;
+use core::time::Duration;
 use std::fmt;
-use std::future::Future;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ::tokio::net::TcpStream;
 use ::tokio::runtime::Handle;
@@ -43,7 +44,7 @@ impl fmt::Display for NoRuntime {
     }
 }
 
-impl std::error::Error for NoRuntime {}
+impl core::error::Error for NoRuntime {}
 
 impl Runtime for Tokio {
     type Stream = TokioStream;

@@ -1,6 +1,6 @@
 //! Starting tasks in the current context.
 
-use std::future::Future;
+use core::future::Future;
 
 use ::tokio::runtime::Handle;
 use ::tokio::task::{self, JoinHandle};

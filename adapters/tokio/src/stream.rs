@@ -1,8 +1,8 @@
 //! tokio's TCP stream with the traits that belong to no runtime.
 
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 
 use ::tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use ::tokio::net::TcpStream;

@@ -1,8 +1,8 @@
 //! A bounded load: so many requests, so many at once.
 
+use core::sync::atomic::{AtomicUsize, Ordering};
+use core::time::Duration;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use throughline::{InSpanExt, span};
 use tokio::task::JoinSet;

@@ -18,10 +18,10 @@ mod report;
 mod server;
 mod wire;
 
-use std::error::Error;
+use core::error::Error;
+use core::sync::atomic::Ordering;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use clap::Parser;

@@ -1,8 +1,8 @@
 //! The front service. A request does what async programs do: it fans out, races,
 //! times out, spawns, blocks, streams, fails, panics and floods.
 
+use core::time::Duration;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -58,7 +58,7 @@ async fn order(State(shop): State<Arc<Shop>>, Path(id): Path<u64>) -> Result<Str
     }
     if is_one_in(id, 50, 9) {
         span!("flood", spans = 200).in_scope(|| {
-            (0..200u64).for_each(|i| span!("step", i).in_scope(|| std::hint::black_box(())));
+            (0..200u64).for_each(|i| span!("step", i).in_scope(|| core::hint::black_box(())));
         });
     }
     if is_one_in(id, 17, 11) {
@@ -72,7 +72,7 @@ async fn order(State(shop): State<Arc<Shop>>, Path(id): Path<u64>) -> Result<Str
 
 /// An order whose caller does not wait for it.
 async fn slow_order(Path(id): Path<u64>) -> String {
-    async { std::future::pending::<()>().await }.in_span(span!("wait_for_supplier", id)).await;
+    async { core::future::pending::<()>().await }.in_span(span!("wait_for_supplier", id)).await;
     String::new()
 }
 
@@ -86,9 +86,8 @@ async fn reserve(shop: &Arc<Shop>, order: u64) -> Vec<u64> {
     };
     let mut tasks = JoinSet::new();
     tasks.spawn(ask(shop.clone(), order).in_span(span!("reserve_in_task", article = order)));
-    let here = [order + 1, order + 2].map(|article| {
-        ask(shop.clone(), article).in_span(span!("reserve_here", article))
-    });
+    let here = [order + 1, order + 2]
+        .map(|article| ask(shop.clone(), article).in_span(span!("reserve_here", article)));
     let mut stock = join_all(here).await;
     while let Some(result) = tasks.join_next().await {
         stock.extend(result);
@@ -104,7 +103,7 @@ async fn quickest_price(order: u64) -> u64 {
         order % 100
     };
     let computed = async {
-        std::future::pending::<()>().await;
+        core::future::pending::<()>().await;
         order
     };
     tokio::select! {
@@ -115,7 +114,7 @@ async fn quickest_price(order: u64) -> u64 {
 
 /// Gives up after a millisecond; the work inside is cancelled.
 async fn recommend(order: u64) {
-    let never = std::future::pending::<()>().in_span(span!("recommend", order));
+    let never = core::future::pending::<()>().in_span(span!("recommend", order));
     if timeout(Duration::from_millis(1), never).await.is_err() {
         CurrentSpan::add_event("no recommendation in time", &[]);
         log("warn", "no recommendation in time", json!({ "order": order }));
@@ -154,10 +153,13 @@ async fn survive_a_panic(order: u64) {
         .in_span(span!("award_points", order)),
     );
     if let Err(error) = task.await {
-        CurrentSpan::add_event("exception", &[
-            ("exception.type", "panic".into()),
-            ("exception.message", error.to_string().as_str().into()),
-        ]);
+        CurrentSpan::add_event(
+            "exception",
+            &[
+                ("exception.type", "panic".into()),
+                ("exception.message", error.to_string().as_str().into()),
+            ],
+        );
     }
 }
 
@@ -172,13 +174,13 @@ struct CardRefused {
     order: u64,
 }
 
-impl std::fmt::Display for CardRefused {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Display for CardRefused {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "the card of order {} was refused", self.order)
     }
 }
 
-impl std::error::Error for CardRefused {}
+impl core::error::Error for CardRefused {}
 
 #[trace(err)]
 async fn charge(order: u64) -> Result<(), CardRefused> {

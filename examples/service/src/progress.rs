@@ -1,16 +1,16 @@
 //! Progress on stderr, when it is a terminal.
 
+use core::sync::atomic::Ordering;
+use core::time::Duration;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use crate::load::Load;
 
 /// Shows how far the load is, until it is dropped.
 pub(crate) async fn show(load: Arc<Load>, requests: usize) {
     if !std::io::stderr().is_terminal() {
-        return std::future::pending().await;
+        return core::future::pending().await;
     }
     let _clear = ClearLine;
     let mut tick = tokio::time::interval(Duration::from_millis(100));

@@ -1,7 +1,7 @@
 //! What the program says in the end.
 
+use core::time::Duration;
 use std::io::{self, Write};
-use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use throughline::{Ledger, Receipt};
@@ -25,8 +25,10 @@ impl Report<'_> {
     /// Whether everything is accounted for, and every trace is whole.
     pub(crate) fn is_good(&self) -> bool {
         let ledger = self.ledger();
-        let balances = ledger.in_flight() == 0 && self.receipts.iter().all(|(_, r)| r.is_complete());
-        balances && self.integrity().is_none_or(|i| i.is_whole() && i.spans as u64 == ledger.exported())
+        let balances =
+            ledger.in_flight() == 0 && self.receipts.iter().all(|(_, r)| r.is_complete());
+        balances
+            && self.integrity().is_none_or(|i| i.is_whole() && i.spans as u64 == ledger.exported())
     }
 
     pub(crate) fn print(&self, as_json: bool) -> io::Result<()> {
@@ -40,7 +42,10 @@ impl Report<'_> {
             let shown = [
                 ("The slowest trace", store.slowest_where(|trace| trace.cancelled < trace.spans)),
                 ("The first failed trace", store.first_error()),
-                ("The first cancelled trace", store.first_where(|trace| &*trace.name == "impatient_customer")),
+                (
+                    "The first cancelled trace",
+                    store.first_where(|trace| &*trace.name == "impatient_customer"),
+                ),
             ];
             for (title, trace) in shown {
                 if let Some(trace) = trace {
@@ -58,7 +63,11 @@ impl Report<'_> {
             Some(found) => writeln!(
                 out,
                 "{} traces of {} spans at the receiver: {} incomplete, {} orphans, {} foreign parents",
-                found.traces, found.spans, found.incomplete_traces, found.orphan_spans, found.foreign_parents
+                found.traces,
+                found.spans,
+                found.incomplete_traces,
+                found.orphan_spans,
+                found.foreign_parents
             )?,
             None => writeln!(out, "exported to another receiver, which is not asked")?,
         }
@@ -70,8 +79,10 @@ impl Report<'_> {
 
     fn json(&self) -> Value {
         let ledger = self.ledger();
-        let dropped: Map<_, _> =
-            ledger.losses().map(|(reason, spans)| (reason.as_str().to_owned(), json!(spans))).collect();
+        let dropped: Map<_, _> = ledger
+            .losses()
+            .map(|(reason, spans)| (reason.as_str().to_owned(), json!(spans)))
+            .collect();
         let integrity = self.integrity();
         json!({
             "requests": self.requests,

@@ -1,7 +1,7 @@
 //! HTTP between the services: contexts go out with requests and come in with
 //! them.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};

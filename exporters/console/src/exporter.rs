@@ -1,8 +1,8 @@
 //! The console as an exporter of the pipeline.
 
+use core::future::{Ready, ready};
 use std::collections::HashMap;
 use std::fmt;
-use std::future::{Ready, ready};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 

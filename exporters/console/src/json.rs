@@ -210,9 +210,7 @@ impl Formatter for Harmless {
 fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
     let pairs = bytes.iter();
-    pairs
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
+    pairs.flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -224,11 +222,7 @@ fn base64(bytes: &[u8]) -> String {
         for digit in 0..4 {
             let value = bits >> (18 - 6 * digit) & 63;
             let is_padding = digit > chunk.len();
-            out.push(if is_padding {
-                '='
-            } else {
-                char::from(DIGITS[value as usize])
-            });
+            out.push(if is_padding { '=' } else { char::from(DIGITS[value as usize]) });
         }
     }
     out
@@ -254,29 +248,15 @@ mod tests {
                 ("n".into(), Value::Int(i64::MIN)),
                 ("x".into(), Value::Double(f64::NAN)),
                 ("raw".into(), Value::Bytes(vec![0, 255])),
-                (
-                    "list".into(),
-                    Value::Array(vec![Value::Bool(true), Value::Empty]),
-                ),
+                ("list".into(), Value::Array(vec![Value::Bool(true), Value::Empty])),
                 ("map".into(), Value::Map(vec![("k".into(), "v".into())])),
             ],
-            events: vec![Event {
-                unix_nanos: 2_000,
-                name: "retry".into(),
-                ..Event::default()
-            }],
-            links: vec![Link {
-                trace_id: [3; 16],
-                span_id: [4; 8],
-                ..Link::default()
-            }],
+            events: vec![Event { unix_nanos: 2_000, name: "retry".into(), ..Event::default() }],
+            links: vec![Link { trace_id: [3; 16], span_id: [4; 8], ..Link::default() }],
             status: Status::Error("no answer".into()),
             scope: "db".into(),
             service: "orders".into(),
-            dropped: DroppedCounts {
-                events: 2,
-                ..DroppedCounts::default()
-            },
+            dropped: DroppedCounts { events: 2, ..DroppedCounts::default() },
         }
     }
 
@@ -303,20 +283,14 @@ mod tests {
     fn a_root_without_anything_is_short() {
         let line = json_line(&FinishedSpan::default()).to_string();
         assert!(line.contains(r#""parent_span_id":null"#), "{line}");
-        assert!(
-            line.contains(r#""status":"unset","attributes":{}"#),
-            "{line}"
-        );
+        assert!(line.contains(r#""status":"unset","attributes":{}"#), "{line}");
         assert!(line.ends_with(r#""links":[]}"#), "{line}");
     }
 
     #[test]
     fn a_line_is_one_line_and_holds_no_control_character() {
         let name = "a\nb\x1b[31m\u{9b}2J\x7f\"é";
-        let span = FinishedSpan {
-            name: name.into(),
-            ..FinishedSpan::default()
-        };
+        let span = FinishedSpan { name: name.into(), ..FinishedSpan::default() };
         let line = json_line(&span).to_string();
         assert!(!line.contains(char::is_control), "{line:?}");
         let read: serde_json::Value = serde_json::from_str(&line).expect("valid JSON");

@@ -44,12 +44,7 @@ impl<'a> Rows<'a> {
     /// `collapse_from` like siblings share a row; guides are drawn for
     /// `max_levels`, and deeper rows say their depth instead.
     pub(crate) fn new(trace: &'a Trace, collapse_from: usize, max_levels: usize) -> Self {
-        let mut rows = Self {
-            trace,
-            collapse_from,
-            max_levels,
-            stack: Vec::new(),
-        };
+        let mut rows = Self { trace, collapse_from, max_levels, stack: Vec::new() };
         rows.push(&trace.tops().collect::<Vec<_>>(), 0, "", collapse_from);
         rows
     }
@@ -72,12 +67,7 @@ impl Iterator for Rows<'_> {
     type Item = Row;
 
     fn next(&mut self) -> Option<Row> {
-        let Pending {
-            spans,
-            depth,
-            inherited,
-            is_last,
-        } = self.stack.pop()?;
+        let Pending { spans, depth, inherited, is_last } = self.stack.pop()?;
         let mut children: Vec<usize> = Vec::new();
         for &span in &spans {
             children.extend(self.trace.children(span));
@@ -88,11 +78,7 @@ impl Iterator for Rows<'_> {
             (_, true) => (format!("{inherited}└ "), format!("{inherited}  ")),
             (_, false) => (format!("{inherited}├ "), format!("{inherited}│ ")),
         };
-        let below = if children.is_empty() {
-            format!("{own}  ")
-        } else {
-            format!("{own}│ ")
-        };
+        let below = if children.is_empty() { format!("{own}  ") } else { format!("{own}│ ") };
         if spans.len() > 1 {
             // Children of several parents: what is alike among them is one row.
             children.sort_by_key(|&at| self.trace.spans()[at].start_unix_nanos);
@@ -100,12 +86,7 @@ impl Iterator for Rows<'_> {
         } else {
             self.push(&children, depth + 1, &own, self.collapse_from);
         }
-        Some(Row {
-            spans,
-            depth,
-            guide,
-            below,
-        })
+        Some(Row { spans, depth, guide, below })
     }
 }
 
@@ -198,9 +179,6 @@ mod tests {
     #[test]
     fn below_the_deepest_guide_the_depth_is_a_number() {
         let spans = (1..=5).map(|id| span(id, id - 1, "step"));
-        assert_eq!(
-            drawn(spans.collect(), 2),
-            "step\n└ step\n  └ step\n⋯3 step\n⋯4 step\n"
-        );
+        assert_eq!(drawn(spans.collect(), 2), "step\n└ step\n  └ step\n⋯3 step\n⋯4 step\n");
     }
 }

@@ -95,10 +95,7 @@ impl Ending {
     #[must_use]
     pub fn of(attributes: &[(String, Value)]) -> Self {
         // From the back: a key is set once, and it is set at the end.
-        let end = attributes
-            .iter()
-            .rev()
-            .find(|(key, _)| key == END_ATTRIBUTE);
+        let end = attributes.iter().rev().find(|(key, _)| key == END_ATTRIBUTE);
         match end.and_then(|(_, value)| value.as_str()) {
             Some("cancelled") => Self::Cancelled,
             Some("panicked") => Self::Panicked,

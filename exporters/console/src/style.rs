@@ -143,9 +143,7 @@ mod tests {
         let written = |colour| {
             let mut out = String::new();
             let painter = Painter { colour };
-            painter
-                .write(&mut out, Style::Bad, "x")
-                .expect("a string takes it");
+            painter.write(&mut out, Style::Bad, "x").expect("a string takes it");
             out
         };
         assert_eq!(written(false), "x");

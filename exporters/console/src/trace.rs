@@ -59,15 +59,8 @@ impl Trace {
             walk.below(index, Standing::Orphan);
         }
         let Walk { order, places, .. } = walk;
-        let spans = order
-            .into_iter()
-            .map(|index| mem::take(&mut spans[index]))
-            .collect();
-        Self {
-            trace_id,
-            spans,
-            places,
-        }
+        let spans = order.into_iter().map(|index| mem::take(&mut spans[index])).collect();
+        Self { trace_id, spans, places }
     }
 
     /// Groups spans by their trace id, traces in the order of their first span.
@@ -82,10 +75,7 @@ impl Trace {
             });
             groups[at].1.push(span);
         }
-        groups
-            .into_iter()
-            .map(|(trace_id, spans)| Self::new(trace_id, spans))
-            .collect()
+        groups.into_iter().map(|(trace_id, spans)| Self::new(trace_id, spans)).collect()
     }
 
     /// The id that all its spans share.
@@ -109,9 +99,7 @@ impl Trace {
             let at = self.tops().find(|&top| self.standing(top) == wanted)?;
             self.spans.get(at)
         };
-        first(Standing::Root)
-            .or_else(|| first(Standing::Entry))
-            .or_else(|| self.spans.first())
+        first(Standing::Root).or_else(|| first(Standing::Entry)).or_else(|| self.spans.first())
     }
 
     /// Indexes of the spans whose parent is not here, in order of start, roots
@@ -166,8 +154,7 @@ impl Trace {
     /// From its first start to its last end.
     #[must_use]
     pub fn duration_nanos(&self) -> u64 {
-        self.end_unix_nanos()
-            .saturating_sub(self.start_unix_nanos())
+        self.end_unix_nanos().saturating_sub(self.start_unix_nanos())
     }
 
     fn hop(&self, from: usize, to: usize) -> impl Iterator<Item = usize> + '_ {
@@ -248,11 +235,7 @@ impl<'a> Walk<'a> {
         self.seen[index] = true;
         stack.push((self.order.len(), depth, &self.children[index]));
         self.order.push(index);
-        self.places.push(Place {
-            depth,
-            standing,
-            subtree_end: 0,
-        });
+        self.places.push(Place { depth, standing, subtree_end: 0 });
     }
 }
 
@@ -273,21 +256,14 @@ mod tests {
 
     fn shape(trace: &Trace) -> Vec<(u8, usize, Standing)> {
         let spans = trace.spans().iter().enumerate();
-        spans
-            .map(|(at, span)| (span.span_id[0], trace.depth(at), trace.standing(at)))
-            .collect()
+        spans.map(|(at, span)| (span.span_id[0], trace.depth(at), trace.standing(at))).collect()
     }
 
     #[test]
     fn children_follow_their_parent_by_start_whatever_the_arrival() {
         let trace = Trace::new(
             [1; 16],
-            vec![
-                span(4, Some(2), 7),
-                span(3, Some(1), 9),
-                span(2, Some(1), 5),
-                span(1, None, 0),
-            ],
+            vec![span(4, Some(2), 7), span(3, Some(1), 9), span(2, Some(1), 5), span(1, None, 0)],
         );
         assert_eq!(
             shape(&trace),
@@ -307,10 +283,7 @@ mod tests {
         let mut remote = span(2, Some(9), 1);
         remote.parent_is_remote = true;
         let trace = Trace::new([1; 16], vec![span(1, Some(9), 0), remote]);
-        assert_eq!(
-            shape(&trace),
-            [(1, 0, Standing::Orphan), (2, 0, Standing::Entry)]
-        );
+        assert_eq!(shape(&trace), [(1, 0, Standing::Orphan), (2, 0, Standing::Entry)]);
         assert_eq!(trace.root().map(|span| span.span_id), Some([2; 8]));
     }
 
@@ -326,35 +299,21 @@ mod tests {
     fn spans_that_are_each_others_parents_are_cut_at_the_earliest() {
         let trace = Trace::new(
             [1; 16],
-            vec![
-                span(1, Some(2), 4),
-                span(2, Some(1), 3),
-                span(3, Some(3), 0),
-            ],
+            vec![span(1, Some(2), 4), span(2, Some(1), 3), span(3, Some(3), 0)],
         );
         assert_eq!(
             shape(&trace),
-            [
-                (3, 0, Standing::Orphan),
-                (2, 0, Standing::Orphan),
-                (1, 1, Standing::Child),
-            ]
+            [(3, 0, Standing::Orphan), (2, 0, Standing::Orphan), (1, 1, Standing::Child),]
         );
     }
 
     #[test]
     fn no_span_is_lost_when_two_have_the_same_id() {
-        let trace = Trace::new(
-            [1; 16],
-            vec![span(1, None, 0), span(1, None, 1), span(2, Some(1), 2)],
-        );
+        let trace =
+            Trace::new([1; 16], vec![span(1, None, 0), span(1, None, 1), span(2, Some(1), 2)]);
         assert_eq!(
             shape(&trace),
-            [
-                (1, 0, Standing::Root),
-                (2, 1, Standing::Child),
-                (1, 0, Standing::Root),
-            ]
+            [(1, 0, Standing::Root), (2, 1, Standing::Child), (1, 0, Standing::Root),]
         );
     }
 
@@ -373,15 +332,9 @@ mod tests {
 
     #[test]
     fn grouping_keeps_traces_apart_in_order_of_arrival() {
-        let of = |trace: u8, id: u8| FinishedSpan {
-            trace_id: [trace; 16],
-            ..span(id, None, 0)
-        };
+        let of = |trace: u8, id: u8| FinishedSpan { trace_id: [trace; 16], ..span(id, None, 0) };
         let traces = Trace::group([of(2, 1), of(1, 2), of(2, 3)]);
-        let ids: Vec<_> = traces
-            .iter()
-            .map(|t| (t.trace_id()[0], t.spans().len()))
-            .collect();
+        let ids: Vec<_> = traces.iter().map(|t| (t.trace_id()[0], t.spans().len())).collect();
         assert_eq!(ids, [(2, 2), (1, 1)]);
     }
 

@@ -41,12 +41,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            width: 100,
-            colour: false,
-            max_rows: 200,
-            collapse_from: 5,
-        }
+        Self { width: 100, colour: false, max_rows: 200, collapse_from: 5 }
     }
 }
 
@@ -100,9 +95,7 @@ impl<'a> Sheet<'a> {
         }
         Self {
             trace,
-            painter: Painter {
-                colour: options.colour,
-            },
+            painter: Painter { colour: options.colour },
             services,
             start: trace.start_unix_nanos(),
             duration: trace.duration_nanos().max(1),
@@ -125,11 +118,7 @@ impl<'a> Sheet<'a> {
         let plural = |count: usize| if count == 1 { "" } else { "s" };
         write!(f, "  {} span{}", spans.len(), plural(spans.len()))?;
         if self.services.len() > 1 {
-            let more = if self.services.len() == MAX_SERVICES {
-                "+"
-            } else {
-                ""
-            };
+            let more = if self.services.len() == MAX_SERVICES { "+" } else { "" };
             write!(f, "  {}{more} services", self.services.len())?;
         }
         let ended = |ending| spans.iter().filter(|span| span.ending() == ending).count();
@@ -140,11 +129,7 @@ impl<'a> Sheet<'a> {
             (ended(Ending::Panicked), Style::Bad, "panicked".into()),
             (ended(Ending::Cancelled), Style::Warning, "cancelled".into()),
             (ended(Ending::Dropped), Style::Warning, "dropped".into()),
-            (
-                self.trace.tops().filter(standing).count(),
-                Style::Bad,
-                "without parent".into(),
-            ),
+            (self.trace.tops().filter(standing).count(), Style::Bad, "without parent".into()),
         ] {
             if count > 0 {
                 f.write_str("  ")?;
@@ -216,12 +201,7 @@ impl<'a> Sheet<'a> {
         let start = spans().map(|span| span.start_unix_nanos).min().unwrap_or(0);
         let end = spans().map(|span| span.end_unix_nanos).max().unwrap_or(0);
         let bar = self.bar(start, end, '▒');
-        self.timing(
-            f,
-            end.saturating_sub(start),
-            self.service_style(first),
-            &bar,
-        )
+        self.timing(f, end.saturating_sub(start), self.service_style(first), &bar)
     }
 
     fn timing(
@@ -246,9 +226,7 @@ impl<'a> Sheet<'a> {
         let from = (scale(start) / duration).min(cells - 1);
         let to = scale(end).div_ceil(duration).clamp(from + 1, cells);
         let blank = core::iter::repeat_n(' ', from as usize);
-        blank
-            .chain(core::iter::repeat_n(cell, (to - from) as usize))
-            .collect()
+        blank.chain(core::iter::repeat_n(cell, (to - from) as usize)).collect()
     }
 
     /// What is worth a line below a span: why it failed, its exceptions, and
@@ -325,10 +303,7 @@ impl<'a> Sheet<'a> {
     }
 
     fn service_style(&self, span: &FinishedSpan) -> Style {
-        let number = self
-            .services
-            .iter()
-            .position(|&name| name == &*span.service);
+        let number = self.services.iter().position(|&name| name == &*span.service);
         number.map_or(Style::Plain, Style::Service)
     }
 }

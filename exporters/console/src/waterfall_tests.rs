@@ -60,10 +60,7 @@ fn failures_say_how_and_why() {
         ],
         ..Event::default()
     });
-    failed.dropped = DroppedCounts {
-        attributes: 3,
-        ..DroppedCounts::default()
-    };
+    failed.dropped = DroppedCounts { attributes: 3, ..DroppedCounts::default() };
     let cancelled = ended(span(3, 1, "slow replica", 5, 30), "cancelled");
     let panicked = ended(span(4, 1, "parse", 6, 7), "panicked");
     let dropped = ended(span(5, 1, "audit", 6, 9), "dropped");
@@ -134,10 +131,7 @@ fn a_trace_of_20_000_spans_in_a_row_of_parents_stays_readable() {
     let spans = (1..=20_000).map(|id| span(id, id - 1, &format!("step {id}"), id, 20_001));
     let text = waterfall(
         &Trace::new([1; 16], spans.collect()),
-        Options {
-            max_rows: 20,
-            ..Options::default()
-        },
+        Options { max_rows: 20, ..Options::default() },
     )
     .to_string();
     let lines: Vec<&str> = text.lines().collect();
@@ -155,14 +149,10 @@ fn a_trace_of_20_000_equal_children_is_two_rows() {
 
 #[test]
 fn what_is_not_drawn_is_counted_with_its_failures() {
-    let mut spans: Vec<_> = (1..=9)
-        .map(|id| span(id, 0, &format!("step {id}"), id, id + 1))
-        .collect();
+    let mut spans: Vec<_> =
+        (1..=9).map(|id| span(id, 0, &format!("step {id}"), id, id + 1)).collect();
     spans[8].status = Status::Error(String::new());
-    let options = Options {
-        max_rows: 3,
-        ..Options::default()
-    };
+    let options = Options { max_rows: 3, ..Options::default() };
     let text = waterfall(&Trace::new([1; 16], spans), options).to_string();
     assert!(
         text.ends_with("\n… 6 more spans not drawn, 1 of them failed, cancelled or panicked\n"),
@@ -172,15 +162,9 @@ fn what_is_not_drawn_is_counted_with_its_failures() {
 
 #[test]
 fn colour_changes_nothing_but_the_colour() {
-    let spans = vec![
-        span(1, 0, "request", 0, 10),
-        ended(span(2, 1, "work", 1, 9), "panicked"),
-    ];
+    let spans = vec![span(1, 0, "request", 0, 10), ended(span(2, 1, "work", 1, 9), "panicked")];
     let trace = Trace::new([1; 16], spans);
-    let coloured = Options {
-        colour: true,
-        ..Options::default()
-    };
+    let coloured = Options { colour: true, ..Options::default() };
     let mut text = waterfall(&trace, coloured).to_string();
     assert!(text.contains("\x1b[31m"));
     while let Some(at) = text.find('\x1b') {
@@ -197,10 +181,7 @@ fn no_line_is_wider_than_asked() {
     spans.extend((100..110).map(|id| span(id, 1, &"k".repeat(300), 0, 10)));
     let trace = Trace::new([1; 16], spans);
     for width in [0, 60, 80, 123, 400, 100_000] {
-        let options = Options {
-            width,
-            ..Options::default()
-        };
+        let options = Options { width, ..Options::default() };
         let text = waterfall(&trace, options).to_string();
         let widest = text.lines().skip(1).map(crate::text::width).max();
         assert_eq!(widest, Some(width.clamp(60, 400)));
@@ -209,8 +190,5 @@ fn no_line_is_wider_than_asked() {
 
 #[test]
 fn an_empty_trace_is_a_header() {
-    assert_eq!(
-        drawn(Vec::new()),
-        "trace abababababababababababababababab  0ns  0 spans\n"
-    );
+    assert_eq!(drawn(Vec::new()), "trace abababababababababababababababab  0ns  0 spans\n");
 }

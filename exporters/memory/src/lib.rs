@@ -12,7 +12,7 @@
 mod captured;
 mod tree;
 
-use std::future::{Ready, ready};
+use core::future::{Ready, ready};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use throughline_core::{Accepted, Batch, ExportError, SpanExporter};
@@ -39,7 +39,7 @@ impl Memory {
 
     /// The spans so far, which are then forgotten.
     pub fn take(&self) -> Vec<CapturedSpan> {
-        std::mem::take(&mut self.lock())
+        core::mem::take(&mut self.lock())
     }
 
     /// The first span of this name.

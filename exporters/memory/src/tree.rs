@@ -1,7 +1,7 @@
 //! Traces as indented text.
 
+use core::fmt::Write;
 use std::collections::{HashMap, HashSet};
-use std::fmt::Write;
 
 use throughline_core::{SpanId, StatusCode};
 
