@@ -60,7 +60,6 @@ pub use throughline_runtime::{
     Env, Exporter, Outcome, PipelineOptions, Receipt, Resource, Runtime, Telemetry, Thread, Warning,
 };
 
-/// Turns a function or async function into a span.
 #[cfg(feature = "macros")]
 pub use throughline_macros::trace;
 
