@@ -161,6 +161,7 @@ fn batches(env: &mut Env, options: &mut PipelineOptions) {
 }
 
 /// Installs the pipeline with the exporter that the variables name.
+#[cfg_attr(not(any(feature = "otlp", feature = "console")), expect(unused_variables))]
 pub(crate) fn install(builder: Builder, env: &mut Env) -> Result<Guard, InitError> {
     let names = [("otlp", Name::Otlp), ("console", Name::Console), ("none", Name::None)];
     match env.choice("OTEL_TRACES_EXPORTER", &names).unwrap_or(Name::Otlp) {

@@ -219,10 +219,10 @@ impl ToValue for Value<'_> {
     }
 }
 
-/// Records a field.
+/// Records a field of a span that begins; its fields are distinct.
 #[inline]
 pub fn record(span: &mut Span, key: &str, value: &(impl ToValue + ?Sized)) {
-    span.set_attribute(key, value.to_value());
+    span.add_distinct_attribute(key, &value.to_value());
 }
 
 /// Records a field by `Display`.

@@ -11,6 +11,16 @@ use throughline_runtime::{Carried, Context};
 /// by the rules of [W3C Trace Context](https://www.w3.org/TR/trace-context-2/)
 /// and [W3C Baggage](https://www.w3.org/TR/baggage/).
 pub fn extract(carrier: &(impl Getter + ?Sized)) -> Context {
+    let has = |name| carrier.get_all(name).next().is_some();
+    if has(w3c::TRACESTATE) || has(w3c::BAGGAGE) {
+        return extract_carried(carrier);
+    }
+    Context::remote(w3c::extract_span_context(carrier).unwrap_or_default(), Carried::default())
+}
+
+/// Apart, since most messages bring neither header and it takes 12 KiB of stack.
+#[inline(never)]
+fn extract_carried(carrier: &(impl Getter + ?Sized)) -> Context {
     let (span, trace_state) = w3c::extract(carrier).unwrap_or_default();
     let (baggage, _) = w3c::extract_baggage::<8192>(carrier);
     Context::remote(span, Carried::new(trace_state, &baggage))

@@ -10,14 +10,32 @@ use crate::sync::{AtomicUsize, Ordering, const_fn};
 #[derive(Debug)]
 pub(crate) struct Bitmap {
     /// Bit `i % BITS` of word `i / BITS` is set while `i` is taken.
-    words: &'static [AtomicUsize],
+    words: &'static [TakenWord],
     len: usize,
+}
+
+/// Says of `usize::BITS` places each whether it is taken.
+///
+/// The bits are out of others' reach, since whoever could clear one could give a
+/// place a second owner. Words shared by two pipelines are useless but harmless:
+/// what one has taken, the other cannot take.
+#[derive(Debug)]
+pub struct TakenWord(AtomicUsize);
+
+impl TakenWord {
+    const_fn! {
+        /// A word whose places are free where `taken` has a zero. The others are
+        /// never given out.
+        pub fn new(taken: usize) -> Self {
+            TakenWord(AtomicUsize::new(taken))
+        }
+    }
 }
 
 impl Bitmap {
     const_fn! {
         /// At most `len` places, as far as the words reach.
-        pub(crate) fn new(words: &'static [AtomicUsize], len: usize) -> Self {
+        pub(crate) fn new(words: &'static [TakenWord], len: usize) -> Self {
             let reach = words.len() * BITS;
             Bitmap { words, len: if len < reach { len } else { reach } }
         }
@@ -38,7 +56,7 @@ impl Bitmap {
     fn claim_in(&self, word: usize) -> Option<usize> {
         let places = (self.len - word * BITS).min(BITS);
         // Ordering: Relaxed; the exchange validates it.
-        let mut taken = self.words[word].load(Ordering::Relaxed);
+        let mut taken = self.words[word].0.load(Ordering::Relaxed);
         loop {
             let bit = (!taken).trailing_zeros() as usize;
             if bit >= places {
@@ -46,7 +64,7 @@ impl Bitmap {
             }
             // Ordering: Acquire synchronizes with the Release of the place's
             // former owner, whose last writes thus come before ours.
-            match self.words[word].compare_exchange(
+            match self.words[word].0.compare_exchange(
                 taken,
                 taken | 1 << bit,
                 Ordering::Acquire,
@@ -62,7 +80,7 @@ impl Bitmap {
     #[inline]
     pub(crate) fn release(&self, index: usize) {
         // Ordering: Release hands the place to the Acquire of its next owner.
-        self.words[index / BITS].fetch_and(!(1 << (index % BITS)), Ordering::Release);
+        self.words[index / BITS].0.fetch_and(!(1 << (index % BITS)), Ordering::Release);
     }
 
     /// The number of places.
@@ -73,7 +91,7 @@ impl Bitmap {
     /// The number of taken places, as a moment's estimate.
     pub(crate) fn taken(&self) -> usize {
         // Ordering: Relaxed, no value is read through it.
-        let ones = |word: &AtomicUsize| word.load(Ordering::Relaxed).count_ones() as usize;
+        let ones = |word: &TakenWord| word.0.load(Ordering::Relaxed).count_ones() as usize;
         self.words.iter().map(ones).sum()
     }
 }

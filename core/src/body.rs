@@ -84,15 +84,39 @@ impl Body {
         value: &Value<'_>,
         limits: &SpanLimits,
     ) -> Result<(), NoRoom> {
-        if key.is_empty() {
-            self.dropped_attributes += 1;
-            return Ok(());
-        }
         let former = if self.attributes == 0 {
             None
         } else {
             self.find(bytes, |field| field.number == 9 && has_key(field.payload.bytes(), key))
         };
+        self.put_attribute(bytes, former, key, value, limits)
+    }
+
+    /// Adds an attribute whose key is not there yet.
+    #[inline]
+    pub(crate) fn add_attribute(
+        &mut self,
+        bytes: &mut [u8],
+        key: &str,
+        value: &Value<'_>,
+        limits: &SpanLimits,
+    ) -> Result<(), NoRoom> {
+        self.put_attribute(bytes, None, key, value, limits)
+    }
+
+    #[inline(always)]
+    fn put_attribute(
+        &mut self,
+        bytes: &mut [u8],
+        former: Option<Span>,
+        key: &str,
+        value: &Value<'_>,
+        limits: &SpanLimits,
+    ) -> Result<(), NoRoom> {
+        if key.is_empty() {
+            self.dropped_attributes += 1;
+            return Ok(());
+        }
         if former.is_none() && self.attributes >= limits.attribute_count {
             self.dropped_attributes += 1;
             return Ok(());
@@ -338,6 +362,7 @@ fn has_key(entry: &[u8], key: &str) -> bool {
     wire::read_varint(&mut rest) == Some(key.len() as u64) && rest.starts_with(key.as_bytes())
 }
 
+#[inline]
 fn bounds(limits: &SpanLimits) -> Bounds {
     // The depth of a value is at least its own level.
     Bounds { length: limits.attribute_value_length, depth: limits.attribute_value_depth.max(1) }

@@ -32,13 +32,34 @@ pub struct Context<P: Platform> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
     pub(crate) span: SpanContext,
-    pub(crate) suppressed: bool,
+    pub(crate) suppressed: Flag,
     pub(crate) pipeline: Option<&'static Pipeline>,
+}
+
+/// A truth value as large as a word. What is moved at every poll has neither
+/// padding nor single bytes in it: their copies are pieced together, and a load
+/// that spans several recent stores has to wait for them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flag(usize);
+
+impl Flag {
+    pub(crate) const NO: Flag = Flag(0);
+    pub(crate) const YES: Flag = Flag(1);
+
+    #[inline(always)]
+    pub(crate) const fn is_set(self) -> bool {
+        self.0 != 0
+    }
+
+    #[inline(always)]
+    pub(crate) const fn or(self, other: Flag) -> Flag {
+        Flag(self.0 | other.0)
+    }
 }
 
 impl Head {
     pub(crate) const EMPTY: Head =
-        Head { span: SpanContext::INVALID, suppressed: false, pipeline: None };
+        Head { span: SpanContext::INVALID, suppressed: Flag::NO, pipeline: None };
 }
 
 impl<P: Platform> Context<P> {
@@ -75,7 +96,7 @@ impl<P: Platform> Context<P> {
 
     /// Whether spans below are neither recorded nor counted.
     pub fn is_suppressed(&self) -> bool {
-        self.head.suppressed
+        self.head.suppressed.is_set()
     }
 
     /// The same context with other things carried.
@@ -95,7 +116,7 @@ impl<P: Platform> Context<P> {
     /// spawned work, so that an exporter never traces itself.
     #[must_use]
     pub fn suppressed(mut self) -> Self {
-        self.head.suppressed = true;
+        self.head.suppressed = Flag::YES;
         self
     }
 
@@ -121,7 +142,7 @@ impl<P: Platform> core::fmt::Debug for Context<P> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Context")
             .field("span", &self.head.span)
-            .field("suppressed", &self.head.suppressed)
+            .field("suppressed", &self.is_suppressed())
             .field("carried", &self.carried)
             .finish_non_exhaustive()
     }
@@ -133,6 +154,9 @@ pub struct Local<P: Platform> {
     head: Cell<Head>,
     live: Cell<Option<Live>>,
     carried: Cell<P::Carried>,
+    /// No span, no context: nothing was entered on the thread, or a span that
+    /// [`is_nothing`](Span::is_nothing).
+    is_nothing: Cell<Flag>,
     ids: IdGenerator,
     shard: Cell<usize>,
 }
@@ -144,6 +168,7 @@ impl<P: Platform> Local<P> {
             head: Cell::new(Head::EMPTY),
             live: Cell::new(None),
             carried: Cell::new(nothing),
+            is_nothing: Cell::new(Flag::YES),
             ids: IdGenerator::new(seed),
             shard: Cell::new(shard),
         }
@@ -164,6 +189,11 @@ impl<P: Platform> Local<P> {
     #[inline]
     pub(crate) fn shard(&self) -> usize {
         self.shard.get()
+    }
+
+    #[inline]
+    pub(crate) fn is_nothing_current(&self) -> bool {
+        self.is_nothing.get().is_set()
     }
 
     #[inline]
@@ -189,6 +219,7 @@ impl<P: Platform> Local<P> {
     pub(crate) fn swap(&self, span: &mut Span<P>) {
         span.head = self.head.replace(span.head);
         span.live = self.live.replace(span.live.take());
+        span.is_nothing = self.is_nothing.replace(span.is_nothing);
         span.carried = self.carried.replace(core::mem::take(&mut span.carried));
     }
 

@@ -4,20 +4,21 @@
 //! nibbles of a `u32` over a `u64` and adding `'0'` or `'a' - 10` to all lanes
 //! at once; ids are written for every log line and every outgoing request.
 
-/// The 16 digits of eight bytes.
-pub(crate) const fn encode_8(bytes: [u8; 8]) -> [u8; 16] {
-    let [a, b, c, d, e, f, g, h] = bytes;
-    let high = spread(u32::from_be_bytes([a, b, c, d])).to_be_bytes();
-    let low = spread(u32::from_be_bytes([e, f, g, h])).to_be_bytes();
-    join(high, low)
+/// The 16 digits of a number.
+#[inline]
+pub(crate) const fn encode_8(number: u64) -> [u8; 16] {
+    let (high, low) = (spread((number >> 32) as u32), spread(number as u32));
+    ((high as u128) << 64 | low as u128).to_be_bytes()
 }
 
-/// The 32 digits of sixteen bytes.
-pub(crate) const fn encode_16(bytes: [u8; 16]) -> [u8; 32] {
-    let (high, low) = halves(u128::from_be_bytes(bytes));
-    let high = encode_8(high.to_be_bytes());
-    let low = encode_8(low.to_be_bytes());
-    join(high, low)
+/// The 32 digits of two numbers.
+#[inline]
+pub(crate) const fn encode_16([high, low]: [u64; 2]) -> [u8; 32] {
+    let mut digits = [0; 32];
+    let (left, right) = digits.split_at_mut(16);
+    left.copy_from_slice(&encode_8(high));
+    right.copy_from_slice(&encode_8(low));
+    digits
 }
 
 /// The bytes written as exactly `2 * N` lower-case digits.
@@ -41,6 +42,7 @@ pub(crate) fn as_str(digits: &[u8]) -> &str {
 }
 
 /// Eight nibbles become eight ASCII digits, the most significant first.
+#[inline]
 const fn spread(nibbles: u32) -> u64 {
     let mut x = nibbles as u64;
     x = ((x << 16) | x) & 0x0000_ffff_0000_ffff;
@@ -49,22 +51,6 @@ const fn spread(nibbles: u32) -> u64 {
     // 1 in each lane whose nibble is 10 or more: 6 carries it into bit 4.
     let letters = ((x + 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
     x + 0x3030_3030_3030_3030 + letters * (b'a' - b'0' - 10) as u64
-}
-
-const fn halves(value: u128) -> (u64, u64) {
-    ((value >> 64) as u64, value as u64)
-}
-
-const fn join<const N: usize, const M: usize>(high: [u8; N], low: [u8; N]) -> [u8; M] {
-    assert!(M == 2 * N);
-    let mut joined = [0; M];
-    let mut i = 0;
-    while i < N {
-        joined[i] = high[i];
-        joined[N + i] = low[i];
-        i += 1;
-    }
-    joined
 }
 
 const NOT_A_DIGIT: u8 = 0x80;

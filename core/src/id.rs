@@ -7,77 +7,113 @@ use core::fmt;
 
 use crate::hex;
 
+// Both are kept as whole words, not as arrays of bytes: words are stored, loaded
+// and compared in one step, and a load never waits for several smaller stores.
+
 /// Names a whole trace: 16 bytes, valid when at least one is not zero.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
-pub struct TraceId([u8; 16]);
+pub struct TraceId([u64; 2]);
 
 /// Names one span of a trace: 8 bytes, valid when at least one is not zero.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
-pub struct SpanId([u8; 8]);
+pub struct SpanId(u64);
 
 impl TraceId {
     /// The invalid id, all zeros.
-    pub const INVALID: TraceId = TraceId([0; 16]);
+    pub const INVALID: TraceId = TraceId([0; 2]);
 
     /// The id with these bytes, most significant first.
+    #[inline]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        TraceId(bytes)
+        let whole = u128::from_be_bytes(bytes);
+        TraceId([(whole >> 64) as u64, whole as u64])
     }
 
-    /// The id's bytes, most significant first.
-    pub const fn to_bytes(self) -> [u8; 16] {
+    /// The id with these halves, the more significant one first.
+    #[inline(always)]
+    pub(crate) const fn from_halves(halves: [u64; 2]) -> Self {
+        TraceId(halves)
+    }
+
+    /// The more and the less significant half.
+    #[inline(always)]
+    pub(crate) const fn halves(self) -> [u64; 2] {
         self.0
     }
 
+    /// The id's bytes, most significant first.
+    #[inline]
+    pub const fn to_bytes(self) -> [u8; 16] {
+        ((self.0[0] as u128) << 64 | self.0[1] as u128).to_be_bytes()
+    }
+
     /// Whether any byte is not zero.
+    #[inline]
     pub const fn is_valid(self) -> bool {
-        u128::from_be_bytes(self.0) != 0
+        self.0[0] | self.0[1] != 0
     }
 
     /// The 32 lower-case hexadecimal digits of the id.
+    #[inline]
     pub const fn to_hex(self) -> [u8; 32] {
         hex::encode_16(self.0)
     }
 
     /// The id written as exactly 32 lower-case hexadecimal digits.
     pub fn from_hex(digits: &[u8]) -> Option<Self> {
-        Some(TraceId(hex::decode(digits)?))
+        Some(Self::from_bytes(hex::decode(digits)?))
     }
 
     /// The right-most 56 bits, which W3C Trace Context level 2 promises to be
     /// uniformly random when the random flag is set.
     pub const fn randomness(self) -> u64 {
-        (u128::from_be_bytes(self.0) as u64) & 0x00ff_ffff_ffff_ffff
+        self.0[1] & 0x00ff_ffff_ffff_ffff
     }
 }
 
 impl SpanId {
     /// The invalid id, all zeros.
-    pub const INVALID: SpanId = SpanId([0; 8]);
+    pub const INVALID: SpanId = SpanId(0);
 
     /// The id with these bytes, most significant first.
+    #[inline]
     pub const fn from_bytes(bytes: [u8; 8]) -> Self {
-        SpanId(bytes)
+        SpanId(u64::from_be_bytes(bytes))
     }
 
-    /// The id's bytes, most significant first.
-    pub const fn to_bytes(self) -> [u8; 8] {
+    /// The id that is this number.
+    #[inline(always)]
+    pub(crate) const fn from_number(number: u64) -> Self {
+        SpanId(number)
+    }
+
+    /// The id as a number.
+    #[inline(always)]
+    pub(crate) const fn number(self) -> u64 {
         self.0
     }
 
+    /// The id's bytes, most significant first.
+    #[inline]
+    pub const fn to_bytes(self) -> [u8; 8] {
+        self.0.to_be_bytes()
+    }
+
     /// Whether any byte is not zero.
+    #[inline]
     pub const fn is_valid(self) -> bool {
-        u64::from_be_bytes(self.0) != 0
+        self.0 != 0
     }
 
     /// The 16 lower-case hexadecimal digits of the id.
+    #[inline]
     pub const fn to_hex(self) -> [u8; 16] {
         hex::encode_8(self.0)
     }
 
     /// The id written as exactly 16 lower-case hexadecimal digits.
     pub fn from_hex(digits: &[u8]) -> Option<Self> {
-        Some(SpanId(hex::decode(digits)?))
+        Some(Self::from_bytes(hex::decode(digits)?))
     }
 }
 

@@ -30,14 +30,13 @@ impl IdGenerator {
     /// A new trace id, always valid.
     #[inline]
     pub fn trace_id(&self) -> TraceId {
-        let [high, low] = [self.next(), self.next_nonzero()];
-        TraceId::from_bytes((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
+        TraceId::from_halves([self.next(), self.next_nonzero()])
     }
 
     /// A new span id, always valid.
     #[inline]
     pub fn span_id(&self) -> SpanId {
-        SpanId::from_bytes(self.next_nonzero().to_be_bytes())
+        SpanId::from_number(self.next_nonzero())
     }
 
     /// 64 uniform bits.

@@ -40,6 +40,8 @@ mod in_span;
 mod ledger;
 mod limits;
 mod live;
+#[cfg(throughline_loom)]
+pub mod model;
 mod pipeline;
 mod platform;
 mod resource;
@@ -76,10 +78,11 @@ pub use sampler::{
 };
 
 // The pipeline and its memory.
+pub use bitmap::TakenWord;
 pub use doorbell::Doorbell;
 pub use ledger::{DropReason, Ledger};
 pub use live::{LiveView, Slot};
-pub use pipeline::{Parts, Pipeline, Shard, TakenWord, Wakeup};
+pub use pipeline::{Parts, Pipeline, Shard, Wakeup};
 pub use ring::{Consumer, Frame, MAX_UNITS, Mark, Refusal, Refused, Ring, UNIT, Unit};
 
 // From the rings to an exporter.

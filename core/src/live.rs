@@ -13,11 +13,10 @@
 //! The state's upper bits count the spans that used the slot: a reader that
 //! finds the same number before and after has read one span, not two.
 
+use crate::bitmap::Bitmap;
 use crate::body::Body;
-use crate::sync::{AtomicU32, AtomicUsize, Ordering, Region, UnsafeCell, Word, const_fn};
-use crate::{
-    Callsite, Pipeline, SpanContext, SpanId, SpanKind, TraceFlags, TraceId, bitmap::Bitmap,
-};
+use crate::sync::{AtomicU32, Ordering, Region, UnsafeCell, Word, const_fn};
+use crate::{Callsite, Pipeline, SpanContext, SpanId, SpanKind, TakenWord, TraceFlags, TraceId};
 
 /// Room for one live span: 512 bytes.
 #[derive(Debug)]
@@ -38,8 +37,10 @@ pub struct Slot {
 }
 
 // SAFETY: `record` and `callsite` are reached through an owned `Live` alone,
-// which is not `Clone` and hands out borrows of itself; ownership moves between
-// threads with the `Live`, or through the bitmap's release and acquire.
+// which is not `Clone` and hands out borrows of itself; a table makes one at a
+// time, since it borrowed its slots mutably for ever and no other table has
+// them. Ownership moves between threads with the `Live`, or through the bitmap's
+// release and acquire. All of it is plain data.
 unsafe impl Sync for Slot {}
 
 #[derive(Debug)]
@@ -92,18 +93,14 @@ impl Slot {
         // Ordering: Acquire on each field, so that the second look at the state
         // stays behind them; a field of the next span synchronizes with its
         // Release store, before which the state had changed.
-        let word = |word: &Word| word.load(Ordering::Acquire).to_be_bytes();
-        let [high, low] = [word(&self.trace[0]), word(&self.trace[1])];
-        let mut trace = [0; 16];
-        trace[..8].copy_from_slice(&high);
-        trace[8..].copy_from_slice(&low);
+        let word = |word: &Word| word.load(Ordering::Acquire);
         let view = LiveView {
             context: SpanContext::new(
-                TraceId::from_bytes(trace),
-                SpanId::from_bytes(word(&self.span)),
+                TraceId::from_halves([word(&self.trace[0]), word(&self.trace[1])]),
+                SpanId::from_number(word(&self.span)),
                 TraceFlags::from_bits(self.flags.load(Ordering::Acquire) as u8),
             ),
-            parent_span_id: SpanId::from_bytes(word(&self.parent)),
+            parent_span_id: SpanId::from_number(word(&self.parent)),
             start_ticks: self.start.load(Ordering::Acquire),
         };
         // Ordering: Relaxed is enough behind the Acquire loads above.
@@ -130,20 +127,20 @@ pub(crate) struct LiveTable {
 impl LiveTable {
     const_fn! {
         pub(crate) fn new(
-            slots: &'static [Slot],
-            slot_words: &'static [AtomicUsize],
+            slots: &'static mut [Slot],
+            slot_words: &'static [TakenWord],
             spill: &'static mut [u8],
-            spill_words: &'static [AtomicUsize],
+            spill_words: &'static [TakenWord],
             spill_len: usize,
         ) -> Self {
-            let blocks = match spill.len().checked_div(spill_len) {
-                Some(blocks) => blocks,
-                None => 0,
-            };
+            // Without a length there are no blocks: `spill` uses none that is
+            // smaller than a slot.
+            let spill_len = if spill_len == 0 { 1 } else { spill_len };
+            let blocks = spill.len() / spill_len;
             LiveTable {
-                slots,
                 taken: Bitmap::new(slot_words, slots.len()),
-                spill: Region::new(spill, if spill_len == 0 { 1 } else { spill_len }),
+                slots,
+                spill: Region::new(spill, spill_len),
                 spill_taken: Bitmap::new(spill_words, blocks),
                 spill_len,
             }
@@ -164,11 +161,11 @@ impl LiveTable {
         let next = slot.state.load(Ordering::Relaxed).wrapping_add(2);
         // Ordering: Release on the fields keeps them behind `close`'s store of
         // the state, for readers of the former span (see `view`).
-        let [high, low] = halves(opening.context.trace_id());
+        let [high, low] = opening.context.trace_id().halves();
         slot.trace[0].store(high, Ordering::Release);
         slot.trace[1].store(low, Ordering::Release);
-        slot.span.store(number(opening.context.span_id()), Ordering::Release);
-        slot.parent.store(number(opening.parent), Ordering::Release);
+        slot.span.store(opening.context.span_id().number(), Ordering::Release);
+        slot.parent.store(opening.parent.number(), Ordering::Release);
         slot.start.store(opening.start, Ordering::Release);
         let flags = u32::from(opening.context.trace_flags().to_bits())
             | u32::from(opening.remote_parent) << 8
@@ -245,11 +242,11 @@ impl Live {
         let slot = self.slot;
         // Ordering: Relaxed here and below; the owner reads its own writes.
         SpanContext::new(
-            trace_id([
+            TraceId::from_halves([
                 slot.trace[0].load(Ordering::Relaxed),
                 slot.trace[1].load(Ordering::Relaxed),
             ]),
-            SpanId::from_bytes(slot.span.load(Ordering::Relaxed).to_be_bytes()),
+            SpanId::from_number(slot.span.load(Ordering::Relaxed)),
             TraceFlags::from_bits(slot.flags.load(Ordering::Relaxed) as u8),
         )
     }
@@ -260,7 +257,7 @@ impl Live {
         // Ordering: Relaxed, as in `context`.
         Opening {
             context: self.context(),
-            parent: SpanId::from_bytes(slot.parent.load(Ordering::Relaxed).to_be_bytes()),
+            parent: SpanId::from_number(slot.parent.load(Ordering::Relaxed)),
             remote_parent: slot.flags.load(Ordering::Relaxed) & REMOTE_PARENT != 0,
             start: slot.start.load(Ordering::Relaxed),
             kind: SpanKind::from_wire(u64::from(slot.flags.load(Ordering::Relaxed) >> 16))
@@ -352,19 +349,6 @@ impl Drop for Live {
         }
         self.table().taken.release(self.index());
     }
-}
-
-fn number(id: SpanId) -> u64 {
-    u64::from_be_bytes(id.to_bytes())
-}
-
-fn halves(id: TraceId) -> [u64; 2] {
-    let whole = u128::from_be_bytes(id.to_bytes());
-    [(whole >> 64) as u64, whole as u64]
-}
-
-fn trace_id([high, low]: [u64; 2]) -> TraceId {
-    TraceId::from_bytes((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
 }
 
 /// The bytes of a record that need no spill block: a slot is 512 bytes.

@@ -11,7 +11,7 @@ use crate::sampler::Described;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, const_fn};
 use crate::{
     Decision, Doorbell, DropReason, Ending, Ledger, LiveView, Sampler, SamplingParameters, Slot,
-    SpanContext, SpanLimits,
+    SpanContext, SpanLimits, TakenWord,
 };
 
 /// Where spans go: live-span table, rings, sampler, limits, ledger.
@@ -33,11 +33,15 @@ pub struct Pipeline {
 }
 
 /// What a pipeline is made of.
+///
+/// Slots and bytes are borrowed mutably, for ever, so that no other pipeline can
+/// give one of them to another span. Shards are to be of one pipeline too: with
+/// two, each ledger counts the spans of both.
 pub struct Parts {
     /// The rings, at least one; threads spread over them.
     pub shards: &'static [Shard],
     /// Room for live spans.
-    pub slots: &'static [Slot],
+    pub slots: &'static mut [Slot],
     /// One bit per slot.
     pub slot_words: &'static [TakenWord],
     /// Memory for records that outgrow their slot; may be empty.
@@ -56,9 +60,6 @@ pub struct Parts {
     pub wakeup: &'static dyn Wakeup,
 }
 
-/// A word of the bitmaps in [`Parts`], all of whose bits begin as zero.
-pub type TakenWord = AtomicUsize;
-
 /// Wakes whoever drives the flusher. Called by any thread that ends a span; it
 /// must not wait.
 pub trait Wakeup: Sync {
@@ -72,8 +73,6 @@ pub trait Wakeup: Sync {
 pub struct Shard {
     started: AtomicUsize,
     unsampled: AtomicUsize,
-    /// Units submitted since the flusher was rung for.
-    unannounced: AtomicUsize,
     announce_every: usize,
     ring: Ring<FrameTag>,
 }
@@ -81,16 +80,16 @@ pub struct Shard {
 impl Shard {
     const_fn! {
         /// A shard over this memory (see [`Ring::new`]). The flusher is woken
-        /// each time that `announce_every` spans were queued.
+        /// each time that `announce_every` units, rounded up to a power of two,
+        /// were queued.
         pub fn new(
-            units: &'static [Unit<FrameTag>],
+            units: &'static mut [Unit<FrameTag>],
             bytes: &'static mut [u8],
             announce_every: usize,
         ) -> Self {
             Shard {
                 started: AtomicUsize::new(0),
                 unsampled: AtomicUsize::new(0),
-                unannounced: AtomicUsize::new(0),
                 announce_every,
                 ring: Ring::new(units, bytes),
             }
@@ -249,8 +248,12 @@ impl Pipeline {
         let first = self.shard_index(shard);
         let mut refusal = Refusal::Full;
         for shard in self.shards[first..].iter().chain(&self.shards[..first]) {
-            match shard.ring.submit(finished.tag(), finished.len(), |frame| finished.write(frame)) {
-                Ok(()) => return self.submitted(shard),
+            match shard
+                .ring
+                .submit_and_tell(finished.tag(), finished.len(), |frame| finished.write(frame))
+            {
+                Ok(place) if place.completes(shard.announce_every) => return self.announce(),
+                Ok(_) => return,
                 Err(refused) => refusal = refused.why,
             }
             if refusal != Refusal::Full {
@@ -258,16 +261,6 @@ impl Pipeline {
             }
         }
         self.refused(refusal);
-    }
-
-    #[inline]
-    fn submitted(&self, shard: &Shard) {
-        // Ordering: Relaxed; the doorbell publishes what is behind it.
-        let unannounced = shard.unannounced.fetch_add(1, Ordering::Relaxed) + 1;
-        if unannounced >= shard.announce_every {
-            shard.unannounced.store(0, Ordering::Relaxed);
-            self.announce();
-        }
     }
 
     #[cold]

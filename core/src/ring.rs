@@ -95,13 +95,16 @@ impl<T: Send> Ring<T> {
         ///
         /// Its capacity is the smaller of `units.len()` and the whole
         /// [units](UNIT) in `bytes`, at most [`MAX_UNITS`].
-        pub fn new(units: &'static [Unit<T>], bytes: &'static mut [u8]) -> Self {
+        ///
+        /// Both are borrowed mutably, for ever, so that no other ring can use
+        /// them: each relies on being the only one that moves their states.
+        pub fn new(units: &'static mut [Unit<T>], bytes: &'static mut [u8]) -> Self {
             let whole = bytes.len() / UNIT;
             let capacity = if units.len() < whole { units.len() } else { whole };
             let capacity = if capacity < MAX_UNITS { capacity } else { MAX_UNITS };
             Ring {
                 head: AtomicUsize::new(0),
-                units: units.split_at(capacity).0,
+                units: units.split_at_mut(capacity).0,
                 bytes: Region::new(bytes, UNIT),
                 consumed: Consumed { tail: AtomicUsize::new(0), taken: AtomicBool::new(false) },
             }
@@ -136,18 +139,29 @@ impl<T: Send> Ring<T> {
         len: usize,
         write: impl FnOnce(&mut [u8]),
     ) -> Result<(), Refused<T>> {
+        self.submit_and_tell(tag, len, write).map(|_| ())
+    }
+
+    /// As [`submit`](Self::submit), and tells where the frame was put.
+    #[inline]
+    pub(crate) fn submit_and_tell(
+        &self,
+        tag: T,
+        len: usize,
+        write: impl FnOnce(&mut [u8]),
+    ) -> Result<Submitted, Refused<T>> {
         if len > self.max_frame_len() {
             return Err(Refused { tag, why: Refusal::TooLong });
         }
-        let claim = match self.claim(len.div_ceil(UNIT)) {
+        let claim = match self.claim(units_of(len)) {
             Ok(claim) => claim,
             Err(why) => return Err(Refused { tag, why }),
         };
         if claim.skipped > 0 {
-            // Ordering: Release hands the skipped units to the consumer; the
-            // claim synchronized with the release of their former frames.
+            // Ordering: Relaxed, nothing is read through it: the skipped units
+            // hold nothing of this frame, whose own commit comes below.
             let skip = SKIP | claim.skipped as u32;
-            self.units[claim.skipped_at].commit.store(skip, Ordering::Release);
+            self.units[claim.skipped_at].commit.store(skip, Ordering::Relaxed);
         }
         let unit = &self.units[claim.unit];
         // SAFETY: the claim gave these units to this call alone: `head` passed
@@ -162,7 +176,7 @@ impl<T: Send> Ring<T> {
         // Ordering: Release publishes the bytes and the tag to the consumer's
         // Acquire load of the same word.
         unit.commit.store(COMMITTED | len as u32, Ordering::Release);
-        Ok(())
+        Ok(Submitted { begin: claim.unit, end: claim.unit + len.div_ceil(UNIT) })
     }
 
     /// Refuses every frame from now on. What is claimed already is still drained.
@@ -256,6 +270,24 @@ impl<T: Send> Ring<T> {
             _ if laps <= LAP_MASK / 2 => Some(self.units.len()),
             _ => None,
         }
+    }
+}
+
+/// Where a frame was put.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Submitted {
+    begin: usize,
+    end: usize,
+}
+
+impl Submitted {
+    /// Whether the frame holds the last of so many units, counted from the
+    /// beginning of the memory: true once for each run of `units`, and once per
+    /// lap at least, without a counter that all producers would share.
+    #[inline(always)]
+    pub(crate) fn completes(&self, units: usize) -> bool {
+        let mask = units.next_power_of_two() - 1;
+        self.begin == 0 || (self.begin ^ self.end) & !mask != 0
     }
 }
 
@@ -364,7 +396,7 @@ impl<T: Send> Frame<'_, T> {
             // is consumed by this call and released below, so it is read once.
             unsafe { (*slot).assume_init_read() }
         });
-        self.consumer.release(self.position, self.len.div_ceil(UNIT));
+        self.consumer.release(self.position, units_of(self.len));
         tag
     }
 }
@@ -406,6 +438,13 @@ impl fmt::Display for Refusal {
 }
 
 impl core::error::Error for Refusal {}
+
+/// The units of a frame. An empty frame has one too: its commit and its tag need
+/// a place that nobody else has.
+#[inline(always)]
+const fn units_of(len: usize) -> usize {
+    if len == 0 { 1 } else { len.div_ceil(UNIT) }
+}
 
 /// The largest capacity of a ring, in units.
 pub const MAX_UNITS: usize = UNIT_MASK;
@@ -483,6 +522,28 @@ mod tests {
         let refused = ring.submit(8, 1, |_| unreachable!()).expect_err("full");
         assert_eq!(refused, Refused { tag: 8, why: Refusal::Full });
         assert_eq!(submit(ring, 9, 65), Err(Refusal::TooLong));
+    }
+
+    #[test]
+    fn an_empty_frame_takes_a_place_like_any_other() {
+        let ring = ring(2);
+        let mut consumer = ring.consumer().expect("the first");
+        for tag in 0..5 {
+            ring.submit(2 * tag, 0, |bytes| assert!(bytes.is_empty())).expect("room");
+            ring.submit(2 * tag + 1, 0, |_| ()).expect("room");
+            assert_eq!(submit(ring, 9, 0), Err(Refusal::Full));
+            assert_eq!(consumer.peek().map(Frame::take), Some(2 * tag));
+            assert_eq!(consumer.peek().map(Frame::take), Some(2 * tag + 1));
+            assert!(consumer.peek().is_none());
+        }
+    }
+
+    #[test]
+    fn a_ring_without_memory_refuses_everything() {
+        let ring = ring(0);
+        assert_eq!(submit(ring, 1, 0), Err(Refusal::Full));
+        assert_eq!(submit(ring, 1, 1), Err(Refusal::TooLong));
+        assert!(ring.consumer().expect("the first").peek().is_none());
     }
 
     #[test]

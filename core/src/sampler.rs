@@ -167,7 +167,7 @@ impl Sampler for AlwaysOff {
 
 impl Sampler for TraceIdRatioBased {
     fn should_sample(&self, span: &SamplingParameters<'_>) -> Decision {
-        let low = u128::from_be_bytes(span.trace_id.to_bytes()) as u64;
+        let [_, low] = span.trace_id.halves();
         if low >> 1 < self.bound { Decision::RecordAndSample } else { Decision::Drop }
     }
 

@@ -17,7 +17,7 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use crate::body::{Attributes, NoRoom};
-use crate::context::{Head, Local};
+use crate::context::{Flag, Head, Local};
 use crate::live::{Live, Opening};
 use crate::{
     Callsite, Carry, Context, Decision, Ending, Pipeline, Platform, SamplingParameters,
@@ -33,6 +33,9 @@ pub struct Span<P: Platform> {
     pub(crate) head: Head,
     pub(crate) live: Option<Live>,
     pub(crate) carried: P::Carried,
+    /// There is nothing in it: it was made by [`Span::none`], and its scope
+    /// need not be entered where nothing is current either.
+    pub(crate) is_nothing: Flag,
 }
 
 /// How a span begins, apart from its call site.
@@ -96,15 +99,25 @@ impl<P: Platform> Span<P> {
     /// is called only when the span is recorded.
     #[inline]
     pub fn start(callsite: &'static Callsite, fill: impl FnOnce(&mut Span<P>)) -> Self {
-        let mut span = P::with_local(|local| {
-            let head = local.head();
-            Self::begin(callsite, local, head, local.carried(), head.span, &SpanOptions::new())
-        })
-        .unwrap_or_else(Self::none);
+        // Programs without a pipeline end here, without a call.
+        if P::default_pipeline().is_none()
+            && P::with_local(Local::is_nothing_current).unwrap_or(true)
+        {
+            return Self::none();
+        }
+        let mut span = Self::start_below_current(callsite);
         if span.live.is_some() {
             fill(&mut span);
         }
         span
+    }
+
+    fn start_below_current(callsite: &'static Callsite) -> Self {
+        P::with_local(|local| {
+            let head = local.head();
+            Self::begin(callsite, local, head, local.carried(), head.span, &SpanOptions::new())
+        })
+        .unwrap_or_else(Self::none)
     }
 
     /// Begins a span as the options say.
@@ -122,7 +135,7 @@ impl<P: Platform> Span<P> {
                     // nothing: there, what is current holds.
                     let mut head = context.head;
                     head.pipeline = head.pipeline.or(local.head().pipeline);
-                    head.suppressed |= local.head().suppressed;
+                    head.suppressed = head.suppressed.or(local.head().suppressed);
                     (head, context.carried.clone(), head.span)
                 }
             };
@@ -136,8 +149,14 @@ impl<P: Platform> Span<P> {
     }
 
     /// No span: it is not recorded and has no valid context.
+    #[inline]
     pub fn none() -> Self {
-        Span { head: Head::EMPTY, live: None, carried: P::Carried::default() }
+        Span {
+            head: Head::EMPTY,
+            live: None,
+            carried: P::Carried::default(),
+            is_nothing: Flag::YES,
+        }
     }
 
     #[inline]
@@ -152,7 +171,7 @@ impl<P: Platform> Span<P> {
         let Some(pipeline) = head.pipeline.or_else(P::default_pipeline) else {
             return Self::transparent(head, carried, parent);
         };
-        if head.suppressed || pipeline.is_closed() {
+        if head.suppressed.is_set() || pipeline.is_closed() {
             return Self::transparent(head, carried, parent);
         }
         // An invalid parent counts as none.
@@ -170,7 +189,7 @@ impl<P: Platform> Span<P> {
         head.span = SpanContext::new(trace_id, span_id, flags.with_sampled(sampled));
         if decision == Decision::Drop {
             pipeline.count_unsampled(local.shard());
-            return Span { head, live: None, carried };
+            return Span { head, live: None, carried, is_nothing: Flag::NO };
         }
         let opening = Opening {
             context: head.span,
@@ -190,13 +209,13 @@ impl<P: Platform> Span<P> {
                 let _ = record(&mut live, |body, bytes| body.set_trace_state(bytes, text));
             }
         }
-        Span { head, live: Some(live), carried }
+        Span { head, live: Some(live), carried, is_nothing: Flag::NO }
     }
 
     /// Stands for its parent: what happens inside belongs to the parent.
     fn transparent(mut head: Head, carried: P::Carried, parent: SpanContext) -> Self {
         head.span = parent;
-        Span { head, live: None, carried }
+        Span { head, live: None, carried, is_nothing: Flag::NO }
     }
 
     /// A span for which there was no room. Its children attach to its parent, so
@@ -209,7 +228,7 @@ impl<P: Platform> Span<P> {
         let root = head.span;
         let flags = root.trace_flags().with_sampled(false);
         head.span = SpanContext::new(root.trace_id(), root.span_id(), flags);
-        Span { head, live: None, carried }
+        Span { head, live: None, carried, is_nothing: Flag::NO }
     }
 
     /// The span's identity; the same for its whole life.
@@ -244,6 +263,17 @@ impl<P: Platform> Span<P> {
     pub fn set_attribute<'v>(&mut self, key: &str, value: impl Into<Value<'v>>) {
         if let Some(live) = &mut self.live {
             set_attribute(live, key, &value.into());
+        }
+    }
+
+    /// Adds an attribute whose key was not set before: the fields of `span!`,
+    /// which are distinct at compile time, need no search for a former value.
+    /// A key that was set before would be there twice.
+    #[doc(hidden)]
+    #[inline]
+    pub fn add_distinct_attribute(&mut self, key: &str, value: &Value<'_>) {
+        if let Some(live) = &mut self.live {
+            add_attribute(live, key, value);
         }
     }
 
@@ -348,7 +378,7 @@ impl<P: Platform> From<Context<P>> for Span<P> {
     /// specification [wraps a SpanContext in a
     /// span](https://opentelemetry.io/docs/specs/otel/trace/api/#wrapping-a-spancontext-in-a-span).
     fn from(context: Context<P>) -> Self {
-        Span { head: context.head, live: None, carried: context.carried }
+        Span { head: context.head, live: None, carried: context.carried, is_nothing: Flag::NO }
     }
 }
 
@@ -381,7 +411,14 @@ pub(crate) struct Entered<'a, P: Platform> {
 impl<'a, P: Platform> Entered<'a, P> {
     #[inline]
     pub(crate) fn new(span: &'a mut Span<P>) -> Self {
-        let swapped = P::with_local(|local| local.swap(span)).is_some();
+        let swapped = P::with_local(|local| {
+            let is_change = !(span.is_nothing.is_set() && local.is_nothing_current());
+            if is_change {
+                local.swap(span);
+            }
+            is_change
+        })
+        .unwrap_or(false);
         Entered { span, swapped }
     }
 }
@@ -461,6 +498,14 @@ fn record(
 fn set_attribute(live: &mut Live, key: &str, value: &Value<'_>) {
     let limits = live.pipeline().limits();
     if record(live, |body, bytes| body.set_attribute(bytes, key, value, limits)).is_err() {
+        live.record_mut().0.dropped_attributes += 1;
+    }
+}
+
+#[inline]
+fn add_attribute(live: &mut Live, key: &str, value: &Value<'_>) {
+    let limits = live.pipeline().limits();
+    if record(live, |body, bytes| body.add_attribute(bytes, key, value, limits)).is_err() {
         live.record_mut().0.dropped_attributes += 1;
     }
 }

@@ -77,27 +77,25 @@ impl fmt::Debug for TraceFlags {
 pub struct SpanContext {
     trace_id: TraceId,
     span_id: SpanId,
-    flags: TraceFlags,
-    remote: bool,
+    /// Trace flags, and [`REMOTE`]. A whole word: contexts are copied at every
+    /// poll, and neither padding nor single bytes are copied in one step.
+    bits: u64,
 }
 
 impl SpanContext {
     /// The invalid context: all zeros, local.
-    pub const INVALID: SpanContext = SpanContext {
-        trace_id: TraceId::INVALID,
-        span_id: SpanId::INVALID,
-        flags: TraceFlags::NONE,
-        remote: false,
-    };
+    pub const INVALID: SpanContext =
+        SpanContext { trace_id: TraceId::INVALID, span_id: SpanId::INVALID, bits: 0 };
 
     /// The context of a span of this process.
+    #[inline]
     pub const fn new(trace_id: TraceId, span_id: SpanId, flags: TraceFlags) -> Self {
-        SpanContext { trace_id, span_id, flags, remote: false }
+        SpanContext { trace_id, span_id, bits: flags.0 as u64 }
     }
 
     /// The context of a span of another process, as a propagator extracts it.
     pub const fn remote(trace_id: TraceId, span_id: SpanId, flags: TraceFlags) -> Self {
-        SpanContext { trace_id, span_id, flags, remote: true }
+        SpanContext { trace_id, span_id, bits: flags.0 as u64 | REMOTE }
     }
 
     /// The id of the trace.
@@ -112,29 +110,34 @@ impl SpanContext {
 
     /// The flags.
     pub const fn trace_flags(&self) -> TraceFlags {
-        self.flags
+        TraceFlags(self.bits as u8)
     }
 
     /// Whether both ids are valid.
+    #[inline]
     pub const fn is_valid(&self) -> bool {
         self.trace_id.is_valid() && self.span_id.is_valid()
     }
 
     /// Whether a propagator extracted it from a message of another process.
     pub const fn is_remote(&self) -> bool {
-        self.remote
+        self.bits & REMOTE != 0
     }
 
     /// Whether the sampled flag is set.
     pub const fn is_sampled(&self) -> bool {
-        self.flags.is_sampled()
+        self.trace_flags().is_sampled()
     }
 }
 
+/// In [`SpanContext::bits`], above the trace flags.
+const REMOTE: u64 = 1 << 8;
+
 impl fmt::Debug for SpanContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { trace_id, span_id, flags, remote } = self;
-        let origin = if *remote { "remote" } else { "local" };
+        let Self { trace_id, span_id, .. } = self;
+        let (flags, origin) =
+            (self.trace_flags(), if self.is_remote() { "remote" } else { "local" });
         write!(f, "SpanContext({trace_id}-{span_id}-{flags}, {origin})")
     }
 }

@@ -1,1 +1,13 @@
-//! What the tests share.
+//! What the tests of throughline share: a pipeline on a virtual clock, and the
+//! cases that hold on every runtime.
+//!
+//! ```text
+//!   tests/simulation.rs, wire.rs ──▶ simulation: core alone, time as a number
+//!   tests/conformance_*.rs       ──▶ conformance: cases over any runtime
+//! ```
+
+pub mod conformance;
+pub mod places;
+pub mod scripted;
+pub mod simulation;
+pub mod wire;

@@ -36,10 +36,12 @@ impl Carried {
 }
 
 impl Carry for Carried {
+    #[inline]
     fn trace_state(&self) -> TraceState<'_> {
         self.0.as_ref().map(|content| content.trace_state.as_trace_state()).unwrap_or_default()
     }
 
+    #[inline]
     fn baggage(&self) -> Baggage<'_> {
         self.0.as_ref().map(|content| Baggage::new(&content.baggage)).unwrap_or_default()
     }

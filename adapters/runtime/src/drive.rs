@@ -42,28 +42,35 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                     let sending =
                         std::panic::catch_unwind(AssertUnwindSafe(|| connection.export(&batch)));
                     match sending {
-                        Ok(sending) => Step::Export(sending, state.flusher.export_timeout()),
+                        Ok(sending) => {
+                            let timeout = state.flusher.export_timeout();
+                            Step::Export(sending, timeout, state.taken_over)
+                        }
                         Err(_) => {
                             state.flusher.on_export(engine.now(), Err(PANICKED));
                             Step::Yield
                         }
                     }
                 }
+                // The poll itself may have done it: nobody would look again soon.
+                _ if is_done(&state.flusher) => Step::Done,
                 Action::Wait { until } => Step::Wait(until),
                 Action::Yield => Step::Yield,
                 Action::Finished => Step::Done,
             }
         });
         match step {
-            Step::Export(sending, timeout) => {
+            Step::Export(sending, timeout, turn) => {
                 let sending = pin!(with_timeout(&runtime, AssertUnwindSafe(sending), timeout));
                 // Whoever takes the seat sends the batch too, and after the end
                 // nobody wants the answer: the transmission is dropped.
-                let over = |state: &State| state.seat != seat || state.flusher.is_finished();
+                // The seat itself may have come back meanwhile, so the turns count.
+                let is_mine = |state: &State| state.seat == seat && state.taken_over == turn;
+                let over = |state: &State| !is_mine(state) || state.flusher.is_finished();
                 let over = pin!(engine.changed(over));
-                if let Either::Left((result, _)) = select(sending, over).await {
+                if let Either::Right((result, _)) = select(over, sending).await {
                     engine.with(|state| {
-                        if state.seat == seat {
+                        if is_mine(state) {
                             state.flusher.on_export(engine.now(), result);
                         }
                     });
@@ -94,7 +101,8 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
 }
 
 enum Step<S> {
-    Export(S, Option<Duration>),
+    /// What is sent, how long it may take, and the turn in which it began.
+    Export(S, Option<Duration>, u64),
     Wait(Option<Duration>),
     Yield,
     NotMine,

@@ -49,7 +49,8 @@ pub(crate) struct State {
     pub(crate) seat: Seat,
     /// Callers who took the seat and have not left, the latest last.
     callers: Vec<u64>,
-    taken_over: u64,
+    /// How often a caller took the seat.
+    pub(crate) taken_over: u64,
     /// The background task was dropped, with its runtime.
     abandoned: bool,
     waiting: Vec<Waker>,

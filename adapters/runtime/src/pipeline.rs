@@ -84,7 +84,7 @@ pub(crate) fn create(
     let shards = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_SHARDS);
     // Half a ring bounds a frame, and a spilled span must fit.
     let units = (options.max_queue_size * SLOT / shards).max(4 * SPILL).div_ceil(UNIT);
-    let announce_every = (options.flusher.max_export_batch_size / 2).clamp(1, units / 8);
+    let announce_every = (options.flusher.max_export_batch_size).clamp(1, units / 8);
     let shard = || {
         let heads: Vec<Unit<FrameTag>> = (0..units).map(|_| Unit::new()).collect();
         Shard::new(heads.leak(), zeroed(units * UNIT), announce_every)

@@ -45,18 +45,14 @@ pub fn parse(header: &[u8]) -> Result<SpanContext, TraceParentError> {
     }
     let trace_id = match (decode_8::<3>(header), decode_8::<19>(header)) {
         (Some(0), Some(0)) | (None, _) | (_, None) => return Err(TraceParentError::TraceId),
-        (Some(high), Some(low)) => (u128::from(high) << 64 | u128::from(low)).to_be_bytes(),
+        (Some(high), Some(low)) => TraceId::from_halves([high, low]),
     };
     let parent_id = match decode_8::<36>(header) {
         Some(0) | None => return Err(TraceParentError::ParentId),
-        Some(id) => id.to_be_bytes(),
+        Some(id) => SpanId::from_number(id),
     };
     let flags = decode_1::<53>(header).ok_or(TraceParentError::TraceFlags)?;
-    Ok(SpanContext::remote(
-        TraceId::from_bytes(trace_id),
-        SpanId::from_bytes(parent_id),
-        TraceFlags::from_bits(flags),
-    ))
+    Ok(SpanContext::remote(trace_id, parent_id, TraceFlags::from_bits(flags)))
 }
 
 /// Writes a `traceparent` header of version 00.

@@ -1,0 +1,80 @@
+//! The systems take turns.
+
+use std::time::Instant;
+
+use cpu_time::ProcessTime;
+
+use crate::alloc;
+use crate::arguments::Arguments;
+use crate::figures::Figures;
+use crate::scenario::Scenario;
+use crate::stopwatch::Stopwatch;
+use crate::system::System;
+
+/// Measures all scenarios that the arguments name, A B C A B C ….
+pub(crate) fn run(systems: &mut [Box<dyn System>], arguments: &Arguments) -> Figures {
+    let mut figures = Figures::default();
+    let wanted = |scenario: &Scenario| {
+        arguments.only.is_empty()
+            || arguments.only.iter().any(|part| scenario.name().contains(part))
+    };
+    let scenarios: Vec<Scenario> = Scenario::ALL.into_iter().filter(wanted).collect();
+    for _ in 0..arguments.passes() {
+        for &scenario in &scenarios {
+            // The first round grows buffers and starts threads.
+            round(systems, scenario, &mut Figures::default());
+            let began = Instant::now();
+            loop {
+                round(systems, scenario, &mut figures);
+                if began.elapsed() >= arguments.time_per_scenario() {
+                    break;
+                }
+            }
+        }
+    }
+    for &scenario in &scenarios {
+        count_allocations(systems, scenario, &mut figures);
+    }
+    figures.dropped = systems
+        .iter()
+        .filter_map(|system| system.dropped().map(|count| (system.name(), count)))
+        .collect();
+    figures
+}
+
+/// One sample of each system.
+fn round(systems: &mut [Box<dyn System>], scenario: Scenario, figures: &mut Figures) {
+    let operations = scenario.operations();
+    for system in systems {
+        let mut watch = Stopwatch::default();
+        let began = ProcessTime::now();
+        if !system.run(scenario, operations, &mut watch) {
+            continue;
+        }
+        system.settle(scenario);
+        let time = if scenario.is_process_time() { began.elapsed() } else { watch.elapsed() };
+        figures
+            .cell_mut(scenario, system.name())
+            .add(time.as_nanos() as f64 / f64::from(operations));
+    }
+}
+
+/// Allocations per operation, as the mean of some samples that are not timed.
+fn count_allocations(systems: &mut [Box<dyn System>], scenario: Scenario, figures: &mut Figures) {
+    for system in systems {
+        let mut is_there = true;
+        let counted = alloc::count(|| {
+            for _ in 0..COUNTED_SAMPLES {
+                is_there &= system.run(scenario, scenario.operations(), &mut Stopwatch::default());
+                system.settle(scenario);
+            }
+        });
+        if is_there {
+            let operations = COUNTED_SAMPLES * scenario.operations();
+            figures.cell_mut(scenario, system.name()).allocations =
+                counted as f64 / f64::from(operations);
+        }
+    }
+}
+
+const COUNTED_SAMPLES: u32 = 5;

@@ -1,0 +1,33 @@
+//! The time of one sample.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// Measures the part of a sample that counts, without its preparation.
+#[derive(Debug, Default)]
+pub(crate) struct Stopwatch {
+    elapsed: Duration,
+}
+
+impl Stopwatch {
+    /// Does the work and adds the time that it takes on this thread.
+    #[inline(always)]
+    pub(crate) fn time<R>(&mut self, work: impl FnOnce() -> R) -> R {
+        let began = Instant::now();
+        let result = work();
+        self.elapsed += began.elapsed();
+        result
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+}
+
+/// Does the operation so many times.
+#[inline(always)]
+pub(crate) fn repeat<R>(times: u32, mut operation: impl FnMut() -> R) {
+    for _ in 0..times {
+        black_box(operation());
+    }
+}

@@ -1,0 +1,192 @@
+//! throughline, as it is by default.
+//!
+//! Tuning: none for the producer: an isolated pipeline with the default queue,
+//! table and batch size, exported by a thread. Isolated, because a default
+//! pipeline stays for ever and [`Scenario::Disabled`] needs there to be none. For
+//! total CPU another pipeline with a queue for all spans of a sample, whose
+//! exporter writes each batch into a buffer that it keeps.
+
+use std::future::{Ready, ready};
+use std::hint::black_box;
+use std::pin::pin;
+use std::time::Duration;
+
+use throughline::w3c::Setter;
+use throughline::{
+    Carried, Context, Exporter, InSpanExt, Runtime, SpanContext, SpanId, Telemetry, Thread,
+    TraceFlags, TraceId, span,
+};
+use throughline_core::{Accepted, Batch, ExportError, SpanExporter};
+
+use crate::carrier::{INCOMING, Outgoing};
+use crate::figures::THROUGHLINE;
+use crate::future::{self, Never};
+use crate::scenario::{SPANS_PER_TRACE, Scenario};
+use crate::stopwatch::{Stopwatch, repeat};
+use crate::system::System;
+
+pub(crate) struct Throughline {
+    discarding: Telemetry,
+    encoding: Telemetry,
+    path: String,
+    outgoing: Outgoing,
+}
+
+impl Throughline {
+    pub(crate) fn new() -> Self {
+        let thread = || Thread::start().expect("the system gives a thread");
+        Throughline {
+            discarding: throughline::builder().start(thread(), Discard),
+            encoding: throughline::builder()
+                .max_queue_size(2 * Scenario::TotalCpu.operations() as usize)
+                .start(thread(), Encode::default()),
+            path: "/orders/1234".to_owned(),
+            outgoing: Outgoing::new(),
+        }
+    }
+
+    #[inline(always)]
+    fn child() {
+        span!("child").in_scope(|| ());
+    }
+
+    #[inline(always)]
+    fn child_with_attributes(path: &String) {
+        let mut span = span!(
+            "child",
+            http.request.method = "GET",
+            url.scheme = "https",
+            order.id = black_box(1234i64),
+            url.path = path,
+        );
+        span.add_event("cache miss", &[]);
+        span.in_scope(|| ());
+    }
+
+    /// Inside an unsampled span of this process.
+    fn unsampled(&self) -> Context {
+        let (trace, span) = (TraceId::from_bytes([1; 16]), SpanId::from_bytes([2; 8]));
+        let span = SpanContext::new(trace, span, TraceFlags::NONE);
+        Context::remote(span, Carried::default()).with_pipeline(self.discarding.pipeline())
+    }
+}
+
+impl System for Throughline {
+    fn name(&self) -> &'static str {
+        THROUGHLINE
+    }
+
+    fn run(&mut self, scenario: Scenario, operations: u32, watch: &mut Stopwatch) -> bool {
+        let (context, path) = (self.discarding.context(), &self.path);
+        match scenario {
+            Scenario::Floor => return false,
+            Scenario::Child => context.scope(|| {
+                watch.time(|| span!("root").in_scope(|| repeat(operations, Self::child)));
+            }),
+            Scenario::Attributes => context.scope(|| {
+                let child = || Self::child_with_attributes(path);
+                watch.time(|| span!("root").in_scope(|| repeat(operations, child)));
+            }),
+            Scenario::TotalCpu => self.encoding.context().scope(|| {
+                let child = || Self::child_with_attributes(path);
+                let root = || span!("root").in_scope(|| repeat(SPANS_PER_TRACE, child));
+                watch.time(|| repeat(operations / SPANS_PER_TRACE, root));
+            }),
+            Scenario::Unsampled => self.unsampled().scope(|| {
+                watch.time(|| repeat(operations, Self::child));
+            }),
+            Scenario::Disabled => watch.time(|| repeat(operations, Self::child)),
+            Scenario::Poll => context.scope(|| {
+                let mut future = pin!(Never.in_span(span!("poll")));
+                watch.time(|| future::poll(operations, future.as_mut()));
+            }),
+            Scenario::Attach => context.scope(|| {
+                let captured = span!("root").in_scope(Context::current);
+                watch.time(|| repeat(operations, || captured.scope(|| ())));
+            }),
+            Scenario::Capture => context.scope(|| {
+                span!("root").in_scope(|| watch.time(|| repeat(operations, Context::current)));
+            }),
+            Scenario::Traceparent => watch.time(|| {
+                repeat(operations, || {
+                    let context = throughline::extract(black_box(&INCOMING[..]));
+                    throughline::inject(&context, &mut self.outgoing);
+                });
+            }),
+            Scenario::Hex => context.scope(|| {
+                let span = span!("root").span_context();
+                watch.time(|| {
+                    repeat(operations, || {
+                        let span = black_box(span);
+                        (span.trace_id().to_hex(), span.span_id().to_hex())
+                    });
+                });
+            }),
+        }
+        true
+    }
+
+    fn settle(&mut self, scenario: Scenario) {
+        let is_encoding = scenario == Scenario::TotalCpu;
+        let telemetry = if is_encoding { &self.encoding } else { &self.discarding };
+        let receipt = telemetry.flush_blocking(Duration::from_secs(10));
+        assert!(receipt.is_complete(), "{receipt}");
+    }
+
+    fn dropped(&self) -> Option<u64> {
+        let dropped = |telemetry: &Telemetry| telemetry.ledger().dropped_total();
+        Some(dropped(&self.discarding) + dropped(&self.encoding))
+    }
+}
+
+impl Setter for Outgoing {
+    fn set(&mut self, name: &'static str, value: &str) {
+        assert_eq!(name, "traceparent");
+        self.set_traceparent(value);
+    }
+}
+
+/// Looks at nothing.
+#[derive(Clone, Debug)]
+struct Discard;
+
+impl SpanExporter for Discard {
+    type Sending = Ready<Result<Accepted, ExportError>>;
+
+    fn export(&mut self, _: &Batch<'_>) -> Self::Sending {
+        ready(Ok(Accepted::default()))
+    }
+}
+
+/// Writes the request and goes no further.
+#[derive(Clone, Debug, Default)]
+struct Encode {
+    bytes: Vec<u8>,
+}
+
+impl SpanExporter for Encode {
+    type Sending = Ready<Result<Accepted, ExportError>>;
+
+    fn export(&mut self, batch: &Batch<'_>) -> Self::Sending {
+        self.bytes.clear();
+        batch.encode(|piece| self.bytes.extend_from_slice(piece));
+        black_box(&self.bytes);
+        ready(Ok(Accepted::default()))
+    }
+}
+
+impl<R: Runtime> Exporter<R> for Discard {
+    type Connection = Self;
+
+    fn connect(&self, _: &R) -> Self {
+        self.clone()
+    }
+}
+
+impl<R: Runtime> Exporter<R> for Encode {
+    type Connection = Self;
+
+    fn connect(&self, _: &R) -> Self {
+        self.clone()
+    }
+}

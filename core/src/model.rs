@@ -1,0 +1,86 @@
+//! What the models in `loom-tests` use besides the public interface.
+//!
+//! It exists under `cfg(throughline_loom)` only. Each type is the crate's own,
+//! with no more around it than makes it public.
+
+use crate::bitmap::Bitmap;
+use crate::live::{Live, Opening};
+use crate::{Callsite, Ending, Pipeline, Scope, SpanContext, SpanId, SpanKind, TakenWord};
+
+/// The bitmap that gives out slots and spill blocks.
+#[derive(Debug)]
+pub struct Places(Bitmap);
+
+impl Places {
+    /// At most `len` places, as far as the words reach.
+    pub fn new(words: &'static [TakenWord], len: usize) -> Self {
+        Places(Bitmap::new(words, len))
+    }
+
+    /// Takes a place near `hint`.
+    pub fn claim(&self, hint: usize) -> Option<usize> {
+        self.0.claim(hint)
+    }
+
+    /// Gives a place back.
+    pub fn release(&self, index: usize) {
+        self.0.release(index);
+    }
+
+    /// The number of taken places.
+    pub fn taken(&self) -> usize {
+        self.0.taken()
+    }
+}
+
+/// The owner of a slot, below [`Span`](crate::Span) and its platform. Dropping
+/// it forgets the span.
+#[derive(Debug)]
+pub struct LiveSpan(Live);
+
+impl LiveSpan {
+    /// Starts a span and counts it.
+    pub fn open(
+        pipeline: &'static Pipeline,
+        context: SpanContext,
+        parent: SpanId,
+        start: u64,
+    ) -> Option<Self> {
+        let opening = Opening {
+            context,
+            parent,
+            remote_parent: false,
+            start,
+            kind: SpanKind::Internal,
+            callsite: &CALLSITE,
+        };
+        pipeline.open(0, &opening).map(LiveSpan)
+    }
+
+    /// Writes all bytes of the record.
+    pub fn fill(&mut self, byte: u8) {
+        self.0.record_mut().1.fill(byte);
+    }
+
+    /// Whether all bytes of the record are this one.
+    pub fn is_filled(&self, byte: u8) -> bool {
+        self.0.record().1.iter().all(|each| *each == byte)
+    }
+
+    /// Moves the record to a spill block, if there is one.
+    pub fn spill(&mut self) -> bool {
+        self.0.spill()
+    }
+
+    /// What the owner reads of its own slot.
+    pub fn context(&self) -> SpanContext {
+        self.0.context()
+    }
+
+    /// Ends the span: its frame is submitted, or counted as lost.
+    pub fn end(self) {
+        self.0.pipeline().finish(0, self.0, 0, Ending::Completed);
+    }
+}
+
+static CALLSITE: Callsite = Callsite::new("model", &Scope::new("loom-tests", ""));

@@ -1,0 +1,71 @@
+//! The memory of one execution. It is leaked, as core demands; loom forgets what
+//! it knows about it when the execution ends.
+
+use core::time::Duration;
+
+use throughline_core::{
+    AlwaysOn, Consumer, Entry, Flusher, FlusherSettings, FrameTag, Parts, Pipeline, Ring, Shard,
+    Slot, SpanLimits, TakenWord, UNIT, Unit, Wakeup,
+};
+
+/// Heads of so many units.
+fn units<T>(count: usize) -> &'static mut [Unit<T>] {
+    (0..count).map(|_| Unit::new()).collect::<Vec<_>>().leak()
+}
+
+/// A ring of so many units, and its consumer.
+pub fn ring<T: Send>(capacity: usize) -> (&'static Ring<T>, Consumer<T>) {
+    let bytes = vec![0; capacity * UNIT].leak();
+    let ring: &'static Ring<T> = Box::leak(Box::new(Ring::new(units(capacity), bytes)));
+    let consumer = ring.consumer().expect("a new ring has none");
+    (ring, consumer)
+}
+
+/// One word of a bitmap for each of these, with these bits set.
+pub fn words(bits: &[usize]) -> &'static [TakenWord] {
+    bits.iter().map(|bits| TakenWord::new(*bits)).collect::<Vec<_>>().leak()
+}
+
+/// A pipeline of one shard that holds `queued` spans, with room for `slots` live
+/// spans and `blocks` larger ones. It announces every span.
+pub fn pipeline(
+    queued: usize,
+    slots: usize,
+    blocks: usize,
+    wakeup: &'static dyn Wakeup,
+) -> &'static Pipeline {
+    let capacity = queued * FRAME;
+    let shard = Shard::new(units::<FrameTag>(capacity), vec![0; capacity * UNIT].leak(), 1);
+    Box::leak(Box::new(Pipeline::new(Parts {
+        shards: vec![shard].leak(),
+        slots: (0..slots).map(|_| Slot::new()).collect::<Vec<_>>().leak(),
+        slot_words: words(&[0]),
+        spill: vec![0; blocks * BLOCK].leak(),
+        spill_words: words(&[0]),
+        spill_block: BLOCK,
+        sampler: &AlwaysOn,
+        limits: SpanLimits::new(),
+        resource: &[],
+        wakeup,
+    })))
+}
+
+/// Settings under which a span is sent as soon as it is gathered.
+fn settings() -> FlusherSettings {
+    let mut settings = FlusherSettings::new();
+    settings.schedule_delay = Duration::ZERO;
+    settings
+}
+
+/// The flusher of the pipeline, whose batch holds so many spans.
+pub fn flusher(pipeline: &'static Pipeline, batch: usize) -> Flusher<Vec<u8>, Vec<Entry>> {
+    let bytes = vec![0; batch * FRAME * UNIT];
+    Flusher::new(pipeline, settings(), bytes, vec![Entry::default(); batch], 1)
+        .expect("a new pipeline has none")
+}
+
+/// The units of a model's span.
+const FRAME: usize = 2;
+
+/// A spill block: more than a slot holds, and not a byte too many.
+const BLOCK: usize = 384;

@@ -1,0 +1,122 @@
+//! Models of the live-span table: owners, and a reader that asks nobody.
+#![cfg(throughline_loom)]
+
+use loom::thread;
+use throughline_core::model::LiveSpan;
+use throughline_core::{LiveView, Pipeline, SpanContext, SpanId, TraceFlags, TraceId, Wakeup};
+use throughline_loom_tests::{Preemptions, join, model, pipeline};
+
+struct Nobody;
+
+impl Wakeup for Nobody {
+    fn wake(&self) {}
+}
+
+/// A span all of whose parts say which one it is.
+fn span(number: u8) -> LiveView {
+    LiveView {
+        context: SpanContext::new(
+            TraceId::from_bytes([number; 16]),
+            SpanId::from_bytes([number; 8]),
+            TraceFlags::from_bits(number),
+        ),
+        parent_span_id: SpanId::from_bytes([number; 8]),
+        start_ticks: u64::from_be_bytes([number; 8]),
+    }
+}
+
+fn open(pipeline: &'static Pipeline, number: u8) -> Option<LiveSpan> {
+    let LiveView { context, parent_span_id, start_ticks } = span(number);
+    let live = LiveSpan::open(pipeline, context, parent_span_id, start_ticks)?;
+    assert_eq!(live.context(), context, "the owner reads another span");
+    Some(live)
+}
+
+/// What a reader that starts now sees.
+fn read(pipeline: &'static Pipeline) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        for view in pipeline.live_spans() {
+            assert!(view == span(1) || view == span(2), "torn: {view:?}");
+        }
+    })
+}
+
+// Fails when the publication does not release the fields, when a field of the
+// next span does not carry the end of the former one with it, or when the end
+// does not change the state.
+#[test]
+fn a_reader_sees_one_whole_span_or_none() {
+    model(Preemptions { quick: 1, full: 3 }, || {
+        let pipeline = pipeline(1, 1, 0, &Nobody);
+        let first = open(pipeline, 1);
+        // The reader is another thread, and not this one: loom begins with a run
+        // in which this thread goes first, and loads that come after stores may
+        // return every older value.
+        let reader = read(pipeline);
+        drop(first);
+        let second = open(pipeline, 2);
+        join(reader);
+        assert_eq!(pipeline.live_spans().collect::<Vec<_>>(), [span(2)]);
+        drop(second);
+        assert_eq!(pipeline.live_spans().count(), 0);
+    });
+}
+
+// Fails as the model above, and when the slot goes from one owner to the next
+// without release and acquire.
+#[test]
+fn a_reader_sees_one_whole_span_though_two_threads_use_the_slot() {
+    model(Preemptions { quick: 1, full: 2 }, || {
+        let pipeline = pipeline(1, 1, 0, &Nobody);
+        let first = open(pipeline, 1);
+        let owner = thread::spawn(move || open(pipeline, 2));
+        let reader = read(pipeline);
+        drop(first);
+        let second = join(owner);
+        join(reader);
+        drop(second);
+        assert_eq!(pipeline.live_count(), 0);
+        assert_eq!(pipeline.live_spans().count(), 0);
+    });
+}
+
+// Fails when a slot is given back before its owner is done with the record, or
+// when its next owner does not acquire it.
+#[test]
+fn a_record_has_one_owner_at_a_time() {
+    model(Preemptions { quick: 4, full: 8 }, || {
+        let pipeline = pipeline(1, 1, 0, &Nobody);
+        let use_one = move |number| {
+            if let Some(mut live) = open(pipeline, number) {
+                live.fill(number);
+                assert!(live.is_filled(number));
+            }
+        };
+        let owner = thread::spawn(move || use_one(1));
+        use_one(2);
+        join(owner);
+        assert_eq!(pipeline.live_count(), 0);
+        use_one(3);
+    });
+}
+
+// Fails when a spill block is given back before the span is done with it, kept
+// when the span ends, or given to two spans.
+#[test]
+fn a_spill_block_has_one_owner_at_a_time() {
+    model(Preemptions { quick: 4, full: 6 }, || {
+        let pipeline = pipeline(1, 2, 1, &Nobody);
+        let use_one = move |number| {
+            let mut live = open(pipeline, number).expect("two slots for two spans");
+            live.fill(number);
+            let has_spilled = live.spill();
+            live.fill(number);
+            assert!(live.is_filled(number));
+            has_spilled
+        };
+        let owner = thread::spawn(move || use_one(1));
+        use_one(2);
+        join(owner);
+        assert!(use_one(3), "the block came back");
+    });
+}

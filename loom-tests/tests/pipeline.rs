@@ -1,0 +1,162 @@
+//! Models of a pipeline and its flusher: flush, shutdown, wake-up, ledger.
+#![cfg(throughline_loom)]
+
+use core::time::Duration;
+
+use loom::sync::Notify;
+use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::thread;
+use throughline_core::model::LiveSpan;
+use throughline_core::{
+    Accepted, Action, DropReason, Entry, Flusher, Pipeline, SpanContext, SpanId, TraceFlags,
+    TraceId, Wakeup,
+};
+use throughline_loom_tests::{Preemptions, flusher, join, model, pipeline};
+
+struct Nobody;
+
+impl Wakeup for Nobody {
+    fn wake(&self) {}
+}
+
+fn open(pipeline: &'static Pipeline, number: u8) -> LiveSpan {
+    let span = SpanContext::new(
+        TraceId::from_bytes([number; 16]),
+        SpanId::from_bytes([number; 8]),
+        TraceFlags::SAMPLED,
+    );
+    LiveSpan::open(pipeline, span, SpanId::INVALID, 0).expect("a slot for each span")
+}
+
+/// One step of a driver whose exporter takes everything at once. Returns what
+/// the flusher waits for, if it waits.
+fn step(flusher: &mut Flusher<Vec<u8>, Vec<Entry>>) -> Action {
+    let action = flusher.poll(NOW, |ticks| ticks);
+    if action == Action::Export {
+        flusher.on_export(NOW, Ok(Accepted::default()));
+    }
+    action
+}
+
+fn assert_balanced(pipeline: &Pipeline, in_flight: u64) {
+    let ledger = pipeline.ledger();
+    assert_eq!(ledger.in_flight(), in_flight, "{ledger}");
+    assert_eq!(ledger.started(), ledger.exported() + ledger.dropped_total() + in_flight);
+}
+
+// Fails when the ticket does not stand behind every claim of a span that ended
+// before, or when it is served before the ring is drained up to it.
+#[test]
+fn flush_covers_spans_ended_before_it() {
+    model(Preemptions { quick: 2, full: 3 }, || {
+        let pipeline = pipeline(2, 2, 0, &Nobody);
+        let mut flusher = flusher(pipeline, 2);
+        let (covered, other) = (open(pipeline, 1), open(pipeline, 2));
+        let has_ended = std::sync::Arc::new(AtomicBool::new(false));
+        let signal = has_ended.clone();
+        let producers = [
+            thread::spawn(move || {
+                covered.end();
+                // Ordering: Release, for the Acquire below.
+                signal.store(true, Ordering::Release);
+            }),
+            thread::spawn(move || other.end()),
+        ];
+        // Ordering: Acquire: the span ended before the flush, if it is seen.
+        let is_covered = has_ended.load(Ordering::Acquire);
+        let ticket = flusher.flush();
+        while !flusher.is_served(ticket) {
+            if let Action::Wait { .. } = step(&mut flusher) {
+                thread::yield_now();
+            }
+        }
+        let exported = pipeline.ledger().exported();
+        assert!(!is_covered || exported >= 1, "served without the span");
+        producers.into_iter().for_each(join);
+        assert_balanced(pipeline, 2 - exported);
+    });
+}
+
+// Fails when a span that the closed ring let in is left behind, or when one that
+// it refused is not counted.
+#[test]
+fn shutdown_exports_or_counts_every_span() {
+    model(Preemptions { quick: 3, full: 4 }, || {
+        let pipeline = pipeline(2, 2, 0, &Nobody);
+        let mut flusher = flusher(pipeline, 2);
+        let producers =
+            [open(pipeline, 1), open(pipeline, 2)].map(|live| thread::spawn(move || live.end()));
+        flusher.shutdown(LATER);
+        while !flusher.is_finished() {
+            if let Action::Wait { .. } = step(&mut flusher) {
+                thread::yield_now();
+            }
+        }
+        let exported = pipeline.ledger().exported();
+        producers.into_iter().for_each(join);
+        assert_balanced(pipeline, 0);
+        let ledger = pipeline.ledger();
+        assert_eq!(ledger.exported(), exported, "exported after the end");
+        assert_eq!(ledger.dropped(DropReason::AfterShutdown), 2 - exported);
+        assert_eq!(pipeline.live_count(), 0);
+    });
+}
+
+// Fails when the end of a span does not carry its start with it, from the
+// producer by way of the flusher to the counters, or when the ledger reads the
+// starts first.
+#[test]
+fn the_ledger_never_shows_an_end_without_its_start() {
+    model(Preemptions { quick: 3, full: 4 }, || {
+        let pipeline = pipeline(1, 2, 0, &Nobody);
+        let mut flusher = flusher(pipeline, 1);
+        let producer = thread::spawn(move || {
+            open(pipeline, 1).end();
+            open(pipeline, 2).end();
+        });
+        let reader = thread::spawn(move || {
+            let ledger = pipeline.ledger();
+            assert!(ledger.exported() + ledger.dropped_total() <= ledger.started(), "{ledger}");
+        });
+        step(&mut flusher);
+        join(reader);
+        join(producer);
+        while pipeline.ledger().in_flight() > 0 {
+            step(&mut flusher);
+        }
+        assert_balanced(pipeline, 0);
+    });
+}
+
+struct Sleeper(Notify);
+
+impl Wakeup for Sleeper {
+    fn wake(&self) {
+        self.0.notify();
+    }
+}
+
+// Fails when the last look and the sleep are not one step for those who ring:
+// loom then reports that everybody sleeps.
+#[test]
+fn a_sleeping_flusher_is_woken_by_every_announced_span() {
+    model(Preemptions { quick: 2, full: 3 }, || {
+        let sleeper: &'static Sleeper = Box::leak(Box::new(Sleeper(Notify::new())));
+        let pipeline = pipeline(2, 2, 0, sleeper);
+        let mut flusher = flusher(pipeline, 2);
+        let producers =
+            [open(pipeline, 1), open(pipeline, 2)].map(|live| thread::spawn(move || live.end()));
+        while pipeline.ledger().exported() < 2 {
+            if let Action::Wait { .. } = step(&mut flusher)
+                && pipeline.bell().arm()
+            {
+                sleeper.0.wait();
+            }
+        }
+        producers.into_iter().for_each(join);
+        assert_balanced(pipeline, 0);
+    });
+}
+
+const NOW: Duration = Duration::ZERO;
+const LATER: Duration = Duration::from_secs(1);

@@ -1,0 +1,98 @@
+//! The memory of a simulated pipeline, leaked like that of a real one.
+
+use throughline_core::{
+    Entry, Flusher, FlusherSettings, FrameTag, Parts, Pipeline, Shard, Slot, SpanLimits, TakenWord,
+    UNIT, Unit, Wakeup, encode_resource,
+};
+
+use super::ByName;
+
+/// The flusher of a simulation.
+pub type VirtualFlusher = Flusher<Vec<u8>, Vec<Entry>>;
+
+/// How large a simulated pipeline is.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// When batches are sent.
+    pub settings: FlusherSettings,
+    /// How much a span may hold.
+    pub limits: SpanLimits,
+    /// The rings.
+    pub shards: usize,
+    /// Units of 64 bytes per ring.
+    pub ring_units: usize,
+    /// Spans under way at once.
+    pub slots: usize,
+    /// Spans at once that are larger than a slot.
+    pub spill_blocks: usize,
+    /// The bytes of such a span.
+    pub spill_block: usize,
+    /// The bytes of a batch.
+    pub batch_bytes: usize,
+    /// The entries of a batch.
+    pub batch_entries: usize,
+}
+
+impl Setup {
+    /// A few kilobytes, so that everything is soon full.
+    pub fn small() -> Self {
+        Setup {
+            settings: FlusherSettings::new(),
+            limits: SpanLimits::new(),
+            shards: 1,
+            ring_units: 64,
+            slots: 8,
+            spill_blocks: 8,
+            spill_block: 2_560,
+            batch_bytes: 1_500,
+            batch_entries: 8,
+        }
+    }
+
+    /// The most spans of a batch.
+    pub fn batch_spans(&self) -> usize {
+        self.batch_entries.min(self.settings.max_export_batch_size.max(1))
+    }
+
+    /// Makes the pipeline and its flusher.
+    pub fn build(&self) -> (&'static Pipeline, VirtualFlusher) {
+        let mut resource = Vec::new();
+        encode_resource([("service.name", "simulated")].into_iter(), |bytes| {
+            resource.extend_from_slice(bytes);
+        });
+        let pipeline: &'static Pipeline = Box::leak(Box::new(Pipeline::new(Parts {
+            shards: (0..self.shards).map(|_| shard(self.ring_units)).collect::<Vec<_>>().leak(),
+            slots: (0..self.slots).map(|_| Slot::new()).collect::<Vec<_>>().leak(),
+            slot_words: words(self.slots),
+            spill: vec![0; self.spill_blocks * self.spill_block].leak(),
+            spill_words: words(self.spill_blocks),
+            spill_block: self.spill_block,
+            sampler: &ByName,
+            limits: self.limits,
+            resource: resource.leak(),
+            wakeup: &Nobody,
+        })));
+        let bytes = vec![0; self.batch_bytes];
+        let entries = vec![Entry::default(); self.batch_entries];
+        let flusher = Flusher::new(pipeline, self.settings, bytes, entries, 1)
+            .expect("a new pipeline has no flusher yet");
+        (pipeline, flusher)
+    }
+}
+
+/// Nobody sleeps in a simulation.
+struct Nobody;
+
+impl Wakeup for Nobody {
+    fn wake(&self) {}
+}
+
+fn shard(units: usize) -> Shard {
+    let heads: Vec<Unit<FrameTag>> = (0..units).map(|_| Unit::new()).collect();
+    Shard::new(heads.leak(), vec![0; units * UNIT].leak(), 4)
+}
+
+fn words(bits: usize) -> &'static mut [TakenWord] {
+    let words = bits.div_ceil(usize::BITS as usize);
+    (0..words).map(|_| TakenWord::new(0)).collect::<Vec<_>>().leak()
+}
