@@ -159,8 +159,8 @@ impl LiveTable {
         // Ordering: Relaxed; the claim acquired what the former owner wrote, and
         // the state is not LIVE until the publication below.
         let next = slot.state.load(Ordering::Relaxed).wrapping_add(2);
-        // Ordering: Release on the fields keeps them behind `close`'s store of
-        // the state, for readers of the former span (see `view`).
+        // Ordering: Release on the fields keeps them behind the store of the state
+        // at the former span's end, for readers of that span (see `view`).
         let [high, low] = opening.context.trace_id().halves();
         slot.trace[0].store(high, Ordering::Release);
         slot.trace[1].store(low, Ordering::Release);
@@ -340,8 +340,9 @@ impl Drop for Live {
         let slot = self.slot;
         // Ordering: Relaxed, only the owner moves the state.
         let state = slot.state.load(Ordering::Relaxed);
-        // Ordering: Release keeps the span's own writes before it.
-        slot.state.store(state & !LIVE, Ordering::Release);
+        // Ordering: Relaxed, nothing is read through it: whoever sees a field of
+        // the next span sees this too, since the release below comes before them.
+        slot.state.store(state & !LIVE, Ordering::Relaxed);
         // SAFETY: only the owner touches the record.
         let spill = slot.record.with(|record| unsafe { (*record).spill });
         if let Some(block) = spill {

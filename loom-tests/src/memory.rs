@@ -1,6 +1,7 @@
 //! The memory of one execution. It is leaked, as core demands; loom forgets what
 //! it knows about it when the execution ends.
 
+use core::mem::ManuallyDrop;
 use core::time::Duration;
 
 use throughline_core::{
@@ -14,11 +15,14 @@ fn units<T>(count: usize) -> &'static mut [Unit<T>] {
 }
 
 /// A ring of so many units, and its consumer.
-pub fn ring<T: Send>(capacity: usize) -> (&'static Ring<T>, Consumer<T>) {
+///
+/// The consumer is not dropped by itself: when loom reports a deadlock it unwinds
+/// outside of the model, where the drop would find no atomics.
+pub fn ring<T: Send>(capacity: usize) -> (&'static Ring<T>, ManuallyDrop<Consumer<T>>) {
     let bytes = vec![0; capacity * UNIT].leak();
     let ring: &'static Ring<T> = Box::leak(Box::new(Ring::new(units(capacity), bytes)));
     let consumer = ring.consumer().expect("a new ring has none");
-    (ring, consumer)
+    (ring, ManuallyDrop::new(consumer))
 }
 
 /// One word of a bitmap for each of these, with these bits set.
@@ -57,11 +61,16 @@ fn settings() -> FlusherSettings {
     settings
 }
 
-/// The flusher of the pipeline, whose batch holds so many spans.
-pub fn flusher(pipeline: &'static Pipeline, batch: usize) -> Flusher<Vec<u8>, Vec<Entry>> {
+/// The flusher of the pipeline, whose batch holds so many spans. It is not dropped
+/// by itself, for the reason given at [`ring`].
+pub fn flusher(
+    pipeline: &'static Pipeline,
+    batch: usize,
+) -> ManuallyDrop<Flusher<Vec<u8>, Vec<Entry>>> {
     let bytes = vec![0; batch * FRAME * UNIT];
-    Flusher::new(pipeline, settings(), bytes, vec![Entry::default(); batch], 1)
-        .expect("a new pipeline has none")
+    let entries = vec![Entry::default(); batch];
+    let flusher = Flusher::new(pipeline, settings(), bytes, entries, 1);
+    ManuallyDrop::new(flusher.expect("a new pipeline has none"))
 }
 
 /// The units of a model's span.

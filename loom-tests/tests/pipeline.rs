@@ -128,6 +128,24 @@ fn the_ledger_never_shows_an_end_without_its_start() {
     });
 }
 
+// Fails when a loss does not carry the start of its span with it from the thread
+// that counts both.
+#[test]
+fn the_ledger_never_shows_a_loss_without_its_start() {
+    model(Preemptions { quick: 4, full: 8 }, || {
+        let pipeline = pipeline(1, 0, 0, &Nobody);
+        let reader = thread::spawn(move || {
+            let ledger = pipeline.ledger();
+            assert!(ledger.dropped_total() <= ledger.started(), "{ledger}");
+        });
+        let span = SpanContext::INVALID;
+        assert!(LiveSpan::open(pipeline, span, SpanId::INVALID, 0).is_none(), "no slot");
+        join(reader);
+        assert_eq!(pipeline.ledger().dropped(DropReason::LiveTableFull), 1);
+        assert_balanced(pipeline, 0);
+    });
+}
+
 struct Sleeper(Notify);
 
 impl Wakeup for Sleeper {

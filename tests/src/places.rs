@@ -1,9 +1,9 @@
 //! The places from which flush and shutdown are called.
 
-use std::fmt::Display;
-use std::future::Future;
+use core::fmt::Display;
+use core::future::Future;
+use core::time::Duration;
 use std::sync::mpsc;
-use std::time::Duration;
 
 use throughline::{Exporter, Receipt, Retry, Runtime, Telemetry, Thread, Tokio, builder, span};
 

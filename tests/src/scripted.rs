@@ -1,8 +1,8 @@
 //! Exporters that answer as they are told to.
 
-use std::future::{Future, pending, ready};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use core::future::{Future, pending, ready};
+use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::channel::oneshot;

@@ -15,7 +15,7 @@ mod model;
 mod schedule;
 mod virtual_time;
 
-use std::time::Duration;
+use core::time::Duration;
 
 use throughline_core::{
     Accepted, Action, Callsite, Context, Decision, ExportError, Pipeline, Sampler,
@@ -212,7 +212,7 @@ impl Sampler for ByName {
         }
     }
 
-    fn description(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn description(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("ByName")
     }
 }

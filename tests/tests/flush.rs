@@ -2,7 +2,7 @@
 //! counts is the receipt. A watchdog turns a call that does not come back into
 //! a failure.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use throughline::exporters::Memory;
 use throughline::{DropReason, Outcome, Receipt, Retry, Thread, Tokio, builder};

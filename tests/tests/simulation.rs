@@ -4,7 +4,7 @@
 //! again alone with `THROUGHLINE_SEED=<seed>`, and more of them with
 //! `THROUGHLINE_SEEDS=<number>`.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use throughline_core::{Accepted, Action, DropReason, ExportError, Failure, FlusherSettings};
 use throughline_tests::simulation::{Setup, Simulation, Size, run_schedule};
@@ -235,6 +235,21 @@ fn a_lost_transmission_is_repeated_at_once() {
     simulation.interrupt();
     assert_eq!(simulation.poll(), Action::Export);
     assert_eq!(simulation.sent(), id.as_slice());
+}
+
+#[test]
+fn a_bell_that_rings_while_a_repetition_waits_is_answered() {
+    let mut simulation = simulation(|_| ());
+    simulation.span();
+    simulation.flush();
+    assert_eq!(simulation.poll(), Action::Export);
+    simulation.pipeline().announce();
+    simulation.poll();
+    assert!(simulation.pipeline().bell().arm(), "the driver cannot sleep while a batch is sent");
+    simulation.answer(retry(None));
+    simulation.pipeline().announce();
+    assert!(matches!(simulation.poll(), Action::Wait { .. }));
+    assert!(simulation.pipeline().bell().arm(), "the driver cannot sleep until the repetition");
 }
 
 #[test]

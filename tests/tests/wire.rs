@@ -1,7 +1,7 @@
 //! What is written is what the official messages say: spans go through the
 //! pipeline and are read back by `opentelemetry-proto`, field by field.
 
-use std::cell::RefCell;
+use core::cell::RefCell;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value;
@@ -22,7 +22,7 @@ thread_local! {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 256,
+        cases: 128,
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
         ..ProptestConfig::default()
     })]
@@ -136,7 +136,7 @@ fn an_attribute_that_cannot_be_replaced_keeps_its_value() {
 }
 
 fn make_one(bench: &mut Bench, plan: &Plan) -> Span {
-    bench.make(std::slice::from_ref(plan), |_, batch| {
+    bench.make(core::slice::from_ref(plan), |_, batch| {
         let mut request = decode(batch).0;
         request.resource_spans.remove(0).scope_spans.remove(0).spans.remove(0)
     })

@@ -20,9 +20,10 @@ mod wire;
 
 use core::error::Error;
 use core::sync::atomic::Ordering;
+use core::time::Duration;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Parser;
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! What must be so: the books of a pipeline, kept independently of it.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, HashSet};
-use std::time::Duration;
 
 use throughline_core::{
     Accepted, Action, DropReason, ExportError, Ledger, Pipeline, Retry, SpanId, Ticket,

@@ -1,6 +1,6 @@
 //! Random schedules, each a function of its seed.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use throughline_core::{Accepted, Action, ExportError, Failure, FlusherSettings, Retry};
 

@@ -1,7 +1,7 @@
 //! The platform of a simulation: a clock that is a number, and producers that
 //! take turns on one thread.
 
-use std::cell::Cell;
+use core::cell::Cell;
 
 use throughline_core::{Local, Pipeline, Platform};
 use throughline_runtime::Carried;
@@ -56,7 +56,7 @@ thread_local! {
     static TICKS: Cell<u64> = const { Cell::new(0) };
     static PRODUCER: Cell<usize> = const { Cell::new(0) };
     static LOCALS: [Local<Virtual>; PRODUCERS] =
-        std::array::from_fn(|i| Local::new(Carried::default(), 0x9e37_79b9 * (i as u64 + 1), i));
+        core::array::from_fn(|i| Local::new(Carried::default(), 0x9e37_79b9 * (i as u64 + 1), i));
 }
 
 /// 2020-01-01.

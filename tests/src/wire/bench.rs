@@ -54,7 +54,7 @@ impl Bench {
     /// If they do not fit one batch.
     pub fn make<T>(&mut self, plans: &[Plan], look: impl FnOnce(&[Made], &Batch<'_>) -> T) -> T {
         let made: Vec<Made> = plans.iter().map(|plan| self.make_one(plan)).collect();
-        let now = std::time::Duration::ZERO;
+        let now = core::time::Duration::ZERO;
         self.flusher.flush();
         let action = self.flusher.poll(now, Virtual::unix_nanos);
         assert_eq!(action, Action::Export);

@@ -124,4 +124,4 @@ fn code() -> impl Strategy<Value = StatusCode> {
 }
 
 /// Until the year 2262.
-const UNIX_NANOS: std::ops::Range<u64> = 0..1 << 63;
+const UNIX_NANOS: core::ops::Range<u64> = 0..1 << 63;
