@@ -51,8 +51,8 @@ macro_rules! span {
     }};
     (@options [$($options:tt)+] $name:literal $(, $($fields:tt)*)?) => {{
         $crate::span!(@callsite $name);
-        let options = $crate::SpanOptions::new() $($options)+;
-        $crate::Span::start_with(&CALLSITE, options, |span| {
+        // In one expression: what `parent` borrows may be a temporary.
+        $crate::Span::start_with(&CALLSITE, $crate::SpanOptions::new() $($options)+, |span| {
             $crate::__fields!(span [] $($($fields)*)?);
         })
     }};

@@ -336,7 +336,6 @@ where
     }
 
     fn gather(&mut self, now: Duration, unix_nanos: impl Fn(u64) -> u64) -> Action {
-        self.pipeline.bell().answer();
         // Before anything new is taken: spans that keep ending would otherwise
         // hold up a flush whose own spans are settled.
         self.serve_flushes();

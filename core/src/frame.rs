@@ -145,15 +145,17 @@ pub(crate) fn stamp(frame: &mut [u8], tag: &FrameTag, unix_nanos: impl Fn(u64) -
         return;
     }
     let start = frame.len() - rest.len();
-    let mut convert = |at: usize| {
+    // The end is not before the start, though the clock of another core may be
+    // behind by a tick, and times that the program gave may be anything.
+    let mut least = 0;
+    for at in [start + 1, start + 10] {
         if let Some(bytes) = frame.get_mut(at..at + 8)
             && let Ok(ticks) = <[u8; 8]>::try_from(&*bytes)
         {
-            bytes.copy_from_slice(&unix_nanos(u64::from_le_bytes(ticks)).to_le_bytes());
+            least = unix_nanos(u64::from_le_bytes(ticks)).max(least);
+            bytes.copy_from_slice(&least.to_le_bytes());
         }
-    };
-    convert(start + 1);
-    convert(start + 10);
+    }
     if tag.has_events {
         let mut at = start;
         loop {

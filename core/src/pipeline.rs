@@ -10,8 +10,8 @@ use crate::ring::{Refusal, Ring, Unit};
 use crate::sampler::Described;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, const_fn};
 use crate::{
-    Decision, Doorbell, DropReason, Ending, Ledger, LiveView, Sampler, SamplingParameters, Slot,
-    SpanContext, SpanLimits, TakenWord,
+    Decision, Doorbell, DropReason, Ending, Ledger, LiveView, MAX_SHARDS, Sampler,
+    SamplingParameters, Slot, SpanContext, SpanLimits, TakenWord,
 };
 
 /// Where spans go: live-span table, rings, sampler, limits, ledger.
@@ -38,7 +38,7 @@ pub struct Pipeline {
 /// give one of them to another span. Shards are to be of one pipeline too: with
 /// two, each ledger counts the spans of both.
 pub struct Parts {
-    /// The rings, at least one; threads spread over them.
+    /// The rings, 1 to [`MAX_SHARDS`]; threads spread over them.
     pub shards: &'static [Shard],
     /// Room for live spans.
     pub slots: &'static mut [Slot],
@@ -104,7 +104,15 @@ impl Shard {
 
 impl Pipeline {
     /// A pipeline made of these parts.
+    ///
+    /// # Panics
+    ///
+    /// If there is no shard, or there are more than [`MAX_SHARDS`].
     pub fn new(parts: Parts) -> Self {
+        assert!(
+            (1..=MAX_SHARDS).contains(&parts.shards.len()),
+            "a pipeline has 1 to {MAX_SHARDS} shards"
+        );
         Pipeline {
             shards: parts.shards,
             live: LiveTable::new(
@@ -242,8 +250,6 @@ impl Pipeline {
         if !opening.context.is_sampled() {
             return self.counters.count_dropped(DropReason::RecordOnly, 1);
         }
-        // The clock of another core may be behind by a tick.
-        let end = end.max(opening.start);
         let finished = Finished::new(opening, end, ending, live.record());
         let first = self.shard_index(shard);
         let mut refusal = Refusal::Full;

@@ -176,7 +176,7 @@ impl<T: Send> Ring<T> {
         // Ordering: Release publishes the bytes and the tag to the consumer's
         // Acquire load of the same word.
         unit.commit.store(COMMITTED | len as u32, Ordering::Release);
-        Ok(Submitted { begin: claim.unit, end: claim.unit + len.div_ceil(UNIT) })
+        Ok(Submitted { begin: claim.unit, end: claim.unit + units_of(len) })
     }
 
     /// Refuses every frame from now on. What is claimed already is still drained.

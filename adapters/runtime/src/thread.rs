@@ -138,7 +138,8 @@ impl Loop {
         }
         // An interrupted or failed wait is a turn without events.
         let _ = self.poll.poll(&mut self.events, timeout);
-        self.shared.wakeup.woken.store(false, Ordering::Relaxed);
+        // Ordering: Acquire, as above: a wake that is taken back here is seen.
+        self.shared.wakeup.woken.swap(false, Ordering::Acquire);
     }
 
     fn is_idle(&self) -> bool {

@@ -1,0 +1,100 @@
+//! The `span!` macro: what its fields and options become.
+
+use core::cell::Cell;
+use core::time::Duration;
+
+use throughline::exporters::Memory;
+use throughline::{AlwaysOff, SpanKind, Telemetry, Thread, builder, span};
+
+fn traced(work: impl FnOnce()) -> Memory {
+    let memory = Memory::new();
+    let telemetry = telemetry(memory.clone());
+    telemetry.context().scope(work);
+    telemetry.flush_blocking(Duration::from_secs(60));
+    memory
+}
+
+fn telemetry(memory: Memory) -> Telemetry {
+    builder().start(Thread::start().expect("a thread"), memory)
+}
+
+#[test]
+fn the_parent_may_be_a_temporary() {
+    let memory = Memory::new();
+    let telemetry = telemetry(memory.clone());
+    let span = span!(parent: &telemetry.context(), "root");
+    span.end();
+    telemetry.flush_blocking(Duration::from_secs(60));
+    memory.assert_tree("root");
+}
+
+#[test]
+fn fields_keep_their_types_keys_and_order() {
+    let (id, name, path) = (7_u64, String::from("shelf"), "/a");
+    let memory = traced(|| {
+        span!(
+            "load",
+            id,
+            name,
+            %path,
+            name_of = ?Some(1),
+            http.route = "/x",
+            "literal key" = true,
+            big = u64::MAX,
+            missing = None::<i64>,
+        )
+        .end();
+    });
+    let attributes = memory.span("load").attributes;
+    let expected = [
+        ("id", "7"),
+        ("name", "shelf"),
+        ("path", "/a"),
+        ("name_of", "Some(1)"),
+        ("http.route", "/x"),
+        ("literal key", "true"),
+        ("big", "18446744073709551615"),
+        ("missing", ""),
+    ];
+    let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    assert_eq!(attributes, expected);
+}
+
+#[test]
+fn options_choose_parent_and_kind() {
+    let memory = traced(|| {
+        span!("outer").in_scope(|| {
+            span!(kind: Client, "call").end();
+            span!(root, kind: Server, "other trace").end();
+        });
+    });
+    assert_eq!(memory.span("call").kind, SpanKind::Client);
+    assert_eq!(memory.span("other trace").kind, SpanKind::Server);
+    assert_ne!(memory.span("other trace").trace_id, memory.span("outer").trace_id);
+    assert_eq!(memory.span("call").parent_span_id, memory.span("outer").span_id);
+}
+
+#[test]
+fn fields_of_a_span_that_is_not_recorded_are_not_evaluated() {
+    let telemetry =
+        builder().sampler(AlwaysOff).start(Thread::start().expect("a thread"), Memory::new());
+    let evaluated = Cell::new(0);
+    telemetry.context().scope(|| {
+        span!(
+            "never",
+            cost = {
+                evaluated.set(evaluated.get() + 1);
+                1
+            }
+        )
+        .end();
+    });
+    assert_eq!(evaluated.get(), 0);
+    assert_eq!((telemetry.ledger().started(), telemetry.ledger().unsampled()), (0, 1));
+}
+
+#[test]
+fn the_scope_is_the_crate_in_which_the_macro_stands() {
+    let memory = traced(|| span!("here").end());
+    assert_eq!(memory.span("here").scope, "throughline-tests");
+}
