@@ -6,8 +6,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use throughline_core::{AlwaysOff, AlwaysOn, ParentBased, Sampler, TraceIdRatioBased};
-use throughline_runtime::{Env, Exporter, PipelineOptions, Resource, Thread};
+use throughline_runtime::{Env, PipelineOptions, Resource};
 
+#[cfg(any(feature = "console", feature = "otlp"))]
+use crate::any_runtime;
 use crate::setup::{Builder, Guard};
 
 /// Why a pipeline could not be set up.
@@ -170,10 +172,10 @@ pub(crate) fn install(builder: Builder, env: &mut Env) -> Result<Guard, InitErro
         Name::Otlp => {
             let otlp = throughline_otlp::Otlp::from_env(env)
                 .map_err(|error| InitError::Exporter(Box::new(error)))?;
-            on_any_runtime(builder, otlp)
+            any_runtime::install(builder, otlp)
         }
         #[cfg(feature = "console")]
-        Name::Console => on_any_runtime(builder, throughline_console::Console::stdout()),
+        Name::Console => any_runtime::install(builder, throughline_console::Console::stdout()),
         #[allow(unreachable_patterns)]
         name => Err(InitError::MissingFeature {
             variable: "OTEL_TRACES_EXPORTER",
@@ -199,26 +201,6 @@ impl Name {
         }
     }
 }
-
-/// Installs on the runtime that is there, else on a thread.
-#[allow(dead_code)]
-fn on_any_runtime<E: EveryRuntime>(builder: Builder, exporter: E) -> Result<Guard, InitError> {
-    #[cfg(feature = "tokio")]
-    if let Ok(runtime) = throughline_tokio::Tokio::current() {
-        return builder.install(runtime, exporter);
-    }
-    builder.install(Thread::start().map_err(InitError::Thread)?, exporter)
-}
-
-/// An exporter for all the runtimes of this build.
-#[cfg(feature = "tokio")]
-trait EveryRuntime: Exporter<Thread> + Exporter<throughline_tokio::Tokio> {}
-#[cfg(feature = "tokio")]
-impl<E: Exporter<Thread> + Exporter<throughline_tokio::Tokio>> EveryRuntime for E {}
-#[cfg(not(feature = "tokio"))]
-trait EveryRuntime: Exporter<Thread> {}
-#[cfg(not(feature = "tokio"))]
-impl<E: Exporter<Thread>> EveryRuntime for E {}
 
 #[cfg(test)]
 mod tests {

@@ -28,6 +28,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(any(feature = "console", feature = "otlp"))]
+mod any_runtime;
 mod config;
 mod discard;
 mod ext;

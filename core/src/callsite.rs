@@ -96,6 +96,17 @@ pub enum SpanKind {
 }
 
 impl SpanKind {
+    /// The kind's name in lower case, as OpenTelemetry spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            SpanKind::Internal => "internal",
+            SpanKind::Server => "server",
+            SpanKind::Client => "client",
+            SpanKind::Producer => "producer",
+            SpanKind::Consumer => "consumer",
+        }
+    }
+
     /// The kind with this number in the OTLP message.
     pub const fn from_wire(number: u64) -> Option<Self> {
         Some(match number {

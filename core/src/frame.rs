@@ -34,6 +34,14 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// The ending of which [`END_ATTRIBUTE`] says this; what is unknown, or not
+    /// there, is completed.
+    pub fn from_attribute(value: Option<&str>) -> Self {
+        let unusual = [Ending::Cancelled, Ending::Panicked, Ending::Dropped];
+        let said = |ending: &Ending| value.is_some() && ending.as_str() == value;
+        unusual.into_iter().find(said).unwrap_or_default()
+    }
+
     /// The value of the attribute, or `None` for a completed span.
     pub const fn as_str(self) -> Option<&'static str> {
         match self {

@@ -134,12 +134,7 @@ impl StoredSpan {
         };
         let Some(span) = &self.detail else {
             // How it ended is known also without its attributes.
-            let end = match self.ending {
-                Ending::Completed => return bare,
-                Ending::Cancelled => "cancelled",
-                Ending::Panicked => "panicked",
-                Ending::Dropped => "dropped",
-            };
+            let Some(end) = self.ending.as_str() else { return bare };
             return FinishedSpan {
                 attributes: vec![(END_ATTRIBUTE.to_owned(), end.into())],
                 ..bare
@@ -194,13 +189,7 @@ const MAX_NAMES: usize = 4_096;
 const MAX_SHARED_LEN: usize = 256;
 
 fn kind(number: i32) -> SpanKind {
-    match number {
-        2 => SpanKind::Server,
-        3 => SpanKind::Client,
-        4 => SpanKind::Producer,
-        5 => SpanKind::Consumer,
-        _ => SpanKind::Internal,
-    }
+    u64::try_from(number).ok().and_then(SpanKind::from_wire).unwrap_or_default()
 }
 
 fn outcome(span: &Span) -> Outcome {
@@ -212,18 +201,12 @@ fn outcome(span: &Span) -> Outcome {
 }
 
 fn ending(attributes: &[KeyValue]) -> Ending {
-    let mut from_the_end = attributes.iter().rev();
-    let Some(end) = from_the_end.find(|entry| entry.key == END_ATTRIBUTE) else {
-        return Ending::Completed;
-    };
-    Ending::of(&attributes_of(core::slice::from_ref(end)))
+    let end = attributes.iter().rev().find(|entry| entry.key == END_ATTRIBUTE);
+    let value = end.map(|entry| value(entry.value.as_ref()));
+    Ending::from_attribute(value.as_ref().and_then(Value::as_str))
 }
 
 fn attributes(entries: &[KeyValue]) -> Vec<(String, Value)> {
-    attributes_of(entries)
-}
-
-fn attributes_of(entries: &[KeyValue]) -> Vec<(String, Value)> {
     let pair = |entry: &KeyValue| (entry.key.clone(), value(entry.value.as_ref()));
     entries.iter().map(pair).collect()
 }
@@ -243,7 +226,7 @@ fn value(any: Option<&AnyValue>) -> Value {
         Some(Wire::ArrayValue(list)) => {
             Value::Array(list.values.iter().map(|any| value(Some(any))).collect())
         }
-        Some(Wire::KvlistValue(map)) => Value::Map(attributes_of(&map.values)),
+        Some(Wire::KvlistValue(map)) => Value::Map(attributes(&map.values)),
     }
 }
 

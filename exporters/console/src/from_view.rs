@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use throughline_core::{self as core, AttributesView, SpanView, StatusCode, ValueView};
+use throughline_core::{AttributesView, SpanView, StatusCode, ValueView};
 
-use crate::{DroppedCounts, Event, FinishedSpan, Link, SpanKind, Status, Value};
+use crate::{DroppedCounts, Event, FinishedSpan, Link, Status, Value};
 
 impl FinishedSpan {
     /// Copies a finished span out of its OTLP bytes.
@@ -18,7 +18,7 @@ impl FinishedSpan {
             parent_is_remote: span.has_remote_parent(),
             trace_state: span.trace_state().to_owned(),
             name: span.name().to_owned(),
-            kind: kind(span.kind()),
+            kind: span.kind(),
             start_unix_nanos: span.start_unix_nanos(),
             end_unix_nanos: span.end_unix_nanos(),
             attributes: attributes(span.attributes()),
@@ -54,16 +54,6 @@ impl FinishedSpan {
                 links: span.dropped_links(),
             },
         }
-    }
-}
-
-fn kind(kind: core::SpanKind) -> SpanKind {
-    match kind {
-        core::SpanKind::Internal => SpanKind::Internal,
-        core::SpanKind::Server => SpanKind::Server,
-        core::SpanKind::Client => SpanKind::Client,
-        core::SpanKind::Producer => SpanKind::Producer,
-        core::SpanKind::Consumer => SpanKind::Consumer,
     }
 }
 

@@ -51,8 +51,9 @@ mod waterfall;
 
 pub use exporter::Console;
 pub use json::{JsonLine, json_line};
-pub use span::{DroppedCounts, END_ATTRIBUTE, Ending, Event, FinishedSpan, Link, SpanKind, Status};
+pub use span::{DroppedCounts, Event, FinishedSpan, Link, Status};
 pub use style::{Colour, UnknownColour};
+pub use throughline_core::{END_ATTRIBUTE, Ending, SpanKind};
 pub use trace::{Standing, Trace};
 pub use value::Value;
 pub use waterfall::{Options, Waterfall, waterfall};

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use throughline_core::{END_ATTRIBUTE, Ending, SpanKind};
+
 use crate::Value;
 
 /// A span that has ended, with everything it carried.
@@ -55,7 +57,7 @@ impl FinishedSpan {
     /// How it ended, as its [`END_ATTRIBUTE`] says.
     #[must_use]
     pub fn ending(&self) -> Ending {
-        Ending::of(&self.attributes)
+        ending(&self.attributes)
     }
 
     /// Whether its status is an error.
@@ -71,69 +73,11 @@ impl FinishedSpan {
     }
 }
 
-/// The attribute that says how a span ended, when it did not complete:
-/// `cancelled`, `panicked` or `dropped`.
-pub const END_ATTRIBUTE: &str = "throughline.end";
-
-/// How a span came to its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Ending {
-    /// Its work was done, with or without success.
-    #[default]
-    Completed,
-    /// Its future was dropped before it was done.
-    Cancelled,
-    /// Its work panicked.
-    Panicked,
-    /// Its handle was dropped without being ended.
-    Dropped,
-}
-
-impl Ending {
-    /// Reads the [`END_ATTRIBUTE`] among attributes; [`Ending::Completed`] when
-    /// it is missing or says something else.
-    #[must_use]
-    pub fn of(attributes: &[(String, Value)]) -> Self {
-        // From the back: a key is set once, and it is set at the end.
-        let end = attributes.iter().rev().find(|(key, _)| key == END_ATTRIBUTE);
-        match end.and_then(|(_, value)| value.as_str()) {
-            Some("cancelled") => Self::Cancelled,
-            Some("panicked") => Self::Panicked,
-            Some("dropped") => Self::Dropped,
-            _ => Self::Completed,
-        }
-    }
-}
-
-/// The role of a span between processes
-/// ([SpanKind](https://opentelemetry.io/docs/specs/otel/trace/api/#spankind)).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum SpanKind {
-    /// Work inside a process.
-    #[default]
-    Internal,
-    /// The answering side of a call.
-    Server,
-    /// The calling side of a call.
-    Client,
-    /// The sending side of a message.
-    Producer,
-    /// The receiving side of a message.
-    Consumer,
-}
-
-impl SpanKind {
-    /// Its name in lower case, as OpenTelemetry spells it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Internal => "internal",
-            Self::Server => "server",
-            Self::Client => "client",
-            Self::Producer => "producer",
-            Self::Consumer => "consumer",
-        }
-    }
+/// How a span ended, as its [`END_ATTRIBUTE`] says. From the back: the attribute
+/// is the last one that is set.
+fn ending(attributes: &[(String, Value)]) -> Ending {
+    let end = attributes.iter().rev().find(|(key, _)| key == END_ATTRIBUTE);
+    Ending::from_attribute(end.and_then(|(_, value)| value.as_str()))
 }
 
 /// How an operation turned out
