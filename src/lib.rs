@@ -11,7 +11,7 @@
 //! ```
 //!
 //! A library depends on this crate without features and makes spans; they cost
-//! about a nanosecond until a program installs a pipeline:
+//! a few nanoseconds until a program installs a pipeline:
 //!
 //! ```
 //! use throughline::{InSpanExt, span};

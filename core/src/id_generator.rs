@@ -22,11 +22,6 @@ impl IdGenerator {
         IdGenerator { state: Cell::new(seed) }
     }
 
-    /// Begins again from another seed.
-    pub fn reseed(&self, seed: u64) {
-        self.state.set(seed);
-    }
-
     /// A new trace id, always valid.
     #[inline]
     pub fn trace_id(&self) -> TraceId {

@@ -4,14 +4,16 @@
 //! record; any thread may read the slot's public part while the span lives.
 //!
 //! ```text
-//!             open                publish               close
-//!   ┌──────┐        ┌─────────┐            ┌──────┐
-//!   │ FREE │ ─────▶ │ OPENING │ ─────────▶ │ LIVE │ ─────────▶ FREE
-//!   └──────┘        └─────────┘            └──────┘
+//!               claim in the bitmap          publish
+//!   ┌──────┐    ┌──────────────────────┐    ┌──────┐    drop
+//!   │ free │ ─▶ │ the owner writes the │ ─▶ │ LIVE │ ─────────▶ free
+//!   └──────┘    │ public part          │    └──────┘
+//!               └──────────────────────┘
 //! ```
 //!
-//! The state's upper bits count the spans that used the slot: a reader that
-//! finds the same number before and after has read one span, not two.
+//! A slot's state is LIVE or not, and above that bit the number of spans that
+//! used it: a reader that finds the same state before and after has read one
+//! span, not two.
 
 use crate::bitmap::Bitmap;
 use crate::body::Body;

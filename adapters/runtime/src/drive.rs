@@ -61,7 +61,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
         });
         match step {
             Step::Export(sending, timeout, turn) => {
-                let sending = pin!(with_timeout(&runtime, AssertUnwindSafe(sending), timeout));
+                let sending = pin!(with_timeout(&runtime, sending, timeout));
                 // Whoever takes the seat sends the batch too, and after the end
                 // nobody wants the answer: the transmission is dropped.
                 // The seat itself may have come back meanwhile, so the turns count.
@@ -111,13 +111,13 @@ enum Step<S> {
 
 async fn with_timeout<S>(
     runtime: &impl Runtime,
-    sending: AssertUnwindSafe<S>,
+    sending: S,
     timeout: Option<Duration>,
 ) -> Result<Accepted, ExportError>
 where
     S: Future<Output = Result<Accepted, ExportError>>,
 {
-    let sending = pin!(catch_panic(sending.0));
+    let sending = pin!(catch_panic(sending));
     let Some(timeout) = timeout else { return sending.await };
     match select(sending, pin!(runtime.sleep(timeout.min(FAR)))).await {
         Either::Left((result, _)) => result,
