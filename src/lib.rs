@@ -55,8 +55,8 @@ pub use throughline_runtime::Carried;
 pub use config::InitError;
 pub use setup::{Builder, Guard, builder, init};
 pub use throughline_core::{
-    AlwaysOff, AlwaysOn, Decision, DropReason, Ledger, ParentBased, Retry, Sampler,
-    SamplingParameters, SpanLimits, TraceIdRatioBased,
+    Addition, Additions, AlwaysOff, AlwaysOn, Decision, DropReason, Ledger, ParentBased, Retry,
+    Sampler, SamplingParameters, SpanLimits, TraceIdRatioBased,
 };
 pub use throughline_runtime::{
     Env, Exporter, Outcome, PipelineOptions, Receipt, Resource, Runtime, Telemetry, Thread, Warning,

@@ -41,46 +41,61 @@ impl Bitmap {
         }
     }
 
-    /// Takes a place near `hint`, if any is free.
-    #[inline]
+    /// Takes a place, if any is free: in the hinted word, or near it.
+    #[inline(always)]
     pub(crate) fn claim(&self, hint: usize) -> Option<usize> {
-        let words = self.len.div_ceil(BITS);
-        if words == 0 {
-            return None;
+        match self.claim_in(hint) {
+            None => self.search(hint),
+            claimed => claimed,
         }
-        let first = if hint < words { hint } else { hint % words };
+    }
+
+    #[cold]
+    fn search(&self, hint: usize) -> Option<usize> {
+        let words = self.len.div_ceil(BITS);
+        let first = hint.checked_rem(words)?;
         (first..words).chain(0..first).find_map(|word| self.claim_in(word))
     }
 
-    #[inline]
+    #[inline(always)]
     fn claim_in(&self, word: usize) -> Option<usize> {
-        let places = (self.len - word * BITS).min(BITS);
+        let begin = word.checked_mul(BITS)?;
+        let places = self.len.checked_sub(begin)?;
+        let cell = &self.words.get(word)?.0;
         // Ordering: Relaxed; the exchange validates it.
-        let mut taken = self.words[word].0.load(Ordering::Relaxed);
+        let mut taken = cell.load(Ordering::Relaxed);
         loop {
             let bit = (!taken).trailing_zeros() as usize;
-            if bit >= places {
+            if bit >= places.min(BITS) {
                 return None;
             }
             // Ordering: Acquire synchronizes with the Release of the place's
             // former owner, whose last writes thus come before ours.
-            match self.words[word].0.compare_exchange(
+            match cell.compare_exchange(
                 taken,
                 taken | 1 << bit,
                 Ordering::Acquire,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return Some(word * BITS + bit),
+                Ok(_) => return Some(begin + bit),
                 Err(current) => taken = current,
             }
         }
     }
 
+    /// The word that says of a place whether it is taken.
+    #[inline(always)]
+    pub(crate) const fn word_of(index: usize) -> usize {
+        index / BITS
+    }
+
     /// Gives a place back.
     #[inline]
     pub(crate) fn release(&self, index: usize) {
-        // Ordering: Release hands the place to the Acquire of its next owner.
-        self.words[index / BITS].0.fetch_and(!(1 << (index % BITS)), Ordering::Release);
+        if let Some(word) = self.words.get(index / BITS) {
+            // Ordering: Release hands the place to the Acquire of its next owner.
+            word.0.fetch_and(!(1 << (index % BITS)), Ordering::Release);
+        }
     }
 
     /// The number of places.

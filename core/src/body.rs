@@ -7,7 +7,7 @@
 
 use crate::value::{self, Bounds, Value};
 use crate::wire::{self, Field, Fields, Out};
-use crate::{SpanContext, SpanLimits};
+use crate::{SpanContext, SpanLimits, TraceFlags};
 
 /// How much of the record's bytes is used, and by what.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,8 @@ pub(crate) struct Body {
     pub(crate) dropped_links: u32,
     status: StatusCode,
     pub(crate) renamed: bool,
+    /// Where the first event begins.
+    pub(crate) first_event: Option<u32>,
 }
 
 /// Attributes of an event or a link.
@@ -68,11 +70,8 @@ impl Body {
             dropped_links: 0,
             status: StatusCode::Unset,
             renamed: false,
+            first_event: None,
         }
-    }
-
-    pub(crate) fn has_events(&self) -> bool {
-        self.events > 0
     }
 
     /// Sets an attribute; a key that is set again replaces its value.
@@ -152,7 +151,9 @@ impl Body {
         let bounds = bounds(limits);
         let kept = Kept::of(attributes, limits.attribute_per_event_count);
         let content = 9 + wire::field_len(name.len()) + kept.encoded_len(bounds);
+        let at = self.len;
         let mut out = Out::new(self.replace(bytes, None, wire::field_len(content))?);
+        self.first_event.get_or_insert(at);
         out.byte(EVENT);
         out.varint(content as u64);
         out.byte(EVENT_TIME);
@@ -190,7 +191,7 @@ impl Body {
         }
         kept.encode(bounds, LINK_ATTRIBUTE, LINK_DROPPED, &mut out);
         out.byte(LINK_FLAGS);
-        out.bytes(&wire_flags(to, to.is_remote()).to_le_bytes());
+        out.bytes(&wire_flags(to.trace_flags(), to.is_remote()).to_le_bytes());
         self.links += 1;
         Ok(())
     }
@@ -264,9 +265,48 @@ impl Body {
         if let Some(former) = former {
             bytes.copy_within(former.start + former.len..used, former.start);
             used -= former.len;
+            if let Some(event) = &mut self.first_event
+                && former.start < *event as usize
+            {
+                *event -= former.len as u32;
+            }
         }
         self.len = (used + len) as u32;
         Ok(&mut bytes[used..used + len])
+    }
+
+    /// Takes up the attributes that another body wrote behind this one; where
+    /// both have a key, theirs counts.
+    pub(crate) fn absorb(&mut self, bytes: &mut [u8], added: &Body, limits: &SpanLimits) {
+        let (mut at, mut end) = (self.len as usize, (self.len + added.len) as usize);
+        while let Some(field) = bytes.get(at..end).and_then(|rest| Fields::of(rest).next()) {
+            let (len, key) = (field.whole.len(), key_of(field.payload.bytes()));
+            let former = key.and_then(|key| {
+                self.find(bytes, |field| {
+                    field.number == 9 && key_of(field.payload.bytes()) == Some(key)
+                })
+            });
+            let gone = match former {
+                Some(former) => former,
+                None if self.attributes >= limits.attribute_count => {
+                    self.dropped_attributes += 1;
+                    Span { start: at, len }
+                }
+                None => {
+                    self.attributes += 1;
+                    Span { start: at, len: 0 }
+                }
+            };
+            bytes.copy_within(gone.start + gone.len..end, gone.start);
+            if let Some(event) = &mut self.first_event
+                && gone.start < *event as usize
+            {
+                *event -= gone.len as u32;
+            }
+            (at, end) = (at + len - gone.len, end - gone.len);
+            self.len = at as u32;
+        }
+        self.dropped_attributes += added.dropped_attributes;
     }
 
     fn find(&self, bytes: &[u8], mut wanted: impl FnMut(&Field<'_>) -> bool) -> Option<Span> {
@@ -348,18 +388,21 @@ impl<'a> Kept<'a> {
 
 /// The `flags` of an OTLP span (about its parent) or link: the trace flags,
 /// bit 8 "it is known whether remote", bit 9 "remote".
-pub(crate) fn wire_flags(context: &SpanContext, remote: bool) -> u32 {
-    u32::from(context.trace_flags().to_bits()) | 0x100 | u32::from(remote) << 9
+pub(crate) fn wire_flags(flags: TraceFlags, remote: bool) -> u32 {
+    u32::from(flags.to_bits()) | 0x100 | u32::from(remote) << 9
 }
 
 #[inline]
 fn has_key(entry: &[u8], key: &str) -> bool {
-    // A KeyValue begins with its key: tag, length, text.
-    let mut rest = match entry.split_first() {
-        Some((&value::ENTRY_KEY, rest)) => rest,
-        _ => return false,
-    };
-    wire::read_varint(&mut rest) == Some(key.len() as u64) && rest.starts_with(key.as_bytes())
+    key_of(entry) == Some(key.as_bytes())
+}
+
+/// A KeyValue begins with its key: tag, length, text.
+#[inline]
+fn key_of(entry: &[u8]) -> Option<&[u8]> {
+    let Some((&value::ENTRY_KEY, mut rest)) = entry.split_first() else { return None };
+    let len = wire::read_varint(&mut rest)?;
+    rest.get(..usize::try_from(len).ok()?)
 }
 
 #[inline]

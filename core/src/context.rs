@@ -1,134 +1,97 @@
 //! The context: which span work belongs to, and what travels with it.
-//!
-//! ```text
-//!                enter                         leave
-//!   Local  ┌─────────────┐   swap   ┌─────────────┐   swap back
-//!   (per   │ outer       │ ───────▶ │ inner       │ ───────▶ outer
-//!   thread)└─────────────┘          └─────────────┘
-//!                                     the outer one waits in the scope,
-//!                                     future or stream that entered
-//! ```
-//!
-//! What is current is **moved** in and out, never cloned or counted. The scope
-//! of a span moves the span itself in, so that code inside may add to it; a
-//! context that was captured elsewhere is current without its span.
 
-use core::cell::Cell;
+use core::fmt;
 
-use crate::live::Live;
-use crate::{IdGenerator, Pipeline, Platform, Span, SpanContext};
+use crate::route::Route;
+use crate::state::State;
+use crate::{Pipeline, Platform, SpanContext};
 
 /// An immutable snapshot of what is current: the span's identity, the trace
 /// state and baggage, the pipeline, and whether telemetry is suppressed.
 ///
-/// It is what one hands to other threads, tasks and processes.
+/// It is what one hands to other threads, tasks and processes. A span is
+/// current with its context while its scope, future or stream runs; a context
+/// that was captured elsewhere is current without its span.
 /// ([Context](https://opentelemetry.io/docs/specs/otel/context/))
 pub struct Context<P: Platform> {
-    pub(crate) head: Head,
-    pub(crate) carried: P::Carried,
-}
-
-/// The part of a context that is plain data.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Head {
-    pub(crate) span: SpanContext,
-    pub(crate) suppressed: Flag,
-    pub(crate) pipeline: Option<&'static Pipeline>,
-}
-
-/// A truth value as large as a word. What is moved at every poll has neither
-/// padding nor single bytes in it: their copies are pieced together, and a load
-/// that spans several recent stores has to wait for them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Flag(usize);
-
-impl Flag {
-    pub(crate) const NO: Flag = Flag(0);
-    pub(crate) const YES: Flag = Flag(1);
-
-    #[inline(always)]
-    pub(crate) const fn is_set(self) -> bool {
-        self.0 != 0
-    }
-
-    #[inline(always)]
-    pub(crate) const fn or(self, other: Flag) -> Flag {
-        Flag(self.0 | other.0)
-    }
-}
-
-impl Head {
-    pub(crate) const EMPTY: Head =
-        Head { span: SpanContext::INVALID, suppressed: Flag::NO, pipeline: None };
+    /// Never a recorded span.
+    pub(crate) state: State<P>,
 }
 
 impl<P: Platform> Context<P> {
     /// The empty context: no span, nothing carried, the default pipeline.
     pub fn empty() -> Self {
-        Context { head: Head::EMPTY, carried: P::Carried::default() }
+        Context { state: State::EMPTY }
     }
 
     /// The context that is current now.
     #[inline]
     pub fn current() -> Self {
-        P::with_local(Local::capture).unwrap_or_else(Self::empty)
+        let capture = |current: Option<&State<P>>| current.map_or(State::EMPTY, State::capture);
+        Context { state: P::with_local(|local| local.with_current(capture)) }
     }
 
     /// A context below a span of another process.
     pub fn remote(span: SpanContext, carried: P::Carried) -> Self {
-        Context { head: Head { span, ..Head::EMPTY }, carried }
+        let route = Route::NONE.with_flags(span.trace_flags(), span.is_remote());
+        Context { state: State::unrecorded(span.trace_id(), span.span_id(), route, carried) }
     }
 
     /// The identity of the span, [invalid](SpanContext::INVALID) if there is none.
     pub fn span_context(&self) -> SpanContext {
-        self.head.span
+        self.state.span_context()
     }
 
     /// What travels with the context besides the ids.
     pub fn carried(&self) -> &P::Carried {
-        &self.carried
+        self.state.carried()
     }
 
     /// The pipeline of spans below, if it is not the default one.
     pub fn pipeline(&self) -> Option<&'static Pipeline> {
-        self.head.pipeline
+        self.state.route().pipeline()
     }
 
     /// Whether spans below are neither recorded nor counted.
     pub fn is_suppressed(&self) -> bool {
-        self.head.suppressed.is_set()
+        self.state.route().is_suppressed()
     }
 
     /// The same context with other things carried.
     #[must_use]
     pub fn with_carried(self, carried: P::Carried) -> Self {
-        Context { carried, ..self }
+        self.rebuilt(self.state.route(), carried)
     }
 
     /// The same context, whose spans go to this pipeline.
     #[must_use]
-    pub fn with_pipeline(mut self, pipeline: &'static Pipeline) -> Self {
-        self.head.pipeline = Some(pipeline);
-        self
+    pub fn with_pipeline(self, pipeline: &'static Pipeline) -> Self {
+        let route = self.state.route().with_pipeline(Some(pipeline));
+        self.rebuilt(route, self.state.carried().clone())
     }
 
     /// The same context, below which no span is recorded. It travels with
     /// spawned work, so that an exporter never traces itself.
     #[must_use]
-    pub fn suppressed(mut self) -> Self {
-        self.head.suppressed = Flag::YES;
-        self
+    pub fn suppressed(self) -> Self {
+        self.rebuilt(self.state.route().suppressed(), self.state.carried().clone())
+    }
+
+    fn rebuilt(&self, route: Route, carried: P::Carried) -> Self {
+        let span = self.span_context();
+        Context { state: State::unrecorded(span.trace_id(), span.span_id(), route, carried) }
     }
 
     /// Runs the closure with this context as the current one.
+    #[inline]
     pub fn scope<R>(&self, work: impl FnOnce() -> R) -> R {
-        Span::from(self.clone()).enter_for(work)
+        P::with_local(|local| local.enter(&self.state, work))
     }
 }
 
 impl<P: Platform> Clone for Context<P> {
     fn clone(&self) -> Self {
-        Context { head: self.head, carried: self.carried.clone() }
+        Context { state: self.state.capture() }
     }
 }
 
@@ -138,106 +101,12 @@ impl<P: Platform> Default for Context<P> {
     }
 }
 
-impl<P: Platform> core::fmt::Debug for Context<P> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl<P: Platform> fmt::Debug for Context<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
-            .field("span", &self.head.span)
+            .field("span", &self.span_context())
             .field("suppressed", &self.is_suppressed())
-            .field("carried", &self.carried)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What belongs to one thread: the current context, the id generator, and the
-/// shard it uses.
-pub struct Local<P: Platform> {
-    head: Cell<Head>,
-    live: Cell<Option<Live>>,
-    carried: Cell<P::Carried>,
-    /// No span, no context: nothing was entered on the thread, or a span that
-    /// [`is_nothing`](Span::is_nothing).
-    is_nothing: Cell<Flag>,
-    ids: IdGenerator,
-    shard: Cell<usize>,
-}
-
-impl<P: Platform> Local<P> {
-    /// The state of a thread that has done nothing yet.
-    pub const fn new(nothing: P::Carried, seed: u64, shard: usize) -> Self {
-        Local {
-            head: Cell::new(Head::EMPTY),
-            live: Cell::new(None),
-            carried: Cell::new(nothing),
-            is_nothing: Cell::new(Flag::YES),
-            ids: IdGenerator::new(seed),
-            shard: Cell::new(shard),
-        }
-    }
-
-    /// The identity of the current span.
-    #[inline]
-    pub fn span_context(&self) -> SpanContext {
-        self.head.get().span
-    }
-
-    /// The generator of ids.
-    #[inline]
-    pub fn ids(&self) -> &IdGenerator {
-        &self.ids
-    }
-
-    #[inline]
-    pub(crate) fn shard(&self) -> usize {
-        self.shard.get()
-    }
-
-    #[inline]
-    pub(crate) fn is_nothing_current(&self) -> bool {
-        self.is_nothing.get().is_set()
-    }
-
-    #[inline]
-    pub(crate) fn head(&self) -> Head {
-        self.head.get()
-    }
-
-    #[inline]
-    pub(crate) fn carried(&self) -> P::Carried {
-        let carried = self.carried.take();
-        let copy = carried.clone();
-        self.carried.set(carried);
-        copy
-    }
-
-    #[inline]
-    pub(crate) fn capture(&self) -> Context<P> {
-        Context { head: self.head.get(), carried: self.carried() }
-    }
-
-    /// Exchanges what is current.
-    #[inline]
-    pub(crate) fn swap(&self, span: &mut Span<P>) {
-        span.head = self.head.replace(span.head);
-        span.live = self.live.replace(span.live.take());
-        span.is_nothing = self.is_nothing.replace(span.is_nothing);
-        span.carried = self.carried.replace(core::mem::take(&mut span.carried));
-    }
-
-    /// Lends the current span, if it is one that runs here, to the closure.
-    /// Inside of it, the span is not there to be lent again.
-    pub(crate) fn with_live<R>(&self, use_it: impl FnOnce(&mut Live) -> R) -> Option<R> {
-        let mut live = self.live.take()?;
-        let result = use_it(&mut live);
-        self.live.set(Some(live));
-        Some(result)
-    }
-}
-
-impl<P: Platform> core::fmt::Debug for Local<P> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Local")
-            .field("span", &self.head.get().span)
-            .field("shard", &self.shard.get())
+            .field("carried", self.carried())
             .finish_non_exhaustive()
     }
 }

@@ -413,8 +413,8 @@ where
                 copy.copy_from_slice(frame.bytes());
                 let tag = frame.take();
                 frame::stamp(copy, &tag, |ticks| {
-                    if ticks & crate::span::UNIX != 0 {
-                        ticks & !crate::span::UNIX
+                    if ticks & crate::start::UNIX != 0 {
+                        ticks & !crate::start::UNIX
                     } else {
                         unix_nanos(ticks)
                     }

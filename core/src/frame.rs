@@ -5,15 +5,16 @@
 //! [`stamp`] turns them into nanoseconds since the Unix epoch.
 
 use crate::Callsite;
-use crate::body::{self, Body, wire_flags};
-use crate::live::Opening;
-use crate::wire::{self, Fields, Out, Payload};
+use crate::body::{self, Body};
+use crate::live::Live;
+use crate::wire::{self, Fields, Out};
 
 /// What accompanies a frame through the ring.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameTag {
     pub(crate) callsite: &'static Callsite,
-    pub(crate) has_events: bool,
+    /// Where in the span's message the first event begins; 0 without events.
+    pub(crate) events_at: u32,
 }
 
 /// How a span came to its end.
@@ -58,97 +59,121 @@ pub const END_ATTRIBUTE: &str = "throughline.end";
 
 /// A finished span, about to be written.
 pub(crate) struct Finished<'a> {
-    opening: Opening,
+    live: &'a Live,
     end: u64,
-    ending: Ending,
     name: &'a str,
-    body: &'a Body,
+    /// The body's bytes.
     bytes: &'a [u8],
+    body: &'a Body,
+    ending: Ending,
+    /// Whether there is an ending or a count to tell of.
+    is_unusual: bool,
     span_len: usize,
+    tag: FrameTag,
 }
 
 impl<'a> Finished<'a> {
-    #[inline]
+    /// The frame of this span, whose record nobody writes to meanwhile.
+    #[inline(always)]
     pub(crate) fn new(
-        opening: Opening,
+        live: &'a Live,
+        (body, bytes): (&'a Body, &'a [u8]),
         end: u64,
         ending: Ending,
-        (body, bytes): (&'a Body, &'a [u8]),
     ) -> Self {
-        let name = if body.renamed { "" } else { opening.callsite.name() };
-        let fixed = if opening.parent.is_valid() { FIXED } else { FIXED - PARENT };
-        let span_len = fixed
+        let callsite = live.callsite();
+        let name = if body.renamed { "" } else { callsite.name() };
+        let dropped = body.dropped_attributes | body.dropped_events | body.dropped_links;
+        let is_unusual = ending != Ending::Completed || dropped != 0;
+        let parent = if live.parent().is_valid() { PARENT } else { 0 };
+        let bytes = bytes.get(..body.len as usize).unwrap_or_default();
+        let span_len = FIXED
+            + parent
             + wire::text_len(name)
-            + body.len as usize
-            + ending.as_str().map_or(0, |text| wire::field_len(end_entry_len(text)))
-            + count_len(body.dropped_attributes)
-            + count_len(body.dropped_events)
-            + count_len(body.dropped_links);
-        let bytes = &bytes[..body.len as usize];
-        Finished { opening, end, ending, name, body, bytes, span_len }
+            + bytes.len()
+            + if is_unusual { unusual_len(body, ending) } else { 0 };
+        let events_at = match body.first_event {
+            None => 0,
+            Some(at) => (FIXED + parent + wire::text_len(name)) as u32 + at,
+        };
+        let tag = FrameTag { callsite, events_at };
+        Finished { live, end, name, bytes, body, ending, is_unusual, span_len, tag }
     }
 
     /// The length of the frame in bytes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn len(&self) -> usize {
         wire::field_len(self.span_len)
     }
 
+    #[inline(always)]
     pub(crate) fn tag(&self) -> FrameTag {
-        FrameTag { callsite: self.opening.callsite, has_events: self.body.has_events() }
+        self.tag
     }
 
     /// Fills a slice of exactly [`len`](Self::len) bytes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(&self, frame: &mut [u8]) {
         let mut out = Out::new(frame);
         out.byte(SPAN);
         out.varint(self.span_len as u64);
-        out.bytes(&self.fixed());
-        if self.opening.parent.is_valid() {
-            out.byte(PARENT_ID);
-            out.byte(8);
-            out.bytes(&self.opening.parent.to_bytes());
+        let live = self.live;
+        // Straight into the frame: what is pieced together elsewhere first is
+        // read back before its stores are through.
+        if let Some(fixed) = out.chunk::<FIXED>() {
+            let [high, low] = live.trace_id().halves();
+            fixed[0] = START;
+            fixed[1..9].copy_from_slice(&live.start().to_le_bytes());
+            fixed[9] = END;
+            fixed[10..18].copy_from_slice(&self.end.to_le_bytes());
+            fixed[18..20].copy_from_slice(&[TRACE_ID, 16]);
+            fixed[20..28].copy_from_slice(&high.to_be_bytes());
+            fixed[28..36].copy_from_slice(&low.to_be_bytes());
+            fixed[36..38].copy_from_slice(&[SPAN_ID, 8]);
+            fixed[38..46].copy_from_slice(&live.span_id().to_bytes());
+            fixed[46..48].copy_from_slice(&FLAGS);
+            fixed[48..52].copy_from_slice(&live.wire_flags().to_le_bytes());
+            fixed[52..54].copy_from_slice(&[KIND, live.wire_kind()]);
+        }
+        if live.parent().is_valid()
+            && let Some(parent) = out.chunk::<PARENT>()
+        {
+            parent[..2].copy_from_slice(&[PARENT_ID, 8]);
+            parent[2..].copy_from_slice(&live.parent().to_bytes());
         }
         if !self.name.is_empty() {
             out.field(body::NAME, self.name.as_bytes());
         }
         out.bytes(self.bytes);
-        if let Some(text) = self.ending.as_str() {
-            write_end(text, &mut out);
+        if self.is_unusual {
+            write_unusual(self.body, self.ending, &mut out);
         }
-        count(DROPPED_ATTRIBUTES, self.body.dropped_attributes, &mut out);
-        count(DROPPED_EVENTS, self.body.dropped_events, &mut out);
-        count(DROPPED_LINKS, self.body.dropped_links, &mut out);
     }
+}
 
-    /// Times first, then what identifies the span: all of constant size.
-    #[inline(always)]
-    fn fixed(&self) -> [u8; FIXED - PARENT] {
-        let Opening { context, start, kind, remote_parent, .. } = &self.opening;
-        let mut fixed = [0; FIXED - PARENT];
-        fixed[0] = START;
-        fixed[1..9].copy_from_slice(&start.to_le_bytes());
-        fixed[9] = END;
-        fixed[10..18].copy_from_slice(&self.end.to_le_bytes());
-        fixed[18] = TRACE_ID;
-        fixed[19] = 16;
-        fixed[20..36].copy_from_slice(&context.trace_id().to_bytes());
-        fixed[36] = SPAN_ID;
-        fixed[37] = 8;
-        fixed[38..46].copy_from_slice(&context.span_id().to_bytes());
-        fixed[46..48].copy_from_slice(&FLAGS);
-        fixed[48..52].copy_from_slice(&wire_flags(context, *remote_parent).to_le_bytes());
-        fixed[52] = KIND;
-        fixed[53] = *kind as u8;
-        fixed
+/// The length of what few spans have.
+#[cold]
+fn unusual_len(body: &Body, ending: Ending) -> usize {
+    ending.as_str().map_or(0, |text| wire::field_len(end_entry_len(text)))
+        + count_len(body.dropped_attributes)
+        + count_len(body.dropped_events)
+        + count_len(body.dropped_links)
+}
+
+#[cold]
+fn write_unusual(body: &Body, ending: Ending, out: &mut Out<'_>) {
+    if let Some(text) = ending.as_str() {
+        write_end(text, out);
     }
+    count(DROPPED_ATTRIBUTES, body.dropped_attributes, out);
+    count(DROPPED_EVENTS, body.dropped_events, out);
+    count(DROPPED_LINKS, body.dropped_links, out);
 }
 
 /// Turns the times of a frame from ticks into nanoseconds since the Unix epoch.
 #[inline]
 pub(crate) fn stamp(frame: &mut [u8], tag: &FrameTag, unix_nanos: impl Fn(u64) -> u64) {
-    let mut rest = &frame[1..];
+    let mut rest = frame.get(1..).unwrap_or_default();
     if wire::read_varint(&mut rest).is_none() {
         return;
     }
@@ -164,25 +189,23 @@ pub(crate) fn stamp(frame: &mut [u8], tag: &FrameTag, unix_nanos: impl Fn(u64) -
             bytes.copy_from_slice(&least.to_le_bytes());
         }
     }
-    if tag.has_events {
-        let mut at = start;
-        loop {
-            let Some(field) = Fields::of(&frame[at..]).next() else { return };
-            let (number, len) = (field.number, field.whole.len());
-            let content = match field.payload {
-                Payload::Len(content) => content.len(),
-                _ => 0,
-            };
-            if number == EVENT_FIELD && content >= 9 {
-                // An event begins with its time.
-                let time = at + len - content + 1;
-                let mut ticks = [0; 8];
-                ticks.copy_from_slice(&frame[time..time + 8]);
-                let nanos = unix_nanos(u64::from_le_bytes(ticks));
-                frame[time..time + 8].copy_from_slice(&nanos.to_le_bytes());
+    if tag.events_at == 0 {
+        return;
+    }
+    let mut at = start + tag.events_at as usize;
+    while let Some(field) = frame.get(at..).and_then(|rest| Fields::of(rest).next()) {
+        let len = field.whole.len();
+        let content = field.payload.bytes().len();
+        if field.number == EVENT_FIELD {
+            // An event begins with its time.
+            let time = at + len - content + 1;
+            if let Some(bytes) = frame.get_mut(time..time + 8)
+                && let Ok(ticks) = <[u8; 8]>::try_from(&*bytes)
+            {
+                bytes.copy_from_slice(&unix_nanos(u64::from_le_bytes(ticks)).to_le_bytes());
             }
-            at += len;
         }
+        at += len;
     }
 }
 
@@ -199,12 +222,10 @@ fn write_end(text: &str, out: &mut Out<'_>) {
     out.field(wire::tag(1, wire::LEN), text.as_bytes());
 }
 
-#[inline(always)]
 fn count_len(count: u32) -> usize {
     if count == 0 { 0 } else { 1 + wire::varint_len(count.into()) }
 }
 
-#[inline(always)]
 fn count(tag: u8, count: u32, out: &mut Out<'_>) {
     if count > 0 {
         out.byte(tag);
@@ -213,7 +234,7 @@ fn count(tag: u8, count: u32, out: &mut Out<'_>) {
 }
 
 const PARENT: usize = 10;
-const FIXED: usize = 9 + 9 + 18 + 10 + 6 + 2 + PARENT;
+const FIXED: usize = 9 + 9 + 18 + 10 + 6 + 2;
 
 const EVENT_FIELD: u32 = 11;
 

@@ -25,31 +25,52 @@ impl IdGenerator {
     /// A new trace id, always valid.
     #[inline]
     pub fn trace_id(&self) -> TraceId {
-        TraceId::from_halves([self.next(), self.next_nonzero()])
+        TraceId::from_halves([self.next(), nonzero(self.next())])
     }
 
     /// A new span id, always valid.
     #[inline]
     pub fn span_id(&self) -> SpanId {
-        SpanId::from_number(self.next_nonzero())
+        SpanId::from_number(nonzero(self.next()))
+    }
+
+    /// Begins anew with this seed.
+    pub(crate) fn reseed(&self, seed: u64) {
+        self.state.set(seed);
     }
 
     /// 64 uniform bits.
     #[inline]
     pub fn next(&self) -> u64 {
+        self.next_at(0)
+    }
+
+    /// A trace id that depends on the time too: a process that was forked off
+    /// has the same generator, and is never asked at the same tick.
+    #[inline]
+    pub(crate) fn trace_id_at(&self, ticks: u64) -> TraceId {
+        TraceId::from_halves([self.next_at(ticks), nonzero(self.next_at(ticks))])
+    }
+
+    /// A span id that depends on the time too.
+    #[inline(always)]
+    pub(crate) fn span_id_at(&self, ticks: u64) -> SpanId {
+        SpanId::from_number(nonzero(self.next_at(ticks)))
+    }
+
+    #[inline(always)]
+    fn next_at(&self, ticks: u64) -> u64 {
         let state = self.state.get().wrapping_add(0xa076_1d64_78bd_642f);
         self.state.set(state);
+        let state = state ^ ticks;
         let product = u128::from(state) * u128::from(state ^ 0xe703_7ed1_a0b4_28db);
         (product >> 64) as u64 ^ product as u64
     }
+}
 
-    #[inline]
-    fn next_nonzero(&self) -> u64 {
-        match self.next() {
-            0 => 1,
-            number => number,
-        }
-    }
+#[inline(always)]
+fn nonzero(number: u64) -> u64 {
+    if number == 0 { 1 } else { number }
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ use futures_core::future::FusedFuture;
 use futures_core::stream::FusedStream;
 use pin_project::{pin_project, pinned_drop};
 
-use crate::span::Entered;
 use crate::{Context, Ending, Platform, Span};
 
 /// A future or stream whose polls happen inside a span.
@@ -59,9 +58,7 @@ impl<T, P: Platform> InSpan<T, P> {
             *this.state = State::Suspended;
         }
         let guard = EndOnPanic { span: this.span, state: this.state };
-        let entered = Entered::new(guard.span);
-        let polled = poll(inner);
-        drop(entered);
+        let polled = guard.span.enter_for(|| poll(inner));
         if let Poll::Ready(result) = &polled
             && is_end(result)
         {
@@ -118,9 +115,7 @@ impl<T, P: Platform> PinnedDrop for InSpan<T, P> {
             (false, State::Created) => Ending::Dropped,
             (false, _) => Ending::Cancelled,
         };
-        let entered = Entered::new(this.span);
-        this.inner.set(None);
-        drop(entered);
+        this.span.enter_for(|| this.inner.set(None));
         this.span.finish(ending);
     }
 }
@@ -151,13 +146,13 @@ impl<P: Platform> Drop for EndOnPanic<'_, P> {
 pub struct WithContext<T, P: Platform> {
     #[pin]
     inner: Option<T>,
-    span: Span<P>,
+    context: Context<P>,
 }
 
 impl<T, P: Platform> WithContext<T, P> {
     /// Puts a future or stream into a context.
     pub fn new(inner: T, context: Context<P>) -> Self {
-        WithContext { inner: Some(inner), span: Span::from(context) }
+        WithContext { inner: Some(inner), context }
     }
 }
 
@@ -168,8 +163,7 @@ impl<T: Future, P: Platform> Future for WithContext<T, P> {
     fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<T::Output> {
         let this = self.project();
         let Some(inner) = this.inner.as_pin_mut() else { return Poll::Pending };
-        let _entered = Entered::new(this.span);
-        inner.poll(task)
+        this.context.scope(|| inner.poll(task))
     }
 }
 
@@ -185,8 +179,7 @@ impl<T: Stream, P: Platform> Stream for WithContext<T, P> {
     fn poll_next(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Option<T::Item>> {
         let this = self.project();
         let Some(inner) = this.inner.as_pin_mut() else { return Poll::Ready(None) };
-        let _entered = Entered::new(this.span);
-        inner.poll_next(task)
+        this.context.scope(|| inner.poll_next(task))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -198,8 +191,7 @@ impl<T: Stream, P: Platform> Stream for WithContext<T, P> {
 impl<T, P: Platform> PinnedDrop for WithContext<T, P> {
     fn drop(self: Pin<&mut Self>) {
         let mut this = self.project();
-        let _entered = Entered::new(this.span);
-        this.inner.set(None);
+        this.context.scope(|| this.inner.set(None));
     }
 }
 

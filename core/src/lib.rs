@@ -40,20 +40,25 @@ mod in_span;
 mod ledger;
 mod limits;
 mod live;
+mod local;
 #[cfg(throughline_loom)]
 pub mod model;
 mod pipeline;
 mod platform;
 mod resource;
 mod ring;
+mod route;
 mod sampler;
 mod span;
 mod span_context;
+mod start;
+mod state;
 mod sync;
 mod value;
 mod view;
 pub mod w3c;
 mod wire;
+mod writer;
 
 // Identity.
 pub use id::{SpanId, TraceId};
@@ -63,18 +68,20 @@ pub use span_context::{SpanContext, TraceFlags};
 // Context and spans.
 pub use body::{Attributes, StatusCode};
 pub use callsite::{Callsite, Scope, SpanKind};
-pub use context::{Context, Local};
+pub use context::Context;
 pub use frame::{END_ATTRIBUTE, Ending, FrameTag};
 pub use in_span::{InSpan, WithContext};
 pub use limits::SpanLimits;
+pub use local::{Local, Seed};
 pub use platform::{Carry, Platform};
-pub use span::{CurrentSpan, Span, SpanOptions};
+pub use span::{CurrentSpan, Span};
+pub use start::SpanOptions;
 pub use value::Value;
 
 // Sampling.
 pub use sampler::{
-    AlwaysOff, AlwaysOn, Decision, Described, ParentBased, Sampler, SamplingParameters,
-    TraceIdRatioBased,
+    Addition, Additions, AlwaysOff, AlwaysOn, Decision, Described, ParentBased, Sampler,
+    SamplingParameters, TraceIdRatioBased,
 };
 
 // The pipeline and its memory.

@@ -15,37 +15,45 @@
 //! used it: a reader that finds the same state before and after has read one
 //! span, not two.
 
+use core::cell::Cell;
+use core::ptr;
+
 use crate::bitmap::Bitmap;
-use crate::body::Body;
-use crate::sync::{AtomicU32, Ordering, Region, UnsafeCell, Word, const_fn};
+use crate::body::{self, Body};
+use crate::sync::{AtomicPtr, AtomicU32, Ordering, Region, UnsafeCell, Word, const_fn};
 use crate::{Callsite, Pipeline, SpanContext, SpanId, SpanKind, TakenWord, TraceFlags, TraceId};
 
 /// Room for one live span: 512 bytes.
+///
+/// In the order in which a span's beginning and end go through it: what every
+/// span has is on the first two cache lines.
 #[derive(Debug)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 pub struct Slot {
     /// `generation << 1 | live`. Moved by the owner of the slot alone.
     state: AtomicU32,
-    /// Trace flags in bits 0 to 7, bit 8 "the parent is remote", the kind in
-    /// bits 16 to 23.
+    /// The `flags` of the OTLP span in bits 0 to 15, its kind in bits 16 to 23.
     flags: AtomicU32,
     trace: [Word; 2],
     span: Word,
     parent: Word,
     start: Word,
+    /// Null before the first span.
+    callsite: AtomicPtr<Callsite>,
     /// Touched by the span's owner alone, as is the record.
-    callsite: UnsafeCell<Option<&'static Callsite>>,
+    pipeline: UnsafeCell<Option<&'static Pipeline>>,
     record: UnsafeCell<Record>,
 }
 
-// SAFETY: `record` and `callsite` are reached through an owned `Live` alone,
-// which is not `Clone` and hands out borrows of itself; a table makes one at a
-// time, since it borrowed its slots mutably for ever and no other table has
-// them. Ownership moves between threads with the `Live`, or through the bitmap's
-// release and acquire. All of it is plain data.
+// SAFETY: `record` and `pipeline` are reached through an owned `Live` alone,
+// which is not `Clone`, and written through whoever has it to itself; a table
+// makes one at a time, since it borrowed its slots mutably for ever and no other
+// table has them. Ownership moves between threads with the `Live`, or through
+// the bitmap's release and acquire. All of it is plain data.
 unsafe impl Sync for Slot {}
 
 #[derive(Debug)]
+#[repr(C)]
 struct Record {
     body: Body,
     /// The spill block that holds the bytes, when they outgrew the slot.
@@ -60,6 +68,8 @@ pub struct LiveView {
     pub context: SpanContext,
     /// The parent, invalid for a root.
     pub parent_span_id: SpanId,
+    /// The name with which the span began.
+    pub name: &'static str,
     /// Clock ticks at the start.
     pub start_ticks: u64,
 }
@@ -75,7 +85,8 @@ impl Slot {
                 span: Word::new(),
                 parent: Word::new(),
                 start: Word::new(),
-                callsite: UnsafeCell::new(None),
+                callsite: AtomicPtr::new(ptr::null_mut()),
+                pipeline: UnsafeCell::new(None),
                 record: UnsafeCell::new(Record {
                     body: Body::new(),
                     spill: None,
@@ -103,10 +114,18 @@ impl Slot {
                 TraceFlags::from_bits(self.flags.load(Ordering::Acquire) as u8),
             ),
             parent_span_id: SpanId::from_number(word(&self.parent)),
+            name: self.callsite(Ordering::Acquire).name(),
             start_ticks: self.start.load(Ordering::Acquire),
         };
         // Ordering: Relaxed is enough behind the Acquire loads above.
         (self.state.load(Ordering::Relaxed) == before).then_some(view)
+    }
+
+    #[inline(always)]
+    fn callsite(&self, ordering: Ordering) -> &'static Callsite {
+        // SAFETY: it is null or was a `&'static Callsite`: of this span, or of
+        // another one while a reader overlaps with its beginning.
+        unsafe { self.callsite.load(ordering).as_ref() }.unwrap_or(&UNKNOWN)
     }
 }
 
@@ -150,31 +169,34 @@ impl LiveTable {
     }
 
     /// Takes a slot for a span that begins; `None` when all are in use.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn open(
         pipeline: &'static Pipeline,
-        hint: usize,
+        place: &Cell<usize>,
         opening: &Opening,
     ) -> Option<Live> {
         let table = pipeline.live_table();
-        let slot = &table.slots[table.taken.claim(hint)?];
+        let index = table.taken.claim(place.get())?;
+        // Where there was room there will be, in this word of the bitmap or behind.
+        place.set(Bitmap::word_of(index));
+        let slot = table.slots.get(index)?;
         // Ordering: Relaxed; the claim acquired what the former owner wrote, and
         // the state is not LIVE until the publication below.
         let next = slot.state.load(Ordering::Relaxed).wrapping_add(2);
         // Ordering: Release on the fields keeps them behind the store of the state
         // at the former span's end, for readers of that span (see `view`).
-        let [high, low] = opening.context.trace_id().halves();
+        let [high, low] = opening.trace.halves();
         slot.trace[0].store(high, Ordering::Release);
         slot.trace[1].store(low, Ordering::Release);
-        slot.span.store(opening.context.span_id().number(), Ordering::Release);
+        slot.span.store(opening.span.number(), Ordering::Release);
         slot.parent.store(opening.parent.number(), Ordering::Release);
         slot.start.store(opening.start, Ordering::Release);
-        let flags = u32::from(opening.context.trace_flags().to_bits())
-            | u32::from(opening.remote_parent) << 8
-            | (opening.kind as u32) << 16;
+        let flags = body::wire_flags(opening.flags, opening.remote_parent)
+            | (opening.kind as u32) << KIND_SHIFT;
         slot.flags.store(flags, Ordering::Release);
+        slot.callsite.store(ptr::from_ref(opening.callsite).cast_mut(), Ordering::Release);
         // SAFETY: this call owns the slot since the claim.
-        slot.callsite.with_mut(|callsite| unsafe { *callsite = Some(opening.callsite) });
+        slot.pipeline.with_mut(|place| unsafe { *place = Some(pipeline) });
         slot.record.with_mut(|record| {
             // SAFETY: as above.
             let record = unsafe { &mut *record };
@@ -183,7 +205,7 @@ impl LiveTable {
         });
         // Ordering: Release publishes the fields to `view`.
         slot.state.store(next | LIVE, Ordering::Release);
-        Some(Live { slot, pipeline })
+        Some(Live { slot })
     }
 
     /// The spans under way, as far as they stay while they are read. Stops
@@ -206,11 +228,14 @@ impl LiveTable {
 /// What a span is opened with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Opening {
-    pub(crate) context: SpanContext,
+    pub(crate) trace: TraceId,
+    pub(crate) span: SpanId,
+    pub(crate) flags: TraceFlags,
+    /// Invalid for a root.
     pub(crate) parent: SpanId,
     pub(crate) remote_parent: bool,
-    pub(crate) start: u64,
     pub(crate) kind: SpanKind,
+    pub(crate) start: u64,
     pub(crate) callsite: &'static Callsite,
 }
 
@@ -218,84 +243,129 @@ pub(crate) struct Opening {
 #[derive(Debug)]
 pub(crate) struct Live {
     slot: &'static Slot,
-    pipeline: &'static Pipeline,
 }
 
 impl Live {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pipeline(&self) -> &'static Pipeline {
-        self.pipeline
+        // SAFETY: written before this owner was made, and not again before it is
+        // gone.
+        let pipeline = self.slot.pipeline.with(|pipeline| unsafe { *pipeline });
+        // SAFETY: `open` wrote it.
+        unsafe { pipeline.unwrap_unchecked() }
     }
 
-    #[inline]
+    #[inline(always)]
     fn table(&self) -> &'static LiveTable {
-        self.pipeline.live_table()
+        self.pipeline().live_table()
     }
 
     /// The slot's place in the table.
-    #[inline]
+    #[inline(always)]
     fn index(&self) -> usize {
         let first = self.table().slots.as_ptr().addr();
-        (core::ptr::from_ref(self.slot).addr() - first) / size_of::<Slot>()
+        (ptr::from_ref(self.slot).addr() - first) / size_of::<Slot>()
     }
 
-    #[inline]
+    // Ordering: Relaxed here and below; the owner reads its own writes.
+
+    #[inline(always)]
+    pub(crate) fn trace_id(&self) -> TraceId {
+        let [high, low] = &self.slot.trace;
+        TraceId::from_halves([high.load(Ordering::Relaxed), low.load(Ordering::Relaxed)])
+    }
+
+    #[inline(always)]
+    pub(crate) fn span_id(&self) -> SpanId {
+        SpanId::from_number(self.slot.span.load(Ordering::Relaxed))
+    }
+
+    #[inline(always)]
+    pub(crate) fn trace_flags(&self) -> TraceFlags {
+        TraceFlags::from_bits(self.slot.flags.load(Ordering::Relaxed) as u8)
+    }
+
+    /// Sets the sampled flag of a span whose sampler was asked after its start.
+    pub(crate) fn set_sampled(&mut self) {
+        let flags = self.slot.flags.load(Ordering::Relaxed);
+        let sampled = u32::from(TraceFlags::SAMPLED.to_bits());
+        // Ordering: Relaxed; a reader sees the flags before or after.
+        self.slot.flags.store(flags | sampled, Ordering::Relaxed);
+    }
+
+    #[inline(always)]
     pub(crate) fn context(&self) -> SpanContext {
-        let slot = self.slot;
-        // Ordering: Relaxed here and below; the owner reads its own writes.
-        SpanContext::new(
-            TraceId::from_halves([
-                slot.trace[0].load(Ordering::Relaxed),
-                slot.trace[1].load(Ordering::Relaxed),
-            ]),
-            SpanId::from_number(slot.span.load(Ordering::Relaxed)),
-            TraceFlags::from_bits(slot.flags.load(Ordering::Relaxed) as u8),
-        )
+        SpanContext::new(self.trace_id(), self.span_id(), self.trace_flags())
     }
 
-    #[inline]
-    pub(crate) fn opening(&self) -> Opening {
-        let slot = self.slot;
-        // Ordering: Relaxed, as in `context`.
-        Opening {
-            context: self.context(),
-            parent: SpanId::from_number(slot.parent.load(Ordering::Relaxed)),
-            remote_parent: slot.flags.load(Ordering::Relaxed) & REMOTE_PARENT != 0,
-            start: slot.start.load(Ordering::Relaxed),
-            kind: SpanKind::from_wire(u64::from(slot.flags.load(Ordering::Relaxed) >> 16))
-                .unwrap_or_default(),
-            callsite: self.callsite(),
-        }
+    #[inline(always)]
+    pub(crate) fn parent(&self) -> SpanId {
+        SpanId::from_number(self.slot.parent.load(Ordering::Relaxed))
     }
 
-    #[inline]
+    #[inline(always)]
+    pub(crate) fn start(&self) -> u64 {
+        self.slot.start.load(Ordering::Relaxed)
+    }
+
+    /// The `flags` of the OTLP span.
+    #[inline(always)]
+    pub(crate) fn wire_flags(&self) -> u32 {
+        self.slot.flags.load(Ordering::Relaxed) & ((1 << KIND_SHIFT) - 1)
+    }
+
+    /// The `kind` of the OTLP span.
+    #[inline(always)]
+    pub(crate) fn wire_kind(&self) -> u8 {
+        (self.slot.flags.load(Ordering::Relaxed) >> KIND_SHIFT) as u8
+    }
+
+    #[inline(always)]
     pub(crate) fn callsite(&self) -> &'static Callsite {
-        // SAFETY: only the owner, which is borrowed, touches the cell.
-        self.slot.callsite.with(|callsite| unsafe { *callsite }).unwrap_or(&UNKNOWN)
+        self.slot.callsite(Ordering::Relaxed)
     }
 
     /// The record's counts and bytes, to read.
-    #[inline]
-    pub(crate) fn record(&self) -> (&Body, &[u8]) {
+    ///
+    /// # Safety
+    ///
+    /// Nobody writes the record before the returned borrow ends.
+    #[inline(always)]
+    pub(crate) unsafe fn record(&self) -> (&Body, &[u8]) {
         self.slot.record.with(|record| {
-            // SAFETY: only the owner, which is borrowed, touches the record.
+            // SAFETY: the caller's promise.
             let record = unsafe { &*record };
-            (&record.body, self.bytes(record))
+            let bytes = match record.spill {
+                None => &record.bytes[..],
+                // SAFETY: the block belongs to this span from the claim in
+                // `spill` to the release in `drop`.
+                Some(block) => unsafe {
+                    let table = self.table();
+                    table.spill.read(block * table.spill_len, table.spill_len)
+                },
+            };
+            (&record.body, bytes)
         })
     }
 
     /// The record's counts and bytes, to write.
-    #[inline]
-    pub(crate) fn record_mut(&mut self) -> (&mut Body, &mut [u8]) {
-        let (table, slot) = (self.table(), self.slot);
-        slot.record.with_mut(|record| {
-            // SAFETY: only the owner, which is mutably borrowed, touches it.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the span to itself until the returned borrow ends: it
+    /// borrows the span's handle mutably, or it runs no foreign code on the
+    /// thread on which the span is current.
+    #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "what is current is borrowed shared, and alone used")]
+    pub(crate) unsafe fn record_mut(&self) -> (&mut Body, &mut [u8]) {
+        self.slot.record.with_mut(|record| {
+            // SAFETY: the caller's promise.
             let record = unsafe { &mut *record };
             let bytes = match record.spill {
                 None => &mut record.bytes[..],
-                // SAFETY: the block belongs to this span from the claim in
-                // `spill` to the release in `drop`.
+                // SAFETY: as in `record`, and the caller's promise.
                 Some(block) => unsafe {
+                    let table = self.table();
                     table.spill.write(block * table.spill_len, table.spill_len)
                 },
             };
@@ -303,23 +373,17 @@ impl Live {
         })
     }
 
-    fn bytes<'a>(&'a self, record: &'a Record) -> &'a [u8] {
-        match record.spill {
-            None => &record.bytes,
-            // SAFETY: as in `record_mut`, shared.
-            Some(block) => unsafe {
-                let table = self.table();
-                table.spill.read(block * table.spill_len, table.spill_len)
-            },
-        }
-    }
-
     /// Moves the record to a spill block. Returns whether it has more room now.
-    pub(crate) fn spill(&mut self) -> bool {
+    ///
+    /// # Safety
+    ///
+    /// As for [`record_mut`](Self::record_mut), for the length of the call.
+    #[cold]
+    pub(crate) unsafe fn spill(&self) -> bool {
         let table = self.table();
         let index = self.index();
         self.slot.record.with_mut(|record| {
-            // SAFETY: only the owner, which is mutably borrowed, touches it.
+            // SAFETY: the caller's promise.
             let record = unsafe { &mut *record };
             if record.spill.is_some() || table.spill_len <= INLINE {
                 return false;
@@ -329,7 +393,8 @@ impl Live {
             };
             // SAFETY: the claim gave the block to this span.
             let bytes = unsafe { table.spill.write(block * table.spill_len, table.spill_len) };
-            bytes[..INLINE].copy_from_slice(&record.bytes);
+            let Some(beginning) = bytes.first_chunk_mut() else { return false };
+            *beginning = record.bytes;
             record.spill = Some(block);
             true
         })
@@ -355,13 +420,13 @@ impl Drop for Live {
 }
 
 /// The bytes of a record that need no spill block: a slot is 512 bytes.
-pub(crate) const INLINE: usize = 368;
+pub(crate) const INLINE: usize = 392;
 
 /// Neighbouring slots look for spill blocks at the same place.
 const SPREAD: usize = 64;
 
 const LIVE: u32 = 1;
-const REMOTE_PARENT: u32 = 1 << 8;
+const KIND_SHIFT: u32 = 16;
 
 static UNKNOWN: Callsite = Callsite::new("", &crate::Scope::new("", ""));
 

@@ -3,6 +3,8 @@
 //! It exists under `cfg(throughline_loom)` only. Each type is the crate's own,
 //! with no more around it than makes it public.
 
+use core::cell::Cell;
+
 use crate::bitmap::Bitmap;
 use crate::live::{Live, Opening};
 use crate::{Callsite, Ending, Pipeline, Scope, SpanContext, SpanId, SpanKind, TakenWord};
@@ -47,29 +49,39 @@ impl LiveSpan {
         start: u64,
     ) -> Option<Self> {
         let opening = Opening {
-            context,
+            trace: context.trace_id(),
+            span: context.span_id(),
+            flags: context.trace_flags(),
             parent,
             remote_parent: false,
-            start,
             kind: SpanKind::Internal,
+            start,
             callsite: &CALLSITE,
         };
-        pipeline.open(0, &opening).map(LiveSpan)
+        let live = pipeline.open(&Cell::new(0), &opening);
+        match live {
+            Some(_) => pipeline.count_started(0),
+            None => pipeline.count_refused(0),
+        }
+        live.map(LiveSpan)
     }
 
     /// Writes all bytes of the record.
     pub fn fill(&mut self, byte: u8) {
-        self.0.record_mut().1.fill(byte);
+        // SAFETY: the handle is borrowed mutably.
+        unsafe { self.0.record_mut() }.1.fill(byte);
     }
 
     /// Whether all bytes of the record are this one.
     pub fn is_filled(&self, byte: u8) -> bool {
-        self.0.record().1.iter().all(|each| *each == byte)
+        // SAFETY: only `fill` writes, which borrows mutably.
+        unsafe { self.0.record() }.1.iter().all(|each| *each == byte)
     }
 
     /// Moves the record to a spill block, if there is one.
     pub fn spill(&mut self) -> bool {
-        self.0.spill()
+        // SAFETY: the handle is borrowed mutably.
+        unsafe { self.0.spill() }
     }
 
     /// What the owner reads of its own slot.
@@ -78,8 +90,8 @@ impl LiveSpan {
     }
 
     /// Ends the span: its frame is submitted, or counted as lost.
-    pub fn end(self) {
-        self.0.pipeline().finish(0, self.0, 0, Ending::Completed);
+    pub fn end(mut self) {
+        self.0.pipeline().finish(0, &mut self.0, 0, Ending::Completed);
     }
 }
 

@@ -1,17 +1,18 @@
 //! A pipeline: the fixed memory and the settings that spans of one destination
 //! share.
 
+use core::cell::Cell;
 use core::fmt;
 
 use crate::frame::{Finished, FrameTag};
 use crate::ledger::Counters;
 use crate::live::{Live, LiveTable, Opening};
 use crate::ring::{Refusal, Ring, Unit};
-use crate::sampler::Described;
+use crate::sampler::{Addition, Additions, Described};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, const_fn};
 use crate::{
     Decision, Doorbell, DropReason, Ending, Ledger, LiveView, MAX_SHARDS, Sampler,
-    SamplingParameters, Slot, SpanContext, SpanLimits, TakenWord,
+    SamplingParameters, Slot, SpanLimits, TakenWord,
 };
 
 /// Where spans go: live-span table, rings, sampler, limits, ledger.
@@ -19,11 +20,16 @@ use crate::{
 /// A pipeline lives for ever (`&'static`), so that a context can name it
 /// without counting references. On a server it is leaked once; on a
 /// microcontroller it is a `static`.
+///
+/// Its alignment leaves room for the flags of a context beside a pointer to it.
+#[repr(align(64))]
 pub struct Pipeline {
     shards: &'static [Shard],
+    first_shard: &'static Shard,
     live: LiveTable,
     sampler: &'static dyn Sampler,
-    follows_local_parent: bool,
+    follows_local_parents: bool,
+    decides_early: bool,
     limits: SpanLimits,
     resource: &'static [u8],
     bell: Doorbell,
@@ -73,7 +79,9 @@ pub trait Wakeup: Sync {
 pub struct Shard {
     started: AtomicUsize,
     unsampled: AtomicUsize,
-    announce_every: usize,
+    /// A frame that passes a multiple of this many units, less one, wakes the
+    /// flusher.
+    announce_mask: usize,
     ring: Ring<FrameTag>,
 }
 
@@ -90,7 +98,7 @@ impl Shard {
             Shard {
                 started: AtomicUsize::new(0),
                 unsampled: AtomicUsize::new(0),
-                announce_every,
+                announce_mask: announce_every.next_power_of_two() - 1,
                 ring: Ring::new(units, bytes),
             }
         }
@@ -109,12 +117,13 @@ impl Pipeline {
     ///
     /// If there is no shard, or there are more than [`MAX_SHARDS`].
     pub fn new(parts: Parts) -> Self {
-        assert!(
-            (1..=MAX_SHARDS).contains(&parts.shards.len()),
-            "a pipeline has 1 to {MAX_SHARDS} shards"
-        );
+        let first_shard = match parts.shards {
+            [first, ..] if parts.shards.len() <= MAX_SHARDS => first,
+            _ => panic!("a pipeline has 1 to {MAX_SHARDS} shards"),
+        };
         Pipeline {
             shards: parts.shards,
+            first_shard,
             live: LiveTable::new(
                 parts.slots,
                 parts.slot_words,
@@ -123,7 +132,8 @@ impl Pipeline {
                 parts.spill_block,
             ),
             sampler: parts.sampler,
-            follows_local_parent: parts.sampler.follows_local_parent(),
+            follows_local_parents: parts.sampler.follows_local_parent(),
+            decides_early: parts.sampler.decides_early(),
             limits: parts.limits,
             resource: parts.resource,
             bell: Doorbell::new(),
@@ -212,61 +222,100 @@ impl Pipeline {
         &self.live
     }
 
-    /// The sampler's decision about a span that begins.
-    #[inline]
-    pub(crate) fn decide(
-        &self,
-        parent: &SpanContext,
-        parameters: SamplingParameters<'_>,
-    ) -> Decision {
-        if self.follows_local_parent && parent.is_valid() && !parent.is_remote() {
-            return if parent.is_sampled() { Decision::RecordAndSample } else { Decision::Drop };
-        }
-        self.sampler.should_sample(&parameters)
+    pub(crate) fn sampler(&self) -> &'static dyn Sampler {
+        self.sampler
     }
 
-    #[inline]
+    /// Whether a child of a local span is recorded if its parent is, and only
+    /// then.
+    #[inline(always)]
+    pub(crate) fn follows_local_parents(&self) -> bool {
+        self.follows_local_parents && !self.is_closed()
+    }
+
+    /// The sampler's decision about a span that begins; `None` when it wants to
+    /// see the span's attributes first.
+    pub(crate) fn early_decision(&self, known: &SamplingParameters<'_>) -> Option<Decision> {
+        let parent = known.parent;
+        if self.follows_local_parents && parent.is_valid() && !parent.is_remote() {
+            let is_sampled = parent.is_sampled();
+            return Some(if is_sampled { Decision::RecordAndSample } else { Decision::Drop });
+        }
+        let mut nowhere = |_: Addition<'_>| ();
+        self.decides_early
+            .then(|| self.sampler.should_sample(known, &mut Additions::new(&mut nowhere)))
+    }
+
+    #[inline(always)]
     pub(crate) fn count_unsampled(&self, shard: usize) {
         // Ordering: Relaxed, no value is read through it.
         self.shard(shard).unsampled.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes a slot for a span that begins, or counts why there is none.
-    #[inline]
-    pub(crate) fn open(&'static self, shard: usize, opening: &Opening) -> Option<Live> {
+    #[inline(always)]
+    pub(crate) fn count_started(&self, shard: usize) {
         // Ordering: Relaxed; `submit` or `count_dropped` releases it.
         self.shard(shard).started.fetch_add(1, Ordering::Relaxed);
-        let live = LiveTable::open(self, shard, opening);
-        if live.is_none() {
-            self.counters.count_dropped(DropReason::LiveTableFull, 1);
-        }
-        live
+    }
+
+    /// Counts a span for which there is no slot.
+    #[cold]
+    pub(crate) fn count_refused(&self, shard: usize) {
+        self.count_started(shard);
+        self.counters.count_dropped(DropReason::LiveTableFull, 1);
+    }
+
+    /// Takes a slot for a span that begins.
+    #[inline(always)]
+    pub(crate) fn open(&'static self, place: &Cell<usize>, opening: &Opening) -> Option<Live> {
+        LiveTable::open(self, place, opening)
     }
 
     /// Writes the frame of a span that ends, or counts why there is none.
     #[inline]
-    pub(crate) fn finish(&self, shard: usize, live: Live, end: u64, ending: Ending) {
-        let opening = live.opening();
-        if !opening.context.is_sampled() {
+    pub(crate) fn finish(&self, shard: usize, live: &mut Live, end: u64, ending: Ending) {
+        if !live.trace_flags().is_sampled() {
             return self.counters.count_dropped(DropReason::RecordOnly, 1);
         }
-        let finished = Finished::new(opening, end, ending, live.record());
-        let first = self.shard_index(shard);
-        let mut refusal = Refusal::Full;
-        for shard in self.shards[first..].iter().chain(&self.shards[..first]) {
-            match shard
-                .ring
-                .submit_and_tell(finished.tag(), finished.len(), |frame| finished.write(frame))
-            {
-                Ok(place) if place.completes(shard.announce_every) => return self.announce(),
-                Ok(_) => return,
-                Err(refused) => refusal = refused.why,
-            }
-            if refusal != Refusal::Full {
-                break;
+        match self.submit(self.shard(shard), live, end, ending) {
+            Ok(()) => {}
+            Err(Refusal::Full) => self.submit_elsewhere(shard, live, end, ending),
+            Err(refusal) => self.refused(refusal),
+        }
+    }
+
+    #[inline(always)]
+    fn submit(
+        &self,
+        shard: &Shard,
+        live: &mut Live,
+        end: u64,
+        ending: Ending,
+    ) -> Result<(), Refusal> {
+        // SAFETY: the owner of the slot is borrowed mutably, so nobody writes.
+        let record = unsafe { live.record() };
+        let finished = Finished::new(live, record, end, ending);
+        let place = shard
+            .ring
+            .submit_and_tell(finished.tag(), finished.len(), |frame| finished.write(frame))
+            .map_err(|refused| refused.why)?;
+        if place.completes(shard.announce_mask) {
+            self.announce();
+        }
+        Ok(())
+    }
+
+    /// The thread's own ring is full: any other will do.
+    #[cold]
+    fn submit_elsewhere(&self, shard: usize, live: &mut Live, end: u64, ending: Ending) {
+        for other in 1..self.shards.len() {
+            match self.submit(self.shard(shard.wrapping_add(other)), live, end, ending) {
+                Err(Refusal::Full) => {}
+                Ok(()) => return,
+                Err(refusal) => return self.refused(refusal),
             }
         }
-        self.refused(refusal);
+        self.refused(Refusal::Full);
     }
 
     #[cold]
@@ -281,12 +330,17 @@ impl Pipeline {
 
     #[inline(always)]
     fn shard(&self, shard: usize) -> &Shard {
-        &self.shards[self.shard_index(shard)]
+        match self.shards.get(shard) {
+            Some(shard) => shard,
+            None => self.shared_shard(shard),
+        }
     }
 
-    #[inline(always)]
-    fn shard_index(&self, shard: usize) -> usize {
-        if shard < self.shards.len() { shard } else { shard % self.shards.len() }
+    /// There are more threads than shards.
+    #[cold]
+    fn shared_shard(&self, shard: usize) -> &Shard {
+        let index = shard.checked_rem(self.shards.len()).unwrap_or(0);
+        self.shards.get(index).unwrap_or(self.first_shard)
     }
 }
 

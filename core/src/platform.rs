@@ -2,8 +2,8 @@
 
 use core::fmt::Debug;
 
-use crate::w3c::{Baggage, TraceState};
-use crate::{Local, Pipeline};
+use crate::w3c::{Baggage, TraceState, TraceStateBuf};
+use crate::{Local, Pipeline, Seed, TraceId};
 
 /// A clock, a thread-local place, and the type of what contexts carry.
 ///
@@ -17,8 +17,11 @@ pub trait Platform: Sized + Debug + 'static {
     fn ticks() -> u64;
 
     /// Uses what belongs to the current thread (or, on bare metal, to the
-    /// current priority level). `None` while the thread is being torn down.
-    fn with_local<R>(use_it: impl FnOnce(&Local<Self>) -> R) -> Option<R>;
+    /// current priority level).
+    fn with_local<R>(use_it: impl FnOnce(&Local<Self>) -> R) -> R;
+
+    /// What the current thread begins with. Called once for each [`Local`].
+    fn seed() -> Seed;
 
     /// The pipeline of spans whose context names none.
     fn default_pipeline() -> Option<&'static Pipeline>;
@@ -32,20 +35,52 @@ pub trait Platform: Sized + Debug + 'static {
 /// What a context carries besides ids: the trace state and the baggage.
 ///
 /// On servers it is an optional `Arc`, empty in most contexts; without an
-/// allocator it is `()`. Cloned when a context is captured, moved when a
-/// context is entered.
+/// allocator it is `()`. Cloned when a span begins and when a context is
+/// captured, and left where it is when a context is entered.
 pub trait Carry: Clone + Default + Debug + Send + Sync + 'static {
+    /// Nothing.
+    const EMPTY: &'static Self;
+
+    /// Whether there is neither trace state nor baggage.
+    fn is_empty(&self) -> bool;
+
+    /// The trace that this was [bound to](Self::bound_to).
+    fn trace_id(&self) -> TraceId;
+
+    /// The same within a trace, of which all contexts that carry it are: so they
+    /// need not hold its id themselves. Called only when there is something.
+    #[must_use]
+    fn bound_to(self, trace: TraceId) -> Self;
+
     /// The trace state, empty if there is none.
     fn trace_state(&self) -> TraceState<'_>;
+
+    /// The same with another trace state.
+    #[must_use]
+    fn with_trace_state(self, trace_state: &TraceStateBuf) -> Self;
 
     /// The baggage, empty if there is none.
     fn baggage(&self) -> Baggage<'_>;
 }
 
 impl Carry for () {
+    const EMPTY: &'static Self = &();
+
+    fn is_empty(&self) -> bool {
+        true
+    }
+
+    fn trace_id(&self) -> TraceId {
+        TraceId::INVALID
+    }
+
+    fn bound_to(self, _: TraceId) -> Self {}
+
     fn trace_state(&self) -> TraceState<'_> {
         TraceState::default()
     }
+
+    fn with_trace_state(self, _: &TraceStateBuf) -> Self {}
 
     fn baggage(&self) -> Baggage<'_> {
         Baggage::default()

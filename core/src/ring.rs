@@ -44,6 +44,7 @@ pub struct Ring<T: 'static> {
     head: AtomicUsize,
     units: &'static [Unit<T>],
     bytes: Region,
+    max_frame_len: usize,
     consumed: Consumed,
 }
 
@@ -102,8 +103,10 @@ impl<T: Send> Ring<T> {
             let whole = bytes.len() / UNIT;
             let capacity = if units.len() < whole { units.len() } else { whole };
             let capacity = if capacity < MAX_UNITS { capacity } else { MAX_UNITS };
+            let half = (capacity - capacity / 2) * UNIT;
             Ring {
                 head: AtomicUsize::new(0),
+                max_frame_len: if half < MAX_FRAME_LEN { half } else { MAX_FRAME_LEN },
                 units: units.split_at_mut(capacity).0,
                 bytes: Region::new(bytes, UNIT),
                 consumed: Consumed { tail: AtomicUsize::new(0), taken: AtomicBool::new(false) },
@@ -120,7 +123,7 @@ impl<T: Send> Ring<T> {
     /// ring, since a longer one might not fit even when the ring is empty, on
     /// either side of where the last frame ended.
     pub fn max_frame_len(&self) -> usize {
-        (self.units.len().div_ceil(2) * UNIT).min(MAX_FRAME_LEN)
+        self.max_frame_len
     }
 
     /// Claims room for a frame of `len` bytes, has it written, commits it.
@@ -161,9 +164,13 @@ impl<T: Send> Ring<T> {
             // Ordering: Relaxed, nothing is read through it: the skipped units
             // hold nothing of this frame, whose own commit comes below.
             let skip = SKIP | claim.skipped as u32;
-            self.units[claim.skipped_at].commit.store(skip, Ordering::Relaxed);
+            if let Some(unit) = self.units.get(claim.skipped_at) {
+                unit.commit.store(skip, Ordering::Relaxed);
+            }
         }
-        let unit = &self.units[claim.unit];
+        let Some(unit) = self.units.get(claim.unit) else {
+            return Err(Refused { tag, why: Refusal::Full });
+        };
         // SAFETY: the claim gave these units to this call alone: `head` passed
         // over them once, and `tail` comes past only after the commit below.
         // They lie inside, since a claim never wraps.
@@ -281,12 +288,11 @@ pub(crate) struct Submitted {
 }
 
 impl Submitted {
-    /// Whether the frame holds the last of so many units, counted from the
-    /// beginning of the memory: true once for each run of `units`, and once per
-    /// lap at least, without a counter that all producers would share.
+    /// Whether the frame holds the last of `mask + 1` units (a power of two),
+    /// counted from the beginning of the memory: true once for each such run, and
+    /// once per lap at least, without a counter that all producers would share.
     #[inline(always)]
-    pub(crate) fn completes(&self, units: usize) -> bool {
-        let mask = units.next_power_of_two() - 1;
+    pub(crate) fn completes(&self, mask: usize) -> bool {
         self.begin == 0 || (self.begin ^ self.end) & !mask != 0
     }
 }
@@ -443,7 +449,8 @@ impl core::error::Error for Refusal {}
 /// a place that nobody else has.
 #[inline(always)]
 const fn units_of(len: usize) -> usize {
-    if len == 0 { 1 } else { len.div_ceil(UNIT) }
+    let len = if len == 0 { 1 } else { len };
+    (len + UNIT - 1) / UNIT
 }
 
 /// The largest capacity of a ring, in units.

@@ -4,12 +4,14 @@
 
 use core::fmt;
 
-use crate::{SpanContext, SpanKind, TraceId};
+use crate::w3c::{TraceState, TraceStateBuf};
+use crate::{AttributesView, LinkView, SpanContext, SpanKind, SpanView, TraceId, Value, ValueView};
 
 /// Decides about a span that begins. Called by many threads at once.
 pub trait Sampler: Sync {
-    /// The decision for one span.
-    fn should_sample(&self, span: &SamplingParameters<'_>) -> Decision;
+    /// The decision for one span, and what to add to it.
+    /// ([ShouldSample](https://opentelemetry.io/docs/specs/otel/trace/sdk/#shouldsample))
+    fn should_sample(&self, span: &SamplingParameters<'_>, adds: &mut Additions<'_>) -> Decision;
 
     /// The sampler's name and settings.
     fn description(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
@@ -22,6 +24,13 @@ pub trait Sampler: Sync {
     /// Whether a child of a local span always follows its parent, so that
     /// nobody needs to be asked.
     fn follows_local_parent(&self) -> bool {
+        false
+    }
+
+    /// Whether the sampler goes by parent, trace id, name and kind alone, and
+    /// adds nothing. Then it is asked before the span has memory or attributes,
+    /// and a span that is dropped costs next to nothing.
+    fn decides_early(&self) -> bool {
         false
     }
 }
@@ -38,17 +47,75 @@ pub struct SamplingParameters<'a> {
     pub name: &'a str,
     /// The span's kind.
     pub kind: SpanKind,
+    /// The trace state of the parent, empty for a root.
+    pub trace_state: TraceState<'a>,
+    pub(crate) body: SpanView<'a>,
 }
 
 impl<'a> SamplingParameters<'a> {
-    /// The parameters of a span of this trace.
+    /// The parameters of a span of this trace, without attributes.
     pub const fn new(
         parent: &'a SpanContext,
         trace_id: TraceId,
         name: &'a str,
         kind: SpanKind,
     ) -> Self {
-        SamplingParameters { parent, trace_id, name, kind }
+        let (trace_state, body) = (TraceState::EMPTY, SpanView::of_message(&[]));
+        SamplingParameters { parent, trace_id, name, kind, trace_state, body }
+    }
+
+    /// The attributes that the span begins with: the fields of `span!`.
+    ///
+    /// A sampler that [decides early](Sampler::decides_early) sees none.
+    pub fn attributes(&self) -> AttributesView<'a> {
+        self.body.attributes()
+    }
+
+    /// The attribute of this key, if the span begins with it.
+    pub fn attribute(&self, key: &str) -> Option<ValueView<'a>> {
+        self.body.attribute(key)
+    }
+
+    /// The links that the span begins with.
+    pub fn links(&self) -> impl Iterator<Item = LinkView<'a>> + use<'a> {
+        self.body.links()
+    }
+}
+
+/// What a sampler adds to a span besides its decision.
+pub struct Additions<'a> {
+    add: &'a mut dyn FnMut(Addition<'_>),
+}
+
+/// One thing that a sampler adds.
+#[derive(Clone, Copy, Debug)]
+pub enum Addition<'a> {
+    /// An attribute of the span, instead of a former one with the same key.
+    Attribute(&'a str, &'a Value<'a>),
+    /// The trace state of the span and all below, instead of the parent's.
+    TraceState(&'a TraceStateBuf),
+}
+
+impl<'a> Additions<'a> {
+    /// Hands what is added to this closure.
+    pub fn new(add: &'a mut dyn FnMut(Addition<'_>)) -> Self {
+        Additions { add }
+    }
+
+    /// Sets an attribute of the span, if it is recorded.
+    pub fn set_attribute<'v>(&mut self, key: &str, value: impl Into<Value<'v>>) {
+        (self.add)(Addition::Attribute(key, &value.into()));
+    }
+
+    /// Sets the trace state of the span and all below, recorded or not.
+    pub fn set_trace_state(&mut self, trace_state: &TraceStateBuf) {
+        (self.add)(Addition::TraceState(trace_state));
+    }
+}
+
+impl fmt::Debug for Additions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Additions").finish_non_exhaustive()
     }
 }
 
@@ -138,7 +205,7 @@ impl<Root> ParentBased<Root> {
 }
 
 impl Sampler for AlwaysOn {
-    fn should_sample(&self, _: &SamplingParameters<'_>) -> Decision {
+    fn should_sample(&self, _: &SamplingParameters<'_>, _: &mut Additions<'_>) -> Decision {
         Decision::RecordAndSample
     }
 
@@ -149,10 +216,14 @@ impl Sampler for AlwaysOn {
     fn constant(&self) -> Option<Decision> {
         Some(Decision::RecordAndSample)
     }
+
+    fn decides_early(&self) -> bool {
+        true
+    }
 }
 
 impl Sampler for AlwaysOff {
-    fn should_sample(&self, _: &SamplingParameters<'_>) -> Decision {
+    fn should_sample(&self, _: &SamplingParameters<'_>, _: &mut Additions<'_>) -> Decision {
         Decision::Drop
     }
 
@@ -163,16 +234,24 @@ impl Sampler for AlwaysOff {
     fn constant(&self) -> Option<Decision> {
         Some(Decision::Drop)
     }
+
+    fn decides_early(&self) -> bool {
+        true
+    }
 }
 
 impl Sampler for TraceIdRatioBased {
-    fn should_sample(&self, span: &SamplingParameters<'_>) -> Decision {
+    fn should_sample(&self, span: &SamplingParameters<'_>, _: &mut Additions<'_>) -> Decision {
         let [_, low] = span.trace_id.halves();
         if low >> 1 < self.bound { Decision::RecordAndSample } else { Decision::Drop }
     }
 
     fn description(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TraceIdRatioBased{{{:.6}}}", self.ratio)
+    }
+
+    fn decides_early(&self) -> bool {
+        true
     }
 }
 
@@ -184,14 +263,14 @@ where
     LS: Sampler,
     LN: Sampler,
 {
-    fn should_sample(&self, span: &SamplingParameters<'_>) -> Decision {
+    fn should_sample(&self, span: &SamplingParameters<'_>, adds: &mut Additions<'_>) -> Decision {
         let parent = span.parent;
         match (parent.is_valid(), parent.is_remote(), parent.is_sampled()) {
-            (false, ..) => self.root.should_sample(span),
-            (true, true, true) => self.remote_sampled.should_sample(span),
-            (true, true, false) => self.remote_not_sampled.should_sample(span),
-            (true, false, true) => self.local_sampled.should_sample(span),
-            (true, false, false) => self.local_not_sampled.should_sample(span),
+            (false, ..) => self.root.should_sample(span, adds),
+            (true, true, true) => self.remote_sampled.should_sample(span, adds),
+            (true, true, false) => self.remote_not_sampled.should_sample(span, adds),
+            (true, false, true) => self.local_sampled.should_sample(span, adds),
+            (true, false, false) => self.local_not_sampled.should_sample(span, adds),
         }
     }
 
@@ -211,6 +290,14 @@ where
     fn follows_local_parent(&self) -> bool {
         self.local_sampled.constant() == Some(Decision::RecordAndSample)
             && self.local_not_sampled.constant() == Some(Decision::Drop)
+    }
+
+    fn decides_early(&self) -> bool {
+        self.root.decides_early()
+            && self.remote_sampled.decides_early()
+            && self.remote_not_sampled.decides_early()
+            && self.local_sampled.decides_early()
+            && self.local_not_sampled.decides_early()
     }
 }
 

@@ -99,6 +99,15 @@ impl<'a> Out<'a> {
         }
     }
 
+    /// The next `N` bytes, to be filled.
+    #[inline(always)]
+    pub(crate) fn chunk<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
+        debug_assert!(self.len + N <= self.buffer.len());
+        let chunk = self.buffer.get_mut(self.len..)?.first_chunk_mut()?;
+        self.len += N;
+        Some(chunk)
+    }
+
     #[inline(always)]
     pub(crate) fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {

@@ -18,7 +18,7 @@ mod virtual_time;
 use core::time::Duration;
 
 use throughline_core::{
-    Accepted, Action, Callsite, Context, Decision, ExportError, Pipeline, Sampler,
+    Accepted, Action, Additions, Callsite, Context, Decision, ExportError, Pipeline, Sampler,
     SamplingParameters, Scope, Span, SpanId, SpanOptions, Ticket,
 };
 
@@ -204,7 +204,7 @@ impl Simulation {
 struct ByName;
 
 impl Sampler for ByName {
-    fn should_sample(&self, span: &SamplingParameters<'_>) -> Decision {
+    fn should_sample(&self, span: &SamplingParameters<'_>, _: &mut Additions<'_>) -> Decision {
         if span.name == KEPT_ASIDE.name() {
             Decision::RecordOnly
         } else {

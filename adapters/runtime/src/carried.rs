@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use throughline_core::Carry;
 use throughline_core::w3c::{Baggage, BaggageBuf, TraceState, TraceStateBuf};
+use throughline_core::{Carry, TraceId};
 
 /// The trace state and the baggage of a context, shared by all contexts below.
 ///
@@ -11,8 +11,9 @@ use throughline_core::w3c::{Baggage, BaggageBuf, TraceState, TraceStateBuf};
 #[derive(Clone, Debug, Default)]
 pub struct Carried(Option<Arc<Content>>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Content {
+    trace: TraceId,
     trace_state: TraceStateBuf,
     /// The header's text.
     baggage: Box<str>,
@@ -21,24 +22,65 @@ struct Content {
 impl Carried {
     /// Carries these; nothing is allocated when both are empty.
     pub fn new(trace_state: TraceStateBuf, baggage: &BaggageBuf) -> Self {
-        if trace_state.is_empty() && baggage.is_empty() {
-            return Carried(None);
-        }
-        Carried(Some(Arc::new(Content { trace_state, baggage: baggage.as_str().into() })))
+        Carried::of(Content {
+            trace: TraceId::INVALID,
+            trace_state,
+            baggage: baggage.as_str().into(),
+        })
     }
 
     /// The same with another baggage.
     #[must_use]
     pub fn with_baggage(&self, baggage: &BaggageBuf) -> Self {
-        let state = self.0.as_ref().map(|content| content.trace_state.clone());
-        Carried::new(state.unwrap_or_default(), baggage)
+        Carried::of(Content { baggage: baggage.as_str().into(), ..self.content() })
+    }
+
+    fn of(content: Content) -> Self {
+        let is_empty = content.trace_state.is_empty() && content.baggage.is_empty();
+        Carried((!is_empty).then(|| Arc::new(content)))
+    }
+
+    fn content(&self) -> Content {
+        match &self.0 {
+            Some(content) => Content::clone(content),
+            None => Content {
+                trace: TraceId::INVALID,
+                trace_state: TraceStateBuf::new(),
+                baggage: Box::default(),
+            },
+        }
     }
 }
 
 impl Carry for Carried {
+    const EMPTY: &'static Self = &Carried(None);
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    #[inline]
+    fn trace_id(&self) -> TraceId {
+        self.0.as_ref().map_or(TraceId::INVALID, |content| content.trace)
+    }
+
+    fn bound_to(mut self, trace: TraceId) -> Self {
+        if let Some(content) = &mut self.0
+            && content.trace != trace
+        {
+            Arc::make_mut(content).trace = trace;
+        }
+        self
+    }
+
     #[inline]
     fn trace_state(&self) -> TraceState<'_> {
         self.0.as_ref().map(|content| content.trace_state.as_trace_state()).unwrap_or_default()
+    }
+
+    fn with_trace_state(self, trace_state: &TraceStateBuf) -> Self {
+        Carried::of(Content { trace_state: trace_state.clone(), ..self.content() })
     }
 
     #[inline]

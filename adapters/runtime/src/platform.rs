@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use std::collections::hash_map::RandomState;
 use std::sync::OnceLock;
 
-use throughline_core::{Context, Local, Pipeline, Platform, WithContext};
+use throughline_core::{Context, Local, Pipeline, Platform, Seed, WithContext};
 
 use crate::{Carried, clock};
 
@@ -23,8 +23,12 @@ impl Platform for Std {
     }
 
     #[inline]
-    fn with_local<R>(use_it: impl FnOnce(&Local<Self>) -> R) -> Option<R> {
-        LOCAL.try_with(use_it).ok()
+    fn with_local<R>(use_it: impl FnOnce(&Local<Self>) -> R) -> R {
+        LOCAL.with(use_it)
+    }
+
+    fn seed() -> Seed {
+        Seed { ids: random(), shard: next_shard() }
     }
 
     #[inline]
@@ -64,7 +68,9 @@ pub(crate) fn random() -> u64 {
 }
 
 thread_local! {
-    static LOCAL: Local<Std> = Local::new(Carried::default(), random(), next_shard());
+    // Without lazy initialization or destructor: it is there as long as the
+    // thread, and costs no check.
+    static LOCAL: Local<Std> = const { Local::new() };
 }
 
 static DEFAULT: OnceLock<&'static Pipeline> = OnceLock::new();

@@ -7,8 +7,8 @@ use futures::channel::oneshot;
 use futures::future::join_all;
 use throughline::exporters::Memory;
 use throughline::{
-    AlwaysOff, Context, Decision, InSpanExt, ParentBased, Sampler, SamplingParameters, builder,
-    inject, span,
+    Additions, AlwaysOff, Context, Decision, InSpanExt, ParentBased, Sampler, SamplingParameters,
+    builder, inject, span,
 };
 
 use super::{DEADLINE, Stage, TestRuntime, current};
@@ -280,7 +280,7 @@ impl Flip {
 }
 
 impl Sampler for Flip {
-    fn should_sample(&self, _: &SamplingParameters<'_>) -> Decision {
+    fn should_sample(&self, _: &SamplingParameters<'_>, _: &mut Additions<'_>) -> Decision {
         // Ordering: Relaxed, no value is read through it.
         if self.0.load(Ordering::Relaxed) { Decision::Drop } else { Decision::RecordAndSample }
     }

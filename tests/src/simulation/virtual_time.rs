@@ -3,7 +3,7 @@
 
 use core::cell::Cell;
 
-use throughline_core::{Local, Pipeline, Platform};
+use throughline_core::{Local, Pipeline, Platform, Seed};
 use throughline_runtime::Carried;
 
 /// The platform of simulations. It is never instantiated.
@@ -39,8 +39,13 @@ impl Platform for Virtual {
         TICKS.get()
     }
 
-    fn with_local<R>(use_it: impl FnOnce(&Local<Self>) -> R) -> Option<R> {
-        LOCALS.with(|locals| Some(use_it(&locals[PRODUCER.get()])))
+    fn with_local<R>(use_it: impl FnOnce(&Local<Self>) -> R) -> R {
+        LOCALS.with(|locals| use_it(&locals[PRODUCER.get()]))
+    }
+
+    fn seed() -> Seed {
+        let shard = PRODUCER.get();
+        Seed { ids: 0x9e37_79b9 * (shard as u64 + 1), shard }
     }
 
     fn default_pipeline() -> Option<&'static Pipeline> {
@@ -56,7 +61,7 @@ thread_local! {
     static TICKS: Cell<u64> = const { Cell::new(0) };
     static PRODUCER: Cell<usize> = const { Cell::new(0) };
     static LOCALS: [Local<Virtual>; PRODUCERS] =
-        core::array::from_fn(|i| Local::new(Carried::default(), 0x9e37_79b9 * (i as u64 + 1), i));
+        const { [const { Local::new() }; PRODUCERS] };
 }
 
 /// 2020-01-01.

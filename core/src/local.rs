@@ -1,0 +1,145 @@
+//! What belongs to one thread.
+
+use core::cell::Cell;
+use core::fmt;
+use core::ptr::NonNull;
+
+use crate::state::State;
+use crate::{IdGenerator, Platform, SpanContext};
+
+/// What belongs to one thread: which context is current, the id generator, and
+/// the shard it uses.
+///
+/// Entering is the change of one pointer, to the context that waits in the scope,
+/// future or stream that is entered:
+///
+/// ```text
+///   current ──▶ inner ┐ each lies in the frame of a call that is below on
+///               outer ┘ the thread's stack, and puts the former one back
+/// ```
+pub struct Local<P: Platform> {
+    current: Cell<Option<NonNull<State<P>>>>,
+    ids: IdGenerator,
+    /// Which shard of a pipeline the thread uses; `UNSEEDED` before its first span.
+    shard: Cell<usize>,
+    /// Where in a live-span table the thread finds room.
+    place: Cell<usize>,
+}
+
+/// What a thread begins with.
+#[derive(Clone, Copy, Debug)]
+pub struct Seed {
+    /// The seed of its ids: no two threads of any two processes should have the
+    /// same.
+    pub ids: u64,
+    /// Which shard of a pipeline it uses; more than there are is as good.
+    pub shard: usize,
+}
+
+impl<P: Platform> Local<P> {
+    /// The state of a thread that has done nothing yet. It has no destructor.
+    pub const fn new() -> Self {
+        Local {
+            current: Cell::new(None),
+            ids: IdGenerator::new(0),
+            shard: Cell::new(UNSEEDED),
+            place: Cell::new(0),
+        }
+    }
+
+    /// The identity of the current span.
+    #[inline]
+    pub fn span_context(&self) -> SpanContext {
+        self.with_current(|current| current.map(State::span_context)).unwrap_or_default()
+    }
+
+    /// The generator of ids.
+    #[inline]
+    pub fn ids(&self) -> &IdGenerator {
+        self.shard();
+        &self.ids
+    }
+
+    #[inline(always)]
+    pub(crate) fn shard(&self) -> usize {
+        match self.shard.get() {
+            UNSEEDED => self.seed(),
+            shard => shard,
+        }
+    }
+
+    #[cold]
+    fn seed(&self) -> usize {
+        let Seed { ids, shard } = P::seed();
+        let shard = shard % UNSEEDED;
+        self.ids.reseed(ids);
+        self.shard.set(shard);
+        // Threads begin on cache lines of the bitmap that are apart.
+        self.place.set(shard.wrapping_mul(8));
+        shard
+    }
+
+    /// Where in a live-span table the thread found room last.
+    #[inline(always)]
+    pub(crate) fn place(&self) -> &Cell<usize> {
+        &self.place
+    }
+
+    /// Whether nothing was entered on the thread.
+    #[inline(always)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.current.get().is_none()
+    }
+
+    /// Shows what is current to the closure.
+    #[inline(always)]
+    pub(crate) fn with_current<R>(&self, use_it: impl FnOnce(Option<&State<P>>) -> R) -> R {
+        // SAFETY: a call of `enter` that is below on this thread's stack (a
+        // `Local` is not `Sync`) set the pointer to what it borrows, and puts the
+        // former one back before its borrow ends. It can only end after
+        // `use_it`. What is borrowed there is never written to while it is
+        // entered, apart from what a slot's cell holds.
+        use_it(self.current.get().map(|current| unsafe { current.as_ref() }))
+    }
+
+    /// Makes this current while the closure runs.
+    #[inline(always)]
+    pub(crate) fn enter<R>(&self, state: &State<P>, work: impl FnOnce() -> R) -> R {
+        if state.is_nothing() && self.is_idle() {
+            return work();
+        }
+        let outer = self.current.replace(Some(NonNull::from(state)));
+        let _leave = Leave { local: self, outer };
+        work()
+    }
+}
+
+/// Puts back what was current, also when the work panics.
+struct Leave<'a, P: Platform> {
+    local: &'a Local<P>,
+    outer: Option<NonNull<State<P>>>,
+}
+
+impl<P: Platform> Drop for Leave<'_, P> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.local.current.set(self.outer);
+    }
+}
+
+impl<P: Platform> Default for Local<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P: Platform> fmt::Debug for Local<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Local")
+            .field("span", &self.span_context())
+            .field("shard", &self.shard.get())
+            .finish_non_exhaustive()
+    }
+}
+
+const UNSEEDED: usize = usize::MAX;

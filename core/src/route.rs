@@ -1,0 +1,129 @@
+//! Where the spans of a context go and a few truths about it, in one word.
+
+use core::num::NonZero;
+use core::ptr::NonNull;
+
+use crate::{Pipeline, TraceFlags};
+
+/// A pipeline, if one is named, and bits: both move with every context, so they
+/// share a word.
+///
+/// The bits take the place of those that the pipeline's alignment leaves zero.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Route(NonNull<Pipeline>);
+
+// SAFETY: it is a `&'static Pipeline` and numbers; a pipeline is `Sync`.
+unsafe impl Send for Route {}
+// SAFETY: as above.
+unsafe impl Sync for Route {}
+
+impl Route {
+    /// No pipeline, no flag.
+    pub(crate) const NONE: Route = Route::of_bits(0);
+    /// What [`Span::none`](crate::Span::none) has: not even a context.
+    pub(crate) const NOTHING: Route = Route::of_bits(NOTHING);
+
+    const fn of_bits(bits: usize) -> Self {
+        match NonZero::new(bits | PRESENT) {
+            Some(address) => Route(NonNull::without_provenance(address)),
+            None => unreachable!(),
+        }
+    }
+
+    /// The same flags to another pipeline.
+    #[inline]
+    pub(crate) fn with_pipeline(self, pipeline: Option<&'static Pipeline>) -> Self {
+        let bits = self.bits() & !NOTHING;
+        match pipeline {
+            Some(pipeline) => Route(NonNull::from(pipeline).map_addr(|address| address | bits)),
+            None => Route::of_bits(bits),
+        }
+    }
+
+    /// The same with these trace flags.
+    #[inline]
+    pub(crate) fn with_flags(self, flags: TraceFlags, is_remote: bool) -> Self {
+        let bits = flags.to_bits() as usize | if is_remote { REMOTE } else { 0 };
+        let cleared = !(FLAGS | REMOTE | NOTHING);
+        // PRESENT stays, so the address is never zero.
+        Route(self.0.map_addr(|address| {
+            NonZero::new(address.get() & cleared).map_or(address, |kept| kept | bits)
+        }))
+    }
+
+    /// The same, below which nothing is recorded.
+    pub(crate) fn suppressed(self) -> Self {
+        let bits = self.bits() & !NOTHING | SUPPRESSED;
+        Route::of_bits(bits).with_pipeline(self.pipeline())
+    }
+
+    #[inline(always)]
+    fn bits(self) -> usize {
+        self.0.addr().get() & ALL
+    }
+
+    /// The pipeline, if one is named.
+    #[inline(always)]
+    pub(crate) fn pipeline(self) -> Option<&'static Pipeline> {
+        let pointer = self.0.as_ptr().map_addr(|address| address & !ALL);
+        // SAFETY: without its bits the pointer is null, or it is that of the
+        // `&'static Pipeline` that `with_pipeline` was given.
+        unsafe { pointer.as_ref() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn flags(self) -> TraceFlags {
+        TraceFlags::from_bits(self.bits() as u8)
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_remote(self) -> bool {
+        self.bits() & REMOTE != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_suppressed(self) -> bool {
+        self.bits() & SUPPRESSED != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_nothing(self) -> bool {
+        self.bits() & NOTHING != 0
+    }
+
+    /// Whether it is that of an unsampled span of this process below which
+    /// spans are decided about: the plain case, tested at once.
+    #[inline(always)]
+    pub(crate) fn is_local_unsampled(self) -> bool {
+        self.bits() & (TraceFlags::SAMPLED.to_bits() as usize | REMOTE | SUPPRESSED | NOTHING) == 0
+    }
+}
+
+const FLAGS: usize = 0b11;
+const REMOTE: usize = 1 << 2;
+const SUPPRESSED: usize = 1 << 3;
+const NOTHING: usize = 1 << 4;
+/// Always set, so that the word is never zero.
+const PRESENT: usize = 1 << 5;
+const ALL: usize = (1 << 6) - 1;
+
+const _: () =
+    assert!(align_of::<Pipeline>() > ALL && TraceFlags::from_bits(0xff).to_bits() == 0b11);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bits_are_kept_apart() {
+        let flags = TraceFlags::SAMPLED | TraceFlags::RANDOM;
+        let route = Route::NONE.with_flags(flags, true).suppressed();
+        assert_eq!(route.flags(), flags);
+        assert!(route.is_remote() && route.is_suppressed() && !route.is_nothing());
+        assert!(route.pipeline().is_none());
+        let route = route.with_flags(TraceFlags::NONE, false);
+        assert_eq!(route.flags(), TraceFlags::NONE);
+        assert!(route.is_suppressed() && !route.is_remote() && !route.is_local_unsampled());
+        assert!(Route::NOTHING.is_nothing() && !Route::NOTHING.with_pipeline(None).is_nothing());
+    }
+}

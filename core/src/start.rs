@@ -1,0 +1,296 @@
+//! How a span begins: whose child it is, whether it is recorded, what it is
+//! called by.
+
+use crate::live::{Live, Opening};
+use crate::route::Route;
+use crate::sampler::{Addition, Additions};
+use crate::state::{Held, Holder, State};
+use crate::writer::Writer;
+use crate::{
+    Callsite, Carry, Context, Decision, Local, Platform, SamplingParameters, SpanContext, SpanId,
+    SpanKind, SpanView, TraceFlags,
+};
+
+/// How a span begins, apart from its call site.
+#[derive(Debug)]
+pub struct SpanOptions<'a, P: Platform> {
+    parent: Parent<'a, P>,
+    kind: Option<SpanKind>,
+    start: Option<u64>,
+}
+
+#[derive(Debug)]
+enum Parent<'a, P: Platform> {
+    Current,
+    Root,
+    Of(&'a Context<P>),
+}
+
+impl<'a, P: Platform> SpanOptions<'a, P> {
+    /// A child of what is current, of the kind of its call site, from now on.
+    pub const fn new() -> Self {
+        SpanOptions { parent: Parent::Current, kind: None, start: None }
+    }
+
+    /// Below this context instead of the current one.
+    #[must_use]
+    pub const fn parent(mut self, parent: &'a Context<P>) -> Self {
+        self.parent = Parent::Of(parent);
+        self
+    }
+
+    /// The root of a new trace. Baggage and pipeline are still the current ones.
+    #[must_use]
+    pub const fn root(mut self) -> Self {
+        self.parent = Parent::Root;
+        self
+    }
+
+    /// Of another kind than the call site says.
+    #[must_use]
+    pub const fn kind(mut self, kind: SpanKind) -> Self {
+        self.kind = Some(kind);
+        self
+    }
+
+    /// Began at this time, in nanoseconds since the Unix epoch.
+    #[must_use]
+    pub const fn start_unix_nanos(mut self, nanos: u64) -> Self {
+        self.start = Some(nanos | UNIX);
+        self
+    }
+}
+
+impl<P: Platform> Default for SpanOptions<'_, P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What is known of a span's beginning when nothing unusual is asked for.
+pub(crate) enum Begun {
+    /// Nobody listens.
+    Disabled,
+    /// Below a recorded span of this process that carries nothing.
+    Recorded(Live),
+    /// Below an unsampled span of this process.
+    Unsampled(SpanId),
+    /// [`begin`] has to find out.
+    Otherwise,
+}
+
+/// Begins a span below what is current, as far as that is a plain case.
+#[inline]
+pub(crate) fn below_current<P: Platform>(local: &Local<P>, callsite: &'static Callsite) -> Begun {
+    local.with_current(|current| match current {
+        None if P::default_pipeline().is_none() => Begun::Disabled,
+        Some(State::Held(Held { carried, by: Holder::Span(parent) })) if carried.is_empty() => {
+            let (pipeline, flags) = (parent.pipeline(), parent.trace_flags());
+            if !(flags.is_sampled() && pipeline.follows_local_parents()) {
+                return Begun::Otherwise;
+            }
+            let start = P::ticks();
+            let opening = Opening {
+                trace: parent.trace_id(),
+                span: local.ids().span_id_at(start),
+                flags,
+                parent: parent.span_id(),
+                remote_parent: false,
+                kind: callsite.kind(),
+                start,
+                callsite,
+            };
+            let Some(live) = pipeline.open(local.place(), &opening) else {
+                return Begun::Otherwise;
+            };
+            pipeline.count_started(local.shard());
+            Begun::Recorded(live)
+        }
+        Some(State::Plain { span, route, .. }) if route.is_local_unsampled() => {
+            let pipeline = route.pipeline().or_else(P::default_pipeline);
+            match pipeline {
+                Some(pipeline) if pipeline.follows_local_parents() && span.is_valid() => {
+                    pipeline.count_unsampled(local.shard());
+                    Begun::Unsampled(local.ids().span_id())
+                }
+                _ => Begun::Otherwise,
+            }
+        }
+        _ => Begun::Otherwise,
+    })
+}
+
+/// Begins a span as the options say.
+pub(crate) fn begin<P: Platform>(
+    local: &Local<P>,
+    callsite: &'static Callsite,
+    options: &SpanOptions<'_, P>,
+) -> Beginning<P> {
+    let Origin { parent, route, carried } = local.with_current(|current| options.origin(current));
+    let pipeline = route.pipeline().or_else(P::default_pipeline);
+    let pipeline = match pipeline {
+        Some(pipeline) if !route.is_suppressed() && !pipeline.is_closed() => pipeline,
+        _ => return Beginning::of(transparent(parent, route, carried)),
+    };
+    let now = P::ticks();
+    // An invalid parent counts as none.
+    let has_parent = parent.is_valid();
+    let (trace, flags) = if has_parent {
+        (parent.trace_id(), parent.trace_flags())
+    } else {
+        (local.ids().trace_id_at(now), TraceFlags::RANDOM)
+    };
+    let span = local.ids().span_id_at(now);
+    let kind = options.kind.unwrap_or(callsite.kind());
+    let known = SamplingParameters::new(&parent, trace, callsite.name(), kind);
+    let decision = pipeline.early_decision(&known);
+    let flags = flags.with_sampled(decision == Some(Decision::RecordAndSample));
+    if decision == Some(Decision::Drop) {
+        pipeline.count_unsampled(local.shard());
+        let route = route.with_flags(flags, false);
+        return Beginning::of(State::unrecorded(trace, span, route, carried));
+    }
+    let opening = Opening {
+        trace,
+        span,
+        flags,
+        parent: if has_parent { parent.span_id() } else { SpanId::INVALID },
+        remote_parent: parent.is_remote(),
+        kind,
+        start: options.start.unwrap_or(now),
+        callsite,
+    };
+    let Some(mut live) = pipeline.open(local.place(), &opening) else {
+        pipeline.count_refused(local.shard());
+        if has_parent {
+            return Beginning::of(transparent(parent, route, carried));
+        }
+        // Below a root that is not recorded, nothing is.
+        let route = route.with_flags(flags.with_sampled(false), false);
+        return Beginning::of(State::unrecorded(trace, span, route, carried));
+    };
+    let carried = if carried.is_empty() { carried } else { carried.bound_to(trace) };
+    if decision.is_none() {
+        let state = State::recorded(live, carried);
+        return Beginning { state, undecided: Some(Undecided { parent, route }) };
+    }
+    pipeline.count_started(local.shard());
+    set_trace_state::<P>(&mut live, has_parent, &carried);
+    Beginning::of(State::recorded(live, carried))
+}
+
+/// A span that has begun, maybe without a decision of the sampler.
+pub(crate) struct Beginning<P: Platform> {
+    pub(crate) state: State<P>,
+    /// There when the sampler wants to see attributes and links first.
+    pub(crate) undecided: Option<Undecided>,
+}
+
+/// What the sampler is told besides what the span's slot holds.
+pub(crate) struct Undecided {
+    parent: SpanContext,
+    route: Route,
+}
+
+impl<P: Platform> Beginning<P> {
+    fn of(state: State<P>) -> Self {
+        Beginning { state, undecided: None }
+    }
+}
+
+impl Undecided {
+    /// Asks the sampler about a span whose first attributes are set.
+    pub(crate) fn decide<P: Platform>(self, local: &Local<P>, state: State<P>) -> State<P> {
+        let State::Held(Held { mut carried, by: Holder::Span(mut live) }) = state else {
+            return state;
+        };
+        let Undecided { parent, route } = self;
+        let pipeline = live.pipeline();
+        let (trace, span, flags) = (live.trace_id(), live.span_id(), live.trace_flags());
+        let (callsite, kind) = (live.callsite(), u64::from(live.wire_kind()));
+        let kind = SpanKind::from_wire(kind).unwrap_or_default();
+        let has_parent = parent.is_valid();
+        let mut changed = None;
+        let decision = Writer::new(&mut live).extend(|body, extension| {
+            let trace_state = if has_parent { carried.trace_state() } else { Default::default() };
+            let known = SamplingParameters {
+                trace_state,
+                body: SpanView::of_message(body),
+                ..SamplingParameters::new(&parent, trace, callsite.name(), kind)
+            };
+            let mut add = |addition: Addition<'_>| match addition {
+                Addition::Attribute(key, value) => extension.set_attribute(key, value),
+                Addition::TraceState(state) => {
+                    changed = Some(carried.clone().with_trace_state(state).bound_to(trace));
+                }
+            };
+            pipeline.sampler().should_sample(&known, &mut Additions::new(&mut add))
+        });
+        let has_state = has_parent || changed.is_some();
+        carried = changed.unwrap_or(carried);
+        let route = route.with_flags(flags, false);
+        match decision {
+            Decision::Drop => {
+                pipeline.count_unsampled(local.shard());
+                return State::unrecorded(trace, span, route, carried);
+            }
+            Decision::RecordOnly => {}
+            Decision::RecordAndSample => live.set_sampled(),
+        }
+        pipeline.count_started(local.shard());
+        set_trace_state::<P>(&mut live, has_state, &carried);
+        State::recorded(live, carried)
+    }
+}
+
+/// Where a span comes from.
+struct Origin<P: Platform> {
+    parent: SpanContext,
+    route: Route,
+    carried: P::Carried,
+}
+
+impl<P: Platform> SpanOptions<'_, P> {
+    fn origin(&self, current: Option<&State<P>>) -> Origin<P> {
+        let of = |state: &State<P>| Origin {
+            parent: state.span_context(),
+            route: state.route(),
+            carried: state.carried().clone(),
+        };
+        let current = current.unwrap_or(&State::EMPTY);
+        match self.parent {
+            Parent::Current => of(current),
+            Parent::Root => Origin { parent: SpanContext::INVALID, ..of(current) },
+            Parent::Of(context) => {
+                // A context from a message names no pipeline and suppresses
+                // nothing: there, what is current holds.
+                let mut origin = of(&context.state);
+                let here = current.route();
+                if origin.route.pipeline().is_none() {
+                    origin.route = origin.route.with_pipeline(here.pipeline());
+                }
+                if here.is_suppressed() {
+                    origin.route = origin.route.suppressed();
+                }
+                origin
+            }
+        }
+    }
+}
+
+/// Stands for its parent: what happens inside belongs to the parent.
+fn transparent<P: Platform>(parent: SpanContext, route: Route, carried: P::Carried) -> State<P> {
+    let route = route.with_flags(parent.trace_flags(), parent.is_remote());
+    State::unrecorded(parent.trace_id(), parent.span_id(), route, carried)
+}
+
+fn set_trace_state<P: Platform>(live: &mut Live, is_of_trace: bool, carried: &P::Carried) {
+    let state = carried.trace_state();
+    if is_of_trace && !state.is_empty() {
+        Writer::new(live).set_trace_state(state.as_str());
+    }
+}
+
+/// Marks a time that is in nanoseconds since the Unix epoch already. Neither
+/// those (until the year 2262) nor ticks use the bit.
+pub(crate) const UNIX: u64 = 1 << 63;

@@ -1,0 +1,149 @@
+//! Adding to the record of a span.
+
+use crate::body::{Attributes, Body, NoRoom};
+use crate::live::Live;
+use crate::{SpanContext, SpanLimits, StatusCode, Value};
+
+/// Adds to a span that this has to itself.
+///
+/// What is beyond the limits, or does not fit the span's memory, is dropped and
+/// counted on the span.
+pub(crate) struct Writer<'a> {
+    live: &'a Live,
+}
+
+impl<'a> Writer<'a> {
+    #[inline(always)]
+    pub(crate) fn new(live: &'a mut Live) -> Self {
+        Writer { live }
+    }
+
+    /// Of a span that is current on this thread.
+    ///
+    /// # Safety
+    ///
+    /// No foreign code runs on the thread before the writer is gone.
+    #[inline(always)]
+    pub(crate) unsafe fn of_current(live: &'a Live) -> Self {
+        Writer { live }
+    }
+
+    #[inline(always)]
+    fn limits(&self) -> &'static SpanLimits {
+        self.live.pipeline().limits()
+    }
+
+    #[inline(always)]
+    fn record(&mut self) -> (&mut Body, &mut [u8]) {
+        // SAFETY: a writer has the span to itself (see both constructors), and
+        // runs no foreign code: values are data.
+        unsafe { self.live.record_mut() }
+    }
+
+    /// Writes into the slot's bytes, or else into a spill block.
+    #[inline(always)]
+    fn write(
+        &mut self,
+        mut write: impl FnMut(&mut Body, &mut [u8]) -> Result<(), NoRoom>,
+    ) -> Result<(), NoRoom> {
+        let (body, bytes) = self.record();
+        if write(body, bytes).is_ok() {
+            return Ok(());
+        }
+        // SAFETY: as in `record`.
+        if !unsafe { self.live.spill() } {
+            return Err(NoRoom);
+        }
+        let (body, bytes) = self.record();
+        write(body, bytes)
+    }
+
+    #[inline]
+    pub(crate) fn set_attribute(&mut self, key: &str, value: &Value<'_>) {
+        let limits = self.limits();
+        if self.write(|body, bytes| body.set_attribute(bytes, key, value, limits)).is_err() {
+            self.record().0.dropped_attributes += 1;
+        }
+    }
+
+    /// Adds an attribute whose key is not there yet.
+    #[inline]
+    pub(crate) fn add_attribute(&mut self, key: &str, value: &Value<'_>) {
+        let limits = self.limits();
+        if self.write(|body, bytes| body.add_attribute(bytes, key, value, limits)).is_err() {
+            self.record().0.dropped_attributes += 1;
+        }
+    }
+
+    #[inline]
+    pub(crate) fn add_event(&mut self, name: &str, time: u64, attributes: &Attributes<'_>) {
+        let limits = self.limits();
+        let add = |body: &mut Body, bytes: &mut [u8]| {
+            body.add_event(bytes, name, time, attributes, limits)
+        };
+        if self.write(add).is_err() {
+            self.record().0.dropped_events += 1;
+        }
+    }
+
+    pub(crate) fn add_link(&mut self, to: &SpanContext, state: &str, attributes: &Attributes<'_>) {
+        let has_content = !attributes.is_empty() || !state.is_empty();
+        if !to.is_valid() && !has_content {
+            return;
+        }
+        let limits = self.limits();
+        let add =
+            |body: &mut Body, bytes: &mut [u8]| body.add_link(bytes, to, state, attributes, limits);
+        if self.write(add).is_err() {
+            self.record().0.dropped_links += 1;
+        }
+    }
+
+    pub(crate) fn set_status(&mut self, code: StatusCode, description: &str) {
+        if self.write(|body, bytes| body.set_status(bytes, code, description)).is_err() {
+            // The code matters more than its description.
+            let _ = self.write(|body, bytes| body.set_status(bytes, code, ""));
+        }
+    }
+
+    /// Replaces the name; one that does not fit leaves the former one.
+    pub(crate) fn rename(&mut self, name: &str) {
+        let _ = self.write(|body, bytes| body.rename(bytes, name));
+    }
+
+    /// Sets the trace state, once; one that does not fit is left out.
+    pub(crate) fn set_trace_state(&mut self, text: &str) {
+        let _ = self.write(|body, bytes| body.set_trace_state(bytes, text));
+    }
+
+    /// Shows the record so far to the closure, which may add attributes.
+    pub(crate) fn extend<R>(&mut self, ask: impl FnOnce(&[u8], &mut Extension<'_>) -> R) -> R {
+        let limits = self.limits();
+        // SAFETY: as in `record`; the closure runs foreign code, which does not
+        // have the span: `Writer::new` borrows its only handle.
+        let (body, bytes) = unsafe { self.live.record_mut() };
+        let (before, bytes) = bytes.split_at_mut_checked(body.len as usize).unwrap_or_default();
+        let mut extension = Extension { added: Body::new(), bytes, limits };
+        let result = ask(before, &mut extension);
+        let added = extension.added;
+        let (body, bytes) = self.record();
+        body.absorb(bytes, &added, limits);
+        result
+    }
+}
+
+/// Attributes behind those that a record has.
+pub(crate) struct Extension<'a> {
+    added: Body,
+    bytes: &'a mut [u8],
+    limits: &'static SpanLimits,
+}
+
+impl Extension<'_> {
+    pub(crate) fn set_attribute(&mut self, key: &str, value: &Value<'_>) {
+        let Extension { added, bytes, limits } = self;
+        if added.set_attribute(bytes, key, value, limits).is_err() {
+            added.dropped_attributes += 1;
+        }
+    }
+}
