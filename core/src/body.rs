@@ -125,11 +125,9 @@ impl Body {
         let content = value::entry_len(key, value_len);
         let out = self.replace(bytes, former, wire::field_len(content))?;
         let mut out = Out::new(out);
-        out.byte(ATTRIBUTE);
-        out.varint(content as u64);
+        out.header(ATTRIBUTE, content);
         out.field(value::ENTRY_KEY, key.as_bytes());
-        out.byte(value::ENTRY_VALUE);
-        out.varint(value_len as u64);
+        out.header(value::ENTRY_VALUE, value_len);
         value.encode(bounds, &mut out);
         self.attributes += u32::from(former.is_none());
         Ok(())
@@ -154,8 +152,7 @@ impl Body {
         let at = self.len;
         let mut out = Out::new(self.replace(bytes, None, wire::field_len(content))?);
         self.first_event.get_or_insert(at);
-        out.byte(EVENT);
-        out.varint(content as u64);
+        out.header(EVENT, content);
         out.byte(EVENT_TIME);
         out.bytes(&time.to_le_bytes());
         out.field(EVENT_NAME, name.as_bytes());
@@ -182,8 +179,7 @@ impl Body {
         let ids = 18 + 10 + 5;
         let content = ids + wire::text_len(trace_state) + kept.encoded_len(bounds);
         let mut out = Out::new(self.replace(bytes, None, wire::field_len(content))?);
-        out.byte(LINK);
-        out.varint(content as u64);
+        out.header(LINK, content);
         out.field(LINK_TRACE, &to.trace_id().to_bytes());
         out.field(LINK_SPAN, &to.span_id().to_bytes());
         if !trace_state.is_empty() {
@@ -214,8 +210,7 @@ impl Body {
         let description = if code == StatusCode::Error { description } else { "" };
         let content = wire::text_len(description) + 2;
         let mut out = Out::new(self.replace(bytes, former, wire::field_len(content))?);
-        out.byte(STATUS);
-        out.varint(content as u64);
+        out.header(STATUS, content);
         if !description.is_empty() {
             out.field(STATUS_MESSAGE, description.as_bytes());
         }
@@ -372,11 +367,9 @@ impl<'a> Kept<'a> {
     fn encode(&self, bounds: Bounds, attribute: u8, dropped: u8, out: &mut Out<'_>) {
         for (key, value) in self.kept() {
             let len = value.encoded_len(bounds);
-            out.byte(attribute);
-            out.varint(value::entry_len(key, len) as u64);
+            out.header(attribute, value::entry_len(key, len));
             out.field(value::ENTRY_KEY, key.as_bytes());
-            out.byte(value::ENTRY_VALUE);
-            out.varint(len as u64);
+            out.header(value::ENTRY_VALUE, len);
             value.encode(bounds, out);
         }
         if self.dropped() > 0 {

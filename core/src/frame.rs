@@ -115,8 +115,7 @@ impl<'a> Finished<'a> {
     #[inline(always)]
     pub(crate) fn write(&self, frame: &mut [u8]) {
         let mut out = Out::new(frame);
-        out.byte(SPAN);
-        out.varint(self.span_len as u64);
+        out.header(SPAN, self.span_len);
         let live = self.live;
         // Straight into the frame: what is pieced together elsewhere first is
         // read back before its stores are through.
@@ -214,11 +213,9 @@ fn end_entry_len(text: &str) -> usize {
 }
 
 fn write_end(text: &str, out: &mut Out<'_>) {
-    out.byte(ATTRIBUTE);
-    out.varint(end_entry_len(text) as u64);
+    out.header(ATTRIBUTE, end_entry_len(text));
     out.field(crate::value::ENTRY_KEY, END_ATTRIBUTE.as_bytes());
-    out.byte(crate::value::ENTRY_VALUE);
-    out.varint(wire::field_len(text.len()) as u64);
+    out.header(crate::value::ENTRY_VALUE, wire::field_len(text.len()));
     out.field(wire::tag(1, wire::LEN), text.as_bytes());
 }
 

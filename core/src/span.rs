@@ -15,6 +15,7 @@
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::ptr;
 
 use crate::body::Attributes;
 use crate::live::Live;
@@ -42,16 +43,23 @@ impl<P: Platform> Span<P> {
     pub fn start(callsite: &'static Callsite, fill: impl FnOnce(&mut Span<P>)) -> Self {
         // Only words leave the calls: a value that is built in memory by one
         // function and copied by another waits for its stores.
+        if P::with_local(Local::is_idle) && P::default_pipeline().is_none() {
+            return Self::none();
+        }
         match P::with_local(|local| start::below_current(local, callsite)) {
             Begun::Recorded(live) => {
                 let mut span = Span { state: State::recorded(live, P::Carried::default()) };
                 fill(&mut span);
                 span
             }
-            Begun::Disabled => Self::none(),
             Begun::Unsampled(span) => Self::unsampled(span),
-            Begun::Otherwise => Self::start_with(callsite, SpanOptions::new(), fill),
+            Begun::Otherwise => Self::start_otherwise(callsite, fill),
         }
+    }
+
+    #[cold]
+    fn start_otherwise(callsite: &'static Callsite, fill: impl FnOnce(&mut Span<P>)) -> Self {
+        Self::start_with(callsite, SpanOptions::new(), fill)
     }
 
     /// Begins a span as the options say.
@@ -203,8 +211,14 @@ impl<P: Platform> Span<P> {
     /// ends as [`Panicked`](Ending::Panicked) and the panic goes on.
     #[inline]
     pub fn in_scope<R>(mut self, work: impl FnOnce() -> R) -> R {
+        if self.state.is_nothing() && P::with_local(Local::is_idle) {
+            core::mem::forget(self);
+            return work();
+        }
         let result = self.enter_for(work);
-        self.finish(Ending::Completed);
+        // SAFETY: forgotten below.
+        unsafe { self.end_in_place() };
+        core::mem::forget(self);
         result
     }
 
@@ -217,7 +231,25 @@ impl<P: Platform> Span<P> {
     /// Ends the span now, completed.
     #[inline]
     pub fn end(mut self) {
-        self.finish(Ending::Completed);
+        // SAFETY: forgotten below.
+        unsafe { self.end_in_place() };
+        core::mem::forget(self);
+    }
+
+    /// Ends the span and drops its parts where they are: to move them takes
+    /// longer than all the rest.
+    ///
+    /// # Safety
+    ///
+    /// The span is forgotten afterwards.
+    #[inline(always)]
+    unsafe fn end_in_place(&mut self) {
+        if let Some(live) = self.state.live_mut() {
+            let end = P::ticks();
+            write_frame::<P>(live, end, Ending::Completed);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { ptr::drop_in_place(&mut self.state) };
     }
 
     /// Ends the span now, in another way.

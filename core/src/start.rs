@@ -69,8 +69,6 @@ impl<P: Platform> Default for SpanOptions<'_, P> {
 
 /// What is known of a span's beginning when nothing unusual is asked for.
 pub(crate) enum Begun {
-    /// Nobody listens.
-    Disabled,
     /// Below a recorded span of this process that carries nothing.
     Recorded(Live),
     /// Below an unsampled span of this process.
@@ -80,10 +78,17 @@ pub(crate) enum Begun {
 }
 
 /// Begins a span below what is current, as far as that is a plain case.
-#[inline]
+#[inline(always)]
 pub(crate) fn below_current<P: Platform>(local: &Local<P>, callsite: &'static Callsite) -> Begun {
-    local.with_current(|current| match current {
-        None if P::default_pipeline().is_none() => Begun::Disabled,
+    local.with_current(|current| below(local, current, callsite))
+}
+
+fn below<P: Platform>(
+    local: &Local<P>,
+    current: Option<&State<P>>,
+    callsite: &'static Callsite,
+) -> Begun {
+    match current {
         Some(State::Held(Held { carried, by: Holder::Span(parent) })) if carried.is_empty() => {
             let (pipeline, flags) = (parent.pipeline(), parent.trace_flags());
             if !(flags.is_sampled() && pipeline.follows_local_parents()) {
@@ -117,7 +122,7 @@ pub(crate) fn below_current<P: Platform>(local: &Local<P>, callsite: &'static Ca
             }
         }
         _ => Begun::Otherwise,
-    })
+    }
 }
 
 /// Begins a span as the options say.

@@ -116,11 +116,9 @@ impl<'a> Value<'a> {
         out.varint(entries.iter().map(entry).sum::<usize>() as u64);
         for (key, value) in entries {
             let len = value.encoded_len(inner);
-            out.byte(LIST_ELEMENT);
-            out.varint(entry_len(key, len) as u64);
+            out.header(LIST_ELEMENT, entry_len(key, len));
             out.field(ENTRY_KEY, key.as_bytes());
-            out.byte(ENTRY_VALUE);
-            out.varint(len as u64);
+            out.header(ENTRY_VALUE, len);
             value.encode(inner, out);
         }
     }
@@ -129,11 +127,9 @@ impl<'a> Value<'a> {
         let inner = bounds.inner();
         let mut len = 0;
         self.each_element(|value| len += wire::field_len(value.encoded_len(inner)));
-        out.byte(ARRAY);
-        out.varint(len as u64);
+        out.header(ARRAY, len);
         self.each_element(|value| {
-            out.byte(LIST_ELEMENT);
-            out.varint(value.encoded_len(inner) as u64);
+            out.header(LIST_ELEMENT, value.encoded_len(inner));
             value.encode(inner, out);
         });
     }

@@ -52,8 +52,7 @@ pub(crate) fn text(tag: u8, text: &str, write: &mut impl FnMut(&[u8])) {
 pub(crate) fn header(tag: u8, len: usize, write: &mut impl FnMut(&[u8])) {
     let mut bytes = [0; 11];
     let mut out = Out::new(&mut bytes);
-    out.byte(tag);
-    out.varint(len as u64);
+    out.header(tag, len);
     let end = out.len();
     write(&bytes[..end]);
 }
@@ -117,11 +116,28 @@ impl<'a> Out<'a> {
         self.byte(value as u8);
     }
 
+    /// A one-byte tag and the length of the content that follows.
+    #[inline(always)]
+    pub(crate) fn header(&mut self, tag: u8, content: usize) {
+        // Nearly all lengths are below 128: one bound to check, one store.
+        if content < 0x80 {
+            if let Some(header) = self.chunk() {
+                *header = [tag, content as u8];
+            }
+        } else {
+            self.long_header(tag, content);
+        }
+    }
+
+    fn long_header(&mut self, tag: u8, content: usize) {
+        self.byte(tag);
+        self.varint(content as u64);
+    }
+
     /// A one-byte tag, the length of the content, the content.
     #[inline(always)]
     pub(crate) fn field(&mut self, tag: u8, content: &[u8]) {
-        self.byte(tag);
-        self.varint(content.len() as u64);
+        self.header(tag, content.len());
         self.bytes(content);
     }
 }
