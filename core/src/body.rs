@@ -20,9 +20,9 @@ pub(crate) struct Body {
     pub(crate) dropped_events: u32,
     pub(crate) dropped_links: u32,
     status: StatusCode,
-    pub(crate) renamed: bool,
+    renamed: bool,
     /// Where the first event begins.
-    pub(crate) first_event: Option<u32>,
+    first_event: Option<u32>,
 }
 
 /// Attributes of an event or a link.
@@ -72,6 +72,24 @@ impl Body {
             renamed: false,
             first_event: None,
         }
+    }
+
+    /// Whether nothing was dropped.
+    #[inline(always)]
+    pub(crate) fn is_complete(&self) -> bool {
+        self.dropped_attributes | self.dropped_events | self.dropped_links == 0
+    }
+
+    /// Whether the name is not that of the call site.
+    #[inline(always)]
+    pub(crate) fn is_renamed(&self) -> bool {
+        self.renamed
+    }
+
+    /// Where the first event begins.
+    #[inline(always)]
+    pub(crate) fn first_event(&self) -> Option<u32> {
+        self.first_event
     }
 
     /// Sets an attribute; a key that is set again replaces its value.

@@ -1,6 +1,7 @@
 //! What is known about a span before the program runs.
 
-use crate::wire;
+use crate::key::Prepared;
+use crate::{body, wire};
 
 /// The library or program whose code makes the spans.
 ///
@@ -43,6 +44,7 @@ impl Scope {
 #[derive(Debug)]
 pub struct Callsite {
     name: &'static str,
+    pub(crate) name_field: Prepared,
     kind: SpanKind,
     scope: &'static Scope,
 }
@@ -50,7 +52,12 @@ pub struct Callsite {
 impl Callsite {
     /// A call site of internal spans.
     pub const fn new(name: &'static str, scope: &'static Scope) -> Self {
-        Callsite { name, kind: SpanKind::Internal, scope }
+        Callsite {
+            name,
+            name_field: Prepared::new(body::NAME, name),
+            kind: SpanKind::Internal,
+            scope,
+        }
     }
 
     /// The same with another kind.
@@ -58,6 +65,12 @@ impl Callsite {
     pub const fn with_kind(mut self, kind: SpanKind) -> Self {
         self.kind = kind;
         self
+    }
+
+    /// The length of the `name` field of the spans that begin here.
+    #[inline(always)]
+    pub(crate) const fn name_len(&self) -> usize {
+        if self.name_field.is_empty() { wire::text_len(self.name) } else { self.name_field.len() }
     }
 
     /// The name of the spans that begin here.

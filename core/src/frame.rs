@@ -60,16 +60,15 @@ pub const END_ATTRIBUTE: &str = "throughline.end";
 /// A finished span, about to be written.
 pub(crate) struct Finished<'a> {
     live: &'a Live,
+    callsite: &'static Callsite,
     end: u64,
-    name: &'a str,
-    /// The body's bytes.
-    bytes: &'a [u8],
-    body: &'a Body,
     ending: Ending,
+    body: &'a Body,
+    /// The body's bytes, and room behind them.
+    bytes: &'a [u8],
+    span_len: usize,
     /// Whether there is an ending or a count to tell of.
     is_unusual: bool,
-    span_len: usize,
-    tag: FrameTag,
 }
 
 impl<'a> Finished<'a> {
@@ -82,22 +81,27 @@ impl<'a> Finished<'a> {
         ending: Ending,
     ) -> Self {
         let callsite = live.callsite();
-        let name = if body.renamed { "" } else { callsite.name() };
-        let dropped = body.dropped_attributes | body.dropped_events | body.dropped_links;
-        let is_unusual = ending != Ending::Completed || dropped != 0;
-        let parent = if live.parent().is_valid() { PARENT } else { 0 };
-        let bytes = bytes.get(..body.len as usize).unwrap_or_default();
-        let span_len = FIXED
-            + parent
-            + wire::text_len(name)
-            + bytes.len()
-            + if is_unusual { unusual_len(body, ending) } else { 0 };
-        let events_at = match body.first_event {
-            None => 0,
-            Some(at) => (FIXED + parent + wire::text_len(name)) as u32 + at,
-        };
-        let tag = FrameTag { callsite, events_at };
-        Finished { live, end, name, bytes, body, ending, is_unusual, span_len, tag }
+        let is_unusual = ending != Ending::Completed || !body.is_complete();
+        let mut finished =
+            Finished { live, callsite, end, ending, body, bytes, span_len: 0, is_unusual };
+        finished.span_len = finished.body_at() + body.len as usize;
+        if is_unusual {
+            finished.span_len += unusual_len(body, ending);
+        }
+        finished
+    }
+
+    #[inline(always)]
+    fn has_parent(&self) -> bool {
+        self.live.parent().is_valid()
+    }
+
+    /// The length of what comes before the body.
+    #[inline(always)]
+    fn body_at(&self) -> usize {
+        let parent = if self.has_parent() { PARENT } else { 0 };
+        let name = if self.body.is_renamed() { 0 } else { self.callsite.name_len() };
+        FIXED + parent + name
     }
 
     /// The length of the frame in bytes.
@@ -108,45 +112,70 @@ impl<'a> Finished<'a> {
 
     #[inline(always)]
     pub(crate) fn tag(&self) -> FrameTag {
-        self.tag
+        let events_at = match self.body.first_event() {
+            None => 0,
+            Some(at) => self.body_at() as u32 + at,
+        };
+        FrameTag { callsite: self.callsite, events_at }
     }
 
-    /// Fills a slice of exactly [`len`](Self::len) bytes.
+    /// Fills [`len`](Self::len) bytes; what is behind them may be overwritten.
     #[inline(always)]
     pub(crate) fn write(&self, frame: &mut [u8]) {
         let mut out = Out::new(frame);
         out.header(SPAN, self.span_len);
-        let live = self.live;
-        // Straight into the frame: what is pieced together elsewhere first is
-        // read back before its stores are through.
-        if let Some(fixed) = out.chunk::<FIXED>() {
-            let [high, low] = live.trace_id().halves();
-            fixed[0] = START;
-            fixed[1..9].copy_from_slice(&live.start().to_le_bytes());
-            fixed[9] = END;
-            fixed[10..18].copy_from_slice(&self.end.to_le_bytes());
-            fixed[18..20].copy_from_slice(&[TRACE_ID, 16]);
-            fixed[20..28].copy_from_slice(&high.to_be_bytes());
-            fixed[28..36].copy_from_slice(&low.to_be_bytes());
-            fixed[36..38].copy_from_slice(&[SPAN_ID, 8]);
-            fixed[38..46].copy_from_slice(&live.span_id().to_bytes());
-            fixed[46..48].copy_from_slice(&FLAGS);
-            fixed[48..52].copy_from_slice(&live.wire_flags().to_le_bytes());
-            fixed[52..54].copy_from_slice(&[KIND, live.wire_kind()]);
+        if let Some(fixed) = out.chunk() {
+            self.write_fixed(fixed);
         }
-        if live.parent().is_valid()
+        if self.has_parent()
             && let Some(parent) = out.chunk::<PARENT>()
         {
             parent[..2].copy_from_slice(&[PARENT_ID, 8]);
-            parent[2..].copy_from_slice(&live.parent().to_bytes());
+            parent[2..].copy_from_slice(&self.live.parent().to_bytes());
         }
-        if !self.name.is_empty() {
-            out.field(body::NAME, self.name.as_bytes());
+        if !self.body.is_renamed() {
+            if self.callsite.name_field.is_empty() {
+                write_name(self.callsite.name(), &mut out);
+            } else {
+                out.prepared(&self.callsite.name_field);
+            }
         }
-        out.bytes(self.bytes);
+        if self.body.len > 0 {
+            out.padded(self.bytes, self.body.len as usize);
+        }
         if self.is_unusual {
             write_unusual(self.body, self.ending, &mut out);
         }
+    }
+
+    /// Times first, then what identifies the span: all of constant size.
+    ///
+    /// Straight into the frame: what is pieced together elsewhere first is read
+    /// back before its stores are through.
+    #[inline(always)]
+    fn write_fixed(&self, fixed: &mut [u8; FIXED]) {
+        let live = self.live;
+        let [high, low] = live.trace_id().halves();
+        fixed[0] = START;
+        fixed[1..9].copy_from_slice(&live.start().to_le_bytes());
+        fixed[9] = END;
+        fixed[10..18].copy_from_slice(&self.end.to_le_bytes());
+        fixed[18..20].copy_from_slice(&[TRACE_ID, 16]);
+        fixed[20..28].copy_from_slice(&high.to_be_bytes());
+        fixed[28..36].copy_from_slice(&low.to_be_bytes());
+        fixed[36..38].copy_from_slice(&[SPAN_ID, 8]);
+        fixed[38..46].copy_from_slice(&live.span_id().to_bytes());
+        fixed[46..48].copy_from_slice(&FLAGS);
+        fixed[48..52].copy_from_slice(&live.wire_flags().to_le_bytes());
+        fixed[52..54].copy_from_slice(&[KIND, live.wire_kind()]);
+    }
+}
+
+/// A name that is too long to be prepared.
+#[cold]
+fn write_name(name: &str, out: &mut Out<'_>) {
+    if !name.is_empty() {
+        out.field(body::NAME, name.as_bytes());
     }
 }
 

@@ -142,11 +142,13 @@ impl<T: Send> Ring<T> {
         len: usize,
         write: impl FnOnce(&mut [u8]),
     ) -> Result<(), Refused<T>> {
+        let write = |room: &mut [u8]| write(room.get_mut(..len).unwrap_or_default());
         self.submit_and_tell(tag, len, write).map(|_| ())
     }
 
-    /// As [`submit`](Self::submit), and tells where the frame was put.
-    #[inline]
+    /// As [`submit`](Self::submit), and tells where the frame was put. `write` has
+    /// the whole units that the frame is in.
+    #[inline(always)]
     pub(crate) fn submit_and_tell(
         &self,
         tag: T,
@@ -156,25 +158,18 @@ impl<T: Send> Ring<T> {
         if len > self.max_frame_len() {
             return Err(Refused { tag, why: Refusal::TooLong });
         }
-        let claim = match self.claim(units_of(len)) {
-            Ok(claim) => claim,
+        let units = units_of(len);
+        let begin = match self.claim(units) {
+            Ok(begin) => begin,
             Err(why) => return Err(Refused { tag, why }),
         };
-        if claim.skipped > 0 {
-            // Ordering: Relaxed, nothing is read through it: the skipped units
-            // hold nothing of this frame, whose own commit comes below.
-            let skip = SKIP | claim.skipped as u32;
-            if let Some(unit) = self.units.get(claim.skipped_at) {
-                unit.commit.store(skip, Ordering::Relaxed);
-            }
-        }
-        let Some(unit) = self.units.get(claim.unit) else {
+        let Some(unit) = self.units.get(begin) else {
             return Err(Refused { tag, why: Refusal::Full });
         };
         // SAFETY: the claim gave these units to this call alone: `head` passed
         // over them once, and `tail` comes past only after the commit below.
         // They lie inside, since a claim never wraps.
-        write(unsafe { self.bytes.write(claim.unit * UNIT, len) });
+        write(unsafe { self.bytes.write(begin * UNIT, units * UNIT) });
         unit.tag.with_mut(|slot| {
             // SAFETY: as above; the slot is empty, the consumer moved out what
             // was in it before it released the unit.
@@ -183,7 +178,7 @@ impl<T: Send> Ring<T> {
         // Ordering: Release publishes the bytes and the tag to the consumer's
         // Acquire load of the same word.
         unit.commit.store(COMMITTED | len as u32, Ordering::Release);
-        Ok(Submitted { begin: claim.unit, end: claim.unit + units_of(len) })
+        Ok(Submitted { begin, end: begin + units })
     }
 
     /// Refuses every frame from now on. What is claimed already is still drained.
@@ -215,8 +210,9 @@ impl<T: Send> Ring<T> {
         (!taken).then_some(Consumer { ring: self })
     }
 
-    #[inline]
-    fn claim(&self, units: usize) -> Result<Claim, Refusal> {
+    /// Takes units that are next to each other, and tells the first.
+    #[inline(always)]
+    fn claim(&self, units: usize) -> Result<usize, Refusal> {
         // Ordering: Relaxed; the compare-exchange validates it, and nothing is
         // read through it.
         let mut head = self.head.load(Ordering::Relaxed);
@@ -229,27 +225,33 @@ impl<T: Send> Ring<T> {
             // their commits.
             let tail = self.consumed.tail.load(Ordering::Acquire);
             let unit = head & UNIT_MASK;
-            let left = self.units.len() - unit;
+            let left = self.units.len().wrapping_sub(unit);
             let skipped = if units <= left { 0 } else { left };
-            let full = match self.distance(tail, head) {
-                Some(used) => used + skipped + units > self.units.len(),
-                // `tail` is ahead of a stale `head`, whose exchange then fails
-                // and reloads it.
-                None => false,
-            };
-            if full {
+            // `None`: `tail` is ahead of a stale `head`, whose exchange then fails
+            // and reloads it.
+            let used = self.distance(tail, head).unwrap_or(0);
+            if used + skipped + units > self.units.len() {
                 return Err(Refusal::Full);
             }
             let next = self.advance(head, skipped + units);
             // Ordering: Relaxed; units are handed over by `tail` and `commit`.
             match self.head.compare_exchange(head, next, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => {
-                    let start = if skipped == 0 { unit } else { 0 };
-                    return Ok(Claim { unit: start, skipped, skipped_at: unit });
-                }
+                Ok(_) if skipped == 0 => return Ok(unit),
+                Ok(_) => return Ok(self.skip(unit, skipped)),
                 Err(current) => head = current,
             }
         }
+    }
+
+    /// Marks claimed units at the end as passed over; the claim begins at 0.
+    #[cold]
+    fn skip(&self, unit: usize, skipped: usize) -> usize {
+        if let Some(unit) = self.units.get(unit) {
+            // Ordering: Relaxed, nothing is read through it: the skipped units
+            // hold nothing of the frame, whose own commit comes later.
+            unit.commit.store(SKIP | skipped as u32, Ordering::Relaxed);
+        }
+        0
     }
 
     /// The position `units` further; at most one lap.
@@ -267,16 +269,20 @@ impl<T: Send> Ring<T> {
     /// The units from `tail` to `head`; `None` when `tail` is not behind.
     #[inline(always)]
     fn distance(&self, tail: usize, head: usize) -> Option<usize> {
+        let capacity = self.units.len();
+        // In one lap the difference is that of the units. In the next one it is a
+        // lap more, and too small by the capacity.
+        let ahead = head.wrapping_sub(tail) & !CLOSED;
+        let ahead = if ahead > capacity { ahead.wrapping_sub(LAP - capacity) } else { ahead };
+        if ahead <= capacity { Some(ahead) } else { self.stale_distance(tail, head) }
+    }
+
+    /// One of the two positions is old.
+    #[cold]
+    fn stale_distance(&self, tail: usize, head: usize) -> Option<usize> {
         let laps = (head & LAP_MASK).wrapping_sub(tail & LAP_MASK) & LAP_MASK;
-        let (head, tail) = (head & UNIT_MASK, tail & UNIT_MASK);
-        match laps {
-            0 => head.checked_sub(tail),
-            LAP => (head + self.units.len()).checked_sub(tail),
-            // A whole lap or more ahead of a stale `tail`: nothing is known to
-            // be free.
-            _ if laps <= LAP_MASK / 2 => Some(self.units.len()),
-            _ => None,
-        }
+        // A whole lap or more ahead of a stale `tail`: nothing is known to be free.
+        (laps != 0 && laps <= LAP_MASK / 2).then_some(self.units.len())
     }
 }
 
@@ -295,13 +301,6 @@ impl Submitted {
     pub(crate) fn completes(&self, mask: usize) -> bool {
         self.begin == 0 || (self.begin ^ self.end) & !mask != 0
     }
-}
-
-#[derive(Clone, Copy)]
-struct Claim {
-    unit: usize,
-    skipped: usize,
-    skipped_at: usize,
 }
 
 /// The one end of a [`Ring`] from which frames are taken.

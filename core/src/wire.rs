@@ -2,6 +2,8 @@
 //!
 //! ([Encoding](https://protobuf.dev/programming-guides/encoding/))
 
+use crate::key::Prepared;
+
 /// Wire type of a variable-length integer.
 pub(crate) const VARINT: u8 = 0;
 /// Wire type of eight bytes.
@@ -53,63 +55,91 @@ pub(crate) fn header(tag: u8, len: usize, write: &mut impl FnMut(&[u8])) {
     let mut bytes = [0; 11];
     let mut out = Out::new(&mut bytes);
     out.header(tag, len);
-    let end = out.len();
-    write(&bytes[..end]);
+    let end = 11 - out.left();
+    write(bytes.get(..end).unwrap_or_default());
 }
 
-/// Writes into memory whose size was computed beforehand.
+/// How much is copied at once.
+const STEP: usize = 32;
+
+/// Lengths and numbers below this take one byte.
+pub(crate) const ONE_BYTE: usize = 0x80;
+
+/// Writes into memory whose size was computed beforehand; what is behind that may
+/// be overwritten.
 ///
-/// What does not fit is left out: a wrong computation loses data instead of
-/// taking the program down, and debug builds stop at it.
+/// What does not fit is left out, with all that comes after it: a wrong
+/// computation loses data instead of taking the program down, and debug builds
+/// stop at it.
 #[derive(Debug)]
 pub(crate) struct Out<'a> {
-    buffer: &'a mut [u8],
-    len: usize,
+    rest: &'a mut [u8],
 }
 
 impl<'a> Out<'a> {
     #[inline(always)]
     pub(crate) fn new(buffer: &'a mut [u8]) -> Self {
-        Out { buffer, len: 0 }
+        Out { rest: buffer }
     }
 
-    /// The bytes written so far.
+    /// The bytes that are not written yet.
     #[inline(always)]
-    pub(crate) fn len(&self) -> usize {
-        self.len
+    pub(crate) fn left(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// The next `len` bytes, to be filled.
+    #[inline(always)]
+    fn take(&mut self, len: usize) -> Option<&'a mut [u8]> {
+        debug_assert!(len <= self.rest.len());
+        let (taken, rest) = core::mem::take(&mut self.rest).split_at_mut_checked(len)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
+    /// The next `N` bytes, to be filled.
+    #[inline(always)]
+    pub(crate) fn chunk<const N: usize>(&mut self) -> Option<&'a mut [u8; N]> {
+        debug_assert!(N <= self.rest.len());
+        let (chunk, rest) = core::mem::take(&mut self.rest).split_first_chunk_mut()?;
+        self.rest = rest;
+        Some(chunk)
     }
 
     #[inline(always)]
     pub(crate) fn byte(&mut self, byte: u8) {
-        debug_assert!(self.len < self.buffer.len());
-        if let Some(slot) = self.buffer.get_mut(self.len) {
-            *slot = byte;
-            self.len += 1;
+        if let Some(place) = self.chunk() {
+            *place = [byte];
         }
     }
 
     #[inline(always)]
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
-        let end = self.len + bytes.len();
-        debug_assert!(end <= self.buffer.len());
-        if let Some(slot) = self.buffer.get_mut(self.len..end) {
-            copy(slot, bytes);
-            self.len = end;
+        if let Some(place) = self.take(bytes.len()) {
+            copy(place, bytes);
         }
     }
 
-    /// The next `N` bytes, to be filled.
+    /// The first `len` of these bytes; in steps of constant length where both
+    /// sides have room behind them.
     #[inline(always)]
-    pub(crate) fn chunk<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
-        debug_assert!(self.len + N <= self.buffer.len());
-        let chunk = self.buffer.get_mut(self.len..)?.first_chunk_mut()?;
-        self.len += N;
-        Some(chunk)
+    pub(crate) fn padded(&mut self, bytes: &[u8], len: usize) {
+        let (steps, _) = self.rest.as_chunks_mut::<STEP>();
+        let (sources, _) = bytes.as_chunks::<STEP>();
+        let count = len.div_ceil(STEP);
+        if let (Some(steps), Some(sources)) = (steps.get_mut(..count), sources.get(..count)) {
+            for (step, source) in steps.iter_mut().zip(sources) {
+                *step = *source;
+            }
+            self.take(len);
+        } else {
+            self.bytes(bytes.get(..len).unwrap_or_default());
+        }
     }
 
     #[inline(always)]
     pub(crate) fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
+        while value >= ONE_BYTE as u64 {
             self.byte(value as u8 | 0x80);
             value >>= 7;
         }
@@ -119,19 +149,36 @@ impl<'a> Out<'a> {
     /// A one-byte tag and the length of the content that follows.
     #[inline(always)]
     pub(crate) fn header(&mut self, tag: u8, content: usize) {
-        // Nearly all lengths are below 128: one bound to check, one store.
-        if content < 0x80 {
+        // Nearly all lengths take one byte or two: one bound to check, one store.
+        if content < ONE_BYTE {
             if let Some(header) = self.chunk() {
                 *header = [tag, content as u8];
+            }
+        } else if content < ONE_BYTE * ONE_BYTE {
+            if let Some(header) = self.chunk() {
+                *header = [tag, content as u8 | 0x80, (content >> 7) as u8];
             }
         } else {
             self.long_header(tag, content);
         }
     }
 
+    #[cold]
     fn long_header(&mut self, tag: u8, content: usize) {
         self.byte(tag);
         self.varint(content as u64);
+    }
+
+    /// A field that was encoded before; one copy of constant length where what
+    /// is behind it may be overwritten.
+    #[inline(always)]
+    pub(crate) fn prepared(&mut self, field: &Prepared) {
+        if let Some(room) = self.rest.first_chunk_mut() {
+            *room = *field.padded();
+            self.take(field.len());
+        } else {
+            self.bytes(field.padded().get(..field.len()).unwrap_or_default());
+        }
     }
 
     /// A one-byte tag, the length of the content, the content.
@@ -285,7 +332,7 @@ mod tests {
                 let mut buffer = [0; 10];
                 let mut out = Out::new(&mut buffer);
                 out.varint(value);
-                let len = out.len();
+                let len = 10 - out.left();
                 assert_eq!(len, varint_len(value), "{value}");
                 let mut written = &buffer[..len];
                 assert_eq!(read_varint(&mut written), Some(value));
@@ -301,7 +348,7 @@ mod tests {
             let mut buffer = [0xee; 100];
             let mut out = Out::new(&mut buffer);
             out.bytes(&from[..len]);
-            assert_eq!(out.len(), len);
+            assert_eq!(out.left(), 100 - len);
             assert_eq!(&buffer[..len], &from[..len]);
             assert!(buffer[len..].iter().all(|byte| *byte == 0xee));
         }
