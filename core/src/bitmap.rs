@@ -41,13 +41,21 @@ impl Bitmap {
         }
     }
 
-    /// Takes a place, if any is free: in the hinted word, or near it.
+    /// Takes a place, if any is free: the hinted one, or one near it.
     #[inline(always)]
     pub(crate) fn claim(&self, hint: usize) -> Option<usize> {
-        match self.claim_in(hint) {
-            None => self.search(hint),
-            claimed => claimed,
+        if hint < self.len
+            && let Some(word) = self.words.get(hint / BITS)
+        {
+            let bit = 1 << (hint % BITS);
+            // Ordering: Acquire synchronizes with the Release of the place's
+            // former owner, whose last writes thus come before ours. A bit that
+            // was set stays so.
+            if word.0.fetch_or(bit, Ordering::Acquire) & bit == 0 {
+                return Some(hint);
+            }
         }
+        self.search(hint / BITS)
     }
 
     #[cold]
@@ -57,7 +65,6 @@ impl Bitmap {
         (first..words).chain(0..first).find_map(|word| self.claim_in(word))
     }
 
-    #[inline(always)]
     fn claim_in(&self, word: usize) -> Option<usize> {
         let begin = word.checked_mul(BITS)?;
         let places = self.len.checked_sub(begin)?;
@@ -69,8 +76,7 @@ impl Bitmap {
             if bit >= places.min(BITS) {
                 return None;
             }
-            // Ordering: Acquire synchronizes with the Release of the place's
-            // former owner, whose last writes thus come before ours.
+            // Ordering: Acquire, as in `claim`.
             match cell.compare_exchange(
                 taken,
                 taken | 1 << bit,
@@ -81,12 +87,6 @@ impl Bitmap {
                 Err(current) => taken = current,
             }
         }
-    }
-
-    /// The word that says of a place whether it is taken.
-    #[inline(always)]
-    pub(crate) const fn word_of(index: usize) -> usize {
-        index / BITS
     }
 
     /// Gives a place back.

@@ -74,10 +74,11 @@ impl Body {
         }
     }
 
-    /// Whether nothing was dropped.
+    /// Whether something was dropped or the name is another one.
     #[inline(always)]
-    pub(crate) fn is_complete(&self) -> bool {
-        self.dropped_attributes | self.dropped_events | self.dropped_links == 0
+    pub(crate) fn is_unusual(&self) -> bool {
+        let dropped = self.dropped_attributes | self.dropped_events | self.dropped_links;
+        dropped | u32::from(self.renamed) != 0
     }
 
     /// Whether the name is not that of the call site.

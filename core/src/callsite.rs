@@ -67,12 +67,6 @@ impl Callsite {
         self
     }
 
-    /// The length of the `name` field of the spans that begin here.
-    #[inline(always)]
-    pub(crate) const fn name_len(&self) -> usize {
-        if self.name_field.is_empty() { wire::text_len(self.name) } else { self.name_field.len() }
-    }
-
     /// The name of the spans that begin here.
     pub const fn name(&self) -> &'static str {
         self.name

@@ -4,10 +4,11 @@
 //! finds the times without a search; they hold clock ticks until
 //! [`stamp`] turns them into nanoseconds since the Unix epoch.
 
-use crate::Callsite;
 use crate::body::{self, Body};
-use crate::live::Live;
+use crate::key::{PREPARED, Prepared};
+use crate::live::Slot;
 use crate::wire::{self, Fields, Out};
+use crate::{Callsite, SpanId};
 
 /// What accompanies a frame through the ring.
 #[derive(Clone, Copy, Debug)]
@@ -58,50 +59,54 @@ impl Ending {
 pub const END_ATTRIBUTE: &str = "throughline.end";
 
 /// A finished span, about to be written.
+///
+/// ```text
+///   header │ times, ids, flags, kind │ parent │ name │ body │ ending, counts
+///   2 or 3 │ 54                      │ 10     │      │      │ rarely
+/// ```
+#[derive(Clone, Copy)]
 pub(crate) struct Finished<'a> {
-    live: &'a Live,
+    slot: &'a Slot,
     callsite: &'static Callsite,
+    parent: SpanId,
     end: u64,
     ending: Ending,
     body: &'a Body,
     /// The body's bytes, and room behind them.
     bytes: &'a [u8],
-    span_len: usize,
-    /// Whether there is an ending or a count to tell of.
+    /// Whether there is more to tell than most spans have.
     is_unusual: bool,
+    span_len: usize,
 }
 
 impl<'a> Finished<'a> {
     /// The frame of this span, whose record nobody writes to meanwhile.
     #[inline(always)]
     pub(crate) fn new(
-        live: &'a Live,
+        slot: &'a Slot,
         (body, bytes): (&'a Body, &'a [u8]),
         end: u64,
         ending: Ending,
     ) -> Self {
-        let callsite = live.callsite();
-        let is_unusual = ending != Ending::Completed || !body.is_complete();
-        let mut finished =
-            Finished { live, callsite, end, ending, body, bytes, span_len: 0, is_unusual };
-        finished.span_len = finished.body_at() + body.len as usize;
-        if is_unusual {
-            finished.span_len += unusual_len(body, ending);
+        let (callsite, parent) = (slot.callsite(), slot.parent());
+        let is_unusual = ending != Ending::Completed || body.is_unusual();
+        let parent_len = if parent.is_valid() { PARENT } else { 0 };
+        let mut span_len = FIXED + parent_len + callsite.name_field.len() + body.len as usize;
+        if is_unusual || callsite.name_field.is_empty() {
+            span_len = Self::unusual_len(callsite, parent, body, ending);
         }
-        finished
+        Finished { slot, callsite, parent, end, ending, body, bytes, is_unusual, span_len }
     }
 
-    #[inline(always)]
-    fn has_parent(&self) -> bool {
-        self.live.parent().is_valid()
-    }
-
-    /// The length of what comes before the body.
-    #[inline(always)]
-    fn body_at(&self) -> usize {
-        let parent = if self.has_parent() { PARENT } else { 0 };
-        let name = if self.body.is_renamed() { 0 } else { self.callsite.name_len() };
-        FIXED + parent + name
+    /// The length of the span's message in every case.
+    #[cold]
+    fn unusual_len(callsite: &Callsite, parent: SpanId, body: &Body, ending: Ending) -> usize {
+        body_at(callsite, parent, body)
+            + body.len as usize
+            + ending.as_str().map_or(0, |text| wire::field_len(end_entry_len(text)))
+            + count_len(body.dropped_attributes)
+            + count_len(body.dropped_events)
+            + count_len(body.dropped_links)
     }
 
     /// The length of the frame in bytes.
@@ -114,38 +119,62 @@ impl<'a> Finished<'a> {
     pub(crate) fn tag(&self) -> FrameTag {
         let events_at = match self.body.first_event() {
             None => 0,
-            Some(at) => self.body_at() as u32 + at,
+            Some(at) => body_at(self.callsite, self.parent, self.body) as u32 + at,
         };
         FrameTag { callsite: self.callsite, events_at }
     }
 
     /// Fills [`len`](Self::len) bytes; what is behind them may be overwritten.
     #[inline(always)]
-    pub(crate) fn write(&self, frame: &mut [u8]) {
+    pub(crate) fn write(self, frame: &mut [u8]) {
+        if self.is_unusual || !self.parent.is_valid() || self.callsite.name_field.is_empty() {
+            return self.write_unusual(frame);
+        }
+        let mut out = Out::new(frame);
+        out.header(SPAN, self.span_len);
+        let Some(beginning) = out.peek() else { return self.write_unusual(frame) };
+        let name = &self.callsite.name_field;
+        self.write_beginning(beginning, name);
+        out.skip(FIXED + PARENT + name.len());
+        if self.body.len > 0 {
+            out.padded(self.bytes, self.body.len as usize);
+        }
+    }
+
+    /// What comes before the body. All places are constants, so nothing is
+    /// checked.
+    #[inline(always)]
+    fn write_beginning(&self, beginning: &mut [u8; BEGINNING], name: &Prepared) {
+        if let Some(fixed) = beginning.first_chunk_mut() {
+            self.write_fixed(fixed);
+        }
+        let parent = &mut beginning[FIXED..];
+        parent[..2].copy_from_slice(&[PARENT_ID, 8]);
+        parent[2..PARENT].copy_from_slice(&self.parent.to_bytes());
+        parent[PARENT..].copy_from_slice(name.padded());
+    }
+
+    #[cold]
+    fn write_unusual(self, frame: &mut [u8]) {
+        let Finished { body, callsite, .. } = self;
         let mut out = Out::new(frame);
         out.header(SPAN, self.span_len);
         if let Some(fixed) = out.chunk() {
             self.write_fixed(fixed);
         }
-        if self.has_parent()
-            && let Some(parent) = out.chunk::<PARENT>()
-        {
-            parent[..2].copy_from_slice(&[PARENT_ID, 8]);
-            parent[2..].copy_from_slice(&self.live.parent().to_bytes());
+        if self.parent.is_valid() {
+            out.field(PARENT_ID, &self.parent.to_bytes());
         }
-        if !self.body.is_renamed() {
-            if self.callsite.name_field.is_empty() {
-                write_name(self.callsite.name(), &mut out);
-            } else {
-                out.prepared(&self.callsite.name_field);
-            }
+        if !body.is_renamed() && !callsite.name().is_empty() {
+            out.field(body::NAME, callsite.name().as_bytes());
         }
-        if self.body.len > 0 {
-            out.padded(self.bytes, self.body.len as usize);
+        out.bytes(self.bytes.get(..body.len as usize).unwrap_or_default());
+        if let Some(text) = self.ending.as_str() {
+            write_end(text, &mut out);
         }
-        if self.is_unusual {
-            write_unusual(self.body, self.ending, &mut out);
-        }
+        count(DROPPED_ATTRIBUTES, body.dropped_attributes, &mut out);
+        count(DROPPED_EVENTS, body.dropped_events, &mut out);
+        count(DROPPED_LINKS, body.dropped_links, &mut out);
     }
 
     /// Times first, then what identifies the span: all of constant size.
@@ -154,48 +183,29 @@ impl<'a> Finished<'a> {
     /// back before its stores are through.
     #[inline(always)]
     fn write_fixed(&self, fixed: &mut [u8; FIXED]) {
-        let live = self.live;
-        let [high, low] = live.trace_id().halves();
+        let slot = self.slot;
+        let [high, low] = slot.trace_id().halves();
+        let (flags, kind) = slot.wire_flags_and_kind();
         fixed[0] = START;
-        fixed[1..9].copy_from_slice(&live.start().to_le_bytes());
+        fixed[1..9].copy_from_slice(&slot.start().to_le_bytes());
         fixed[9] = END;
         fixed[10..18].copy_from_slice(&self.end.to_le_bytes());
         fixed[18..20].copy_from_slice(&[TRACE_ID, 16]);
         fixed[20..28].copy_from_slice(&high.to_be_bytes());
         fixed[28..36].copy_from_slice(&low.to_be_bytes());
         fixed[36..38].copy_from_slice(&[SPAN_ID, 8]);
-        fixed[38..46].copy_from_slice(&live.span_id().to_bytes());
+        fixed[38..46].copy_from_slice(&slot.span_id().to_bytes());
         fixed[46..48].copy_from_slice(&FLAGS);
-        fixed[48..52].copy_from_slice(&live.wire_flags().to_le_bytes());
-        fixed[52..54].copy_from_slice(&[KIND, live.wire_kind()]);
+        fixed[48..52].copy_from_slice(&flags.to_le_bytes());
+        fixed[52..54].copy_from_slice(&[KIND, kind]);
     }
 }
 
-/// A name that is too long to be prepared.
-#[cold]
-fn write_name(name: &str, out: &mut Out<'_>) {
-    if !name.is_empty() {
-        out.field(body::NAME, name.as_bytes());
-    }
-}
-
-/// The length of what few spans have.
-#[cold]
-fn unusual_len(body: &Body, ending: Ending) -> usize {
-    ending.as_str().map_or(0, |text| wire::field_len(end_entry_len(text)))
-        + count_len(body.dropped_attributes)
-        + count_len(body.dropped_events)
-        + count_len(body.dropped_links)
-}
-
-#[cold]
-fn write_unusual(body: &Body, ending: Ending, out: &mut Out<'_>) {
-    if let Some(text) = ending.as_str() {
-        write_end(text, out);
-    }
-    count(DROPPED_ATTRIBUTES, body.dropped_attributes, out);
-    count(DROPPED_EVENTS, body.dropped_events, out);
-    count(DROPPED_LINKS, body.dropped_links, out);
+/// The length of what comes before the body in the span's message.
+fn body_at(callsite: &Callsite, parent: SpanId, body: &Body) -> usize {
+    let parent = if parent.is_valid() { PARENT } else { 0 };
+    let name = if body.is_renamed() { 0 } else { wire::text_len(callsite.name()) };
+    FIXED + parent + name
 }
 
 /// Turns the times of a frame from ticks into nanoseconds since the Unix epoch.
@@ -261,6 +271,9 @@ fn count(tag: u8, count: u32, out: &mut Out<'_>) {
 
 const PARENT: usize = 10;
 const FIXED: usize = 9 + 9 + 18 + 10 + 6 + 2;
+
+/// What comes before the body, and room behind the name.
+const BEGINNING: usize = FIXED + PARENT + PREPARED;
 
 const EVENT_FIELD: u32 = 11;
 

@@ -21,7 +21,9 @@ use core::ptr;
 use crate::bitmap::Bitmap;
 use crate::body::{self, Body};
 use crate::sync::{AtomicPtr, AtomicU32, Ordering, Region, UnsafeCell, Word, const_fn};
-use crate::{Callsite, Pipeline, SpanContext, SpanId, SpanKind, TakenWord, TraceFlags, TraceId};
+use crate::{
+    Callsite, Pipeline, Shard, SpanContext, SpanId, SpanKind, TakenWord, TraceFlags, TraceId,
+};
 
 /// Room for one live span: 512 bytes.
 ///
@@ -41,16 +43,23 @@ pub struct Slot {
     /// Null before the first span.
     callsite: AtomicPtr<Callsite>,
     /// Touched by the span's owner alone, as is the record.
-    pipeline: UnsafeCell<Option<&'static Pipeline>>,
+    place: UnsafeCell<Option<Place>>,
     record: UnsafeCell<Record>,
 }
 
-// SAFETY: `record` and `pipeline` are reached through an owned `Live` alone,
+// SAFETY: `record` and `place` are reached through an owned `Live` alone,
 // which is not `Clone`, and written through whoever has it to itself; a table
 // makes one at a time, since it borrowed its slots mutably for ever and no other
 // table has them. Ownership moves between threads with the `Live`, or through
 // the bitmap's release and acquire. All of it is plain data.
 unsafe impl Sync for Slot {}
+
+/// Where a span ends up.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    pipeline: &'static Pipeline,
+    shard: &'static Shard,
+}
 
 #[derive(Debug)]
 #[repr(C)]
@@ -86,7 +95,7 @@ impl Slot {
                 parent: Word::new(),
                 start: Word::new(),
                 callsite: AtomicPtr::new(ptr::null_mut()),
-                pipeline: UnsafeCell::new(None),
+                place: UnsafeCell::new(None),
                 record: UnsafeCell::new(Record {
                     body: Body::new(),
                     spill: None,
@@ -114,7 +123,7 @@ impl Slot {
                 TraceFlags::from_bits(self.flags.load(Ordering::Acquire) as u8),
             ),
             parent_span_id: SpanId::from_number(word(&self.parent)),
-            name: self.callsite(Ordering::Acquire).name(),
+            name: self.callsite_by(Ordering::Acquire).name(),
             start_ticks: self.start.load(Ordering::Acquire),
         };
         // Ordering: Relaxed is enough behind the Acquire loads above.
@@ -122,10 +131,55 @@ impl Slot {
     }
 
     #[inline(always)]
-    fn callsite(&self, ordering: Ordering) -> &'static Callsite {
+    fn callsite_by(&self, ordering: Ordering) -> &'static Callsite {
         // SAFETY: it is null or was a `&'static Callsite`: of this span, or of
         // another one while a reader overlaps with its beginning.
         unsafe { self.callsite.load(ordering).as_ref() }.unwrap_or(&UNKNOWN)
+    }
+
+    // Ordering: Relaxed here and below; the owner reads its own writes.
+
+    #[inline(always)]
+    pub(crate) fn trace_id(&self) -> TraceId {
+        let [high, low] = &self.trace;
+        TraceId::from_halves([high.load(Ordering::Relaxed), low.load(Ordering::Relaxed)])
+    }
+
+    #[inline(always)]
+    pub(crate) fn span_id(&self) -> SpanId {
+        SpanId::from_number(self.span.load(Ordering::Relaxed))
+    }
+
+    #[inline(always)]
+    pub(crate) fn trace_flags(&self) -> TraceFlags {
+        TraceFlags::from_bits(self.flags.load(Ordering::Relaxed) as u8)
+    }
+
+    #[inline(always)]
+    pub(crate) fn context(&self) -> SpanContext {
+        SpanContext::new(self.trace_id(), self.span_id(), self.trace_flags())
+    }
+
+    #[inline(always)]
+    pub(crate) fn parent(&self) -> SpanId {
+        SpanId::from_number(self.parent.load(Ordering::Relaxed))
+    }
+
+    #[inline(always)]
+    pub(crate) fn start(&self) -> u64 {
+        self.start.load(Ordering::Relaxed)
+    }
+
+    /// The `flags` of the OTLP span, and its `kind`.
+    #[inline(always)]
+    pub(crate) fn wire_flags_and_kind(&self) -> (u32, u8) {
+        let both = self.flags.load(Ordering::Relaxed);
+        (both & ((1 << KIND_SHIFT) - 1), (both >> KIND_SHIFT) as u8)
+    }
+
+    #[inline(always)]
+    pub(crate) fn callsite(&self) -> &'static Callsite {
+        self.callsite_by(Ordering::Relaxed)
     }
 }
 
@@ -172,13 +226,15 @@ impl LiveTable {
     #[inline(always)]
     pub(crate) fn open(
         pipeline: &'static Pipeline,
-        place: &Cell<usize>,
+        shard: &'static Shard,
+        hint: &Cell<usize>,
         opening: &Opening,
     ) -> Option<Live> {
         let table = pipeline.live_table();
-        let index = table.taken.claim(place.get())?;
-        // Where there was room there will be, in this word of the bitmap or behind.
-        place.set(Bitmap::word_of(index));
+        let index = table.taken.claim(hint.get())?;
+        // The thread's next span takes the same slot if it is free again, and
+        // still in the processor's cache.
+        hint.set(index);
         let slot = table.slots.get(index)?;
         // Ordering: Relaxed; the claim acquired what the former owner wrote, and
         // the state is not LIVE until the publication below.
@@ -196,7 +252,7 @@ impl LiveTable {
         slot.flags.store(flags, Ordering::Release);
         slot.callsite.store(ptr::from_ref(opening.callsite).cast_mut(), Ordering::Release);
         // SAFETY: this call owns the slot since the claim.
-        slot.pipeline.with_mut(|place| unsafe { *place = Some(pipeline) });
+        slot.place.with_mut(|place| unsafe { *place = Some(Place { pipeline, shard }) });
         slot.record.with_mut(|record| {
             // SAFETY: as above.
             let record = unsafe { &mut *record };
@@ -245,14 +301,48 @@ pub(crate) struct Live {
     slot: &'static Slot,
 }
 
-impl Live {
+impl core::ops::Deref for Live {
+    type Target = Slot;
+
     #[inline(always)]
-    pub(crate) fn pipeline(&self) -> &'static Pipeline {
+    fn deref(&self) -> &Slot {
+        self.slot
+    }
+}
+
+impl Live {
+    /// The slot, as long as the span lives.
+    #[inline(always)]
+    pub(crate) fn slot(&self) -> &'static Slot {
+        self.slot
+    }
+
+    /// Sets the sampled flag of a span whose sampler was asked after its start.
+    pub(crate) fn set_sampled(&mut self) {
+        let flags = self.slot.flags.load(Ordering::Relaxed);
+        let sampled = u32::from(TraceFlags::SAMPLED.to_bits());
+        // Ordering: Relaxed; a reader sees the flags before or after.
+        self.slot.flags.store(flags | sampled, Ordering::Relaxed);
+    }
+
+    #[inline(always)]
+    fn place(&self) -> Place {
         // SAFETY: written before this owner was made, and not again before it is
         // gone.
-        let pipeline = self.slot.pipeline.with(|pipeline| unsafe { *pipeline });
+        let place = self.slot.place.with(|place| unsafe { *place });
         // SAFETY: `open` wrote it.
-        unsafe { pipeline.unwrap_unchecked() }
+        unsafe { place.unwrap_unchecked() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn pipeline(&self) -> &'static Pipeline {
+        self.place().pipeline
+    }
+
+    /// The shard of the thread on which the span began.
+    #[inline(always)]
+    pub(crate) fn shard(&self) -> &'static Shard {
+        self.place().shard
     }
 
     #[inline(always)]
@@ -265,64 +355,6 @@ impl Live {
     fn index(&self) -> usize {
         let first = self.table().slots.as_ptr().addr();
         (ptr::from_ref(self.slot).addr() - first) / size_of::<Slot>()
-    }
-
-    // Ordering: Relaxed here and below; the owner reads its own writes.
-
-    #[inline(always)]
-    pub(crate) fn trace_id(&self) -> TraceId {
-        let [high, low] = &self.slot.trace;
-        TraceId::from_halves([high.load(Ordering::Relaxed), low.load(Ordering::Relaxed)])
-    }
-
-    #[inline(always)]
-    pub(crate) fn span_id(&self) -> SpanId {
-        SpanId::from_number(self.slot.span.load(Ordering::Relaxed))
-    }
-
-    #[inline(always)]
-    pub(crate) fn trace_flags(&self) -> TraceFlags {
-        TraceFlags::from_bits(self.slot.flags.load(Ordering::Relaxed) as u8)
-    }
-
-    /// Sets the sampled flag of a span whose sampler was asked after its start.
-    pub(crate) fn set_sampled(&mut self) {
-        let flags = self.slot.flags.load(Ordering::Relaxed);
-        let sampled = u32::from(TraceFlags::SAMPLED.to_bits());
-        // Ordering: Relaxed; a reader sees the flags before or after.
-        self.slot.flags.store(flags | sampled, Ordering::Relaxed);
-    }
-
-    #[inline(always)]
-    pub(crate) fn context(&self) -> SpanContext {
-        SpanContext::new(self.trace_id(), self.span_id(), self.trace_flags())
-    }
-
-    #[inline(always)]
-    pub(crate) fn parent(&self) -> SpanId {
-        SpanId::from_number(self.slot.parent.load(Ordering::Relaxed))
-    }
-
-    #[inline(always)]
-    pub(crate) fn start(&self) -> u64 {
-        self.slot.start.load(Ordering::Relaxed)
-    }
-
-    /// The `flags` of the OTLP span.
-    #[inline(always)]
-    pub(crate) fn wire_flags(&self) -> u32 {
-        self.slot.flags.load(Ordering::Relaxed) & ((1 << KIND_SHIFT) - 1)
-    }
-
-    /// The `kind` of the OTLP span.
-    #[inline(always)]
-    pub(crate) fn wire_kind(&self) -> u8 {
-        (self.slot.flags.load(Ordering::Relaxed) >> KIND_SHIFT) as u8
-    }
-
-    #[inline(always)]
-    pub(crate) fn callsite(&self) -> &'static Callsite {
-        self.slot.callsite(Ordering::Relaxed)
     }
 
     /// The record's counts and bytes, to read.
@@ -420,7 +452,7 @@ impl Drop for Live {
 }
 
 /// The bytes of a record that need no spill block: a slot is 512 bytes.
-pub(crate) const INLINE: usize = 392;
+pub(crate) const INLINE: usize = 384;
 
 /// Neighbouring slots look for spill blocks at the same place.
 const SPREAD: usize = 64;

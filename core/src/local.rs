@@ -75,7 +75,7 @@ impl<P: Platform> Local<P> {
         self.ids.reseed(ids);
         self.shard.set(shard);
         // Threads begin on cache lines of the bitmap that are apart.
-        self.place.set(shard.wrapping_mul(8));
+        self.place.set(shard.wrapping_mul(512));
         shard
     }
 

@@ -58,9 +58,9 @@ impl LiveSpan {
             start,
             callsite: &CALLSITE,
         };
-        let live = pipeline.open(&Cell::new(0), &opening);
-        match live {
-            Some(_) => pipeline.count_started(0),
+        let live = pipeline.open(0, &Cell::new(0), &opening);
+        match &live {
+            Some(live) => live.shard().count_started(),
             None => pipeline.count_refused(0),
         }
         live.map(LiveSpan)
@@ -90,8 +90,8 @@ impl LiveSpan {
     }
 
     /// Ends the span: its frame is submitted, or counted as lost.
-    pub fn end(mut self) {
-        self.0.pipeline().finish(0, &mut self.0, 0, Ending::Completed);
+    pub fn end(self) {
+        Pipeline::finish(self.0, 0, Ending::Completed);
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Pipeline {
     live: LiveTable,
     sampler: &'static dyn Sampler,
     follows_local_parents: bool,
+    /// The same, while the pipeline is not closed.
+    is_plain: AtomicBool,
     decides_early: bool,
     limits: SpanLimits,
     resource: &'static [u8],
@@ -104,6 +106,12 @@ impl Shard {
         }
     }
 
+    #[inline(always)]
+    pub(crate) fn count_started(&self) {
+        // Ordering: Relaxed; `submit` or `count_dropped` releases it.
+        self.started.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The shard's ring.
     pub fn ring(&self) -> &Ring<FrameTag> {
         &self.ring
@@ -133,6 +141,7 @@ impl Pipeline {
             ),
             sampler: parts.sampler,
             follows_local_parents: parts.sampler.follows_local_parent(),
+            is_plain: AtomicBool::new(parts.sampler.follows_local_parent()),
             decides_early: parts.sampler.decides_early(),
             limits: parts.limits,
             resource: parts.resource,
@@ -185,6 +194,7 @@ impl Pipeline {
     pub fn close(&self) {
         // Ordering: Relaxed; the rings decide which span is the last.
         self.closed.store(true, Ordering::Relaxed);
+        self.is_plain.store(false, Ordering::Relaxed);
         for shard in self.shards {
             shard.ring.close();
         }
@@ -230,7 +240,8 @@ impl Pipeline {
     /// then.
     #[inline(always)]
     pub(crate) fn follows_local_parents(&self) -> bool {
-        self.follows_local_parents && !self.is_closed()
+        // Ordering: Relaxed, no value is read through it.
+        self.is_plain.load(Ordering::Relaxed)
     }
 
     /// The sampler's decision about a span that begins; `None` when it wants to
@@ -252,35 +263,34 @@ impl Pipeline {
         self.shard(shard).unsampled.fetch_add(1, Ordering::Relaxed);
     }
 
-    #[inline(always)]
-    pub(crate) fn count_started(&self, shard: usize) {
-        // Ordering: Relaxed; `submit` or `count_dropped` releases it.
-        self.shard(shard).started.fetch_add(1, Ordering::Relaxed);
-    }
-
     /// Counts a span for which there is no slot.
     #[cold]
     pub(crate) fn count_refused(&self, shard: usize) {
-        self.count_started(shard);
+        self.shard(shard).count_started();
         self.counters.count_dropped(DropReason::LiveTableFull, 1);
     }
 
-    /// Takes a slot for a span that begins.
+    /// Takes a slot for a span that begins on this shard's thread.
     #[inline(always)]
-    pub(crate) fn open(&'static self, place: &Cell<usize>, opening: &Opening) -> Option<Live> {
-        LiveTable::open(self, place, opening)
+    pub(crate) fn open(
+        &'static self,
+        shard: usize,
+        hint: &Cell<usize>,
+        opening: &Opening,
+    ) -> Option<Live> {
+        LiveTable::open(self, self.shard(shard), hint, opening)
     }
 
-    /// Writes the frame of a span that ends, or counts why there is none.
+    /// Writes the frame of a span that ends, or counts why there is none, and
+    /// gives its slot back.
     #[inline]
-    pub(crate) fn finish(&self, shard: usize, live: &mut Live, end: u64, ending: Ending) {
+    pub(crate) fn finish(mut live: Live, end: u64, ending: Ending) {
+        let pipeline = live.pipeline();
         if !live.trace_flags().is_sampled() {
-            return self.counters.count_dropped(DropReason::RecordOnly, 1);
+            return pipeline.counters.count_dropped(DropReason::RecordOnly, 1);
         }
-        match self.submit(self.shard(shard), live, end, ending) {
-            Ok(()) => {}
-            Err(Refusal::Full) => self.submit_elsewhere(shard, live, end, ending),
-            Err(refusal) => self.refused(refusal),
+        if let Err(refusal) = pipeline.submit(live.shard(), &mut live, end, ending) {
+            pipeline.submit_elsewhere(refusal, live, end, ending);
         }
     }
 
@@ -294,7 +304,7 @@ impl Pipeline {
     ) -> Result<(), Refusal> {
         // SAFETY: the owner of the slot is borrowed mutably, so nobody writes.
         let record = unsafe { live.record() };
-        let finished = Finished::new(live, record, end, ending);
+        let finished = Finished::new(live.slot(), record, end, ending);
         let place = shard
             .ring
             .submit_and_tell(finished.tag(), finished.len(), |frame| finished.write(frame))
@@ -305,20 +315,22 @@ impl Pipeline {
         Ok(())
     }
 
-    /// The thread's own ring is full: any other will do.
+    /// If only the shard's ring is full, any other will do.
     #[cold]
-    fn submit_elsewhere(&self, shard: usize, live: &mut Live, end: u64, ending: Ending) {
-        for other in 1..self.shards.len() {
-            match self.submit(self.shard(shard.wrapping_add(other)), live, end, ending) {
-                Err(Refusal::Full) => {}
+    fn submit_elsewhere(&self, first: Refusal, mut live: Live, end: u64, ending: Ending) {
+        let mut refusal = first;
+        for shard in self.shards {
+            if refusal != Refusal::Full {
+                break;
+            }
+            match self.submit(shard, &mut live, end, ending) {
                 Ok(()) => return,
-                Err(refusal) => return self.refused(refusal),
+                Err(why) => refusal = why,
             }
         }
-        self.refused(Refusal::Full);
+        self.refused(refusal);
     }
 
-    #[cold]
     fn refused(&self, refusal: Refusal) {
         let reason = match refusal {
             Refusal::Full => DropReason::QueueFull,

@@ -20,7 +20,7 @@ use core::ptr;
 use crate::body::Attributes;
 use crate::live::Live;
 use crate::start::{self, Begun, UNIX};
-use crate::state::State;
+use crate::state::{Held, Holder, State};
 use crate::writer::Writer;
 use crate::{
     Callsite, Carry, Context, Ending, Local, Pipeline, Platform, SpanContext, SpanId, SpanOptions,
@@ -244,12 +244,16 @@ impl<P: Platform> Span<P> {
     /// The span is forgotten afterwards.
     #[inline(always)]
     unsafe fn end_in_place(&mut self) {
-        if let Some(live) = self.state.live_mut() {
-            let end = P::ticks();
-            write_frame::<P>(live, end, Ending::Completed);
+        // SAFETY: the caller's promise: each part is dropped once, here.
+        unsafe {
+            match &mut self.state {
+                State::Held(Held { carried, by: Holder::Span(live) }) => {
+                    write_frame::<P>(ptr::read(live), P::ticks(), Ending::Completed);
+                    ptr::drop_in_place(carried);
+                }
+                other => ptr::drop_in_place(other),
+            }
         }
-        // SAFETY: the caller's promise.
-        unsafe { ptr::drop_in_place(&mut self.state) };
     }
 
     /// Ends the span now, in another way.
@@ -269,18 +273,19 @@ impl<P: Platform> Span<P> {
 
     #[inline(always)]
     fn finish_at(&mut self, ending: Ending, end: impl FnOnce() -> u64) {
-        if let Some(live) = self.state.live_mut() {
-            let end = end();
-            write_frame::<P>(live, end, ending);
-            // Gives the slot back.
-            self.state = State::NOTHING;
+        if self.is_recording()
+            && let State::Held(Held { by: Holder::Span(live), .. }) =
+                core::mem::replace(&mut self.state, State::NOTHING)
+        {
+            write_frame::<P>(live, end(), ending);
         }
     }
 }
 
-fn write_frame<P: Platform>(live: &mut Live, end: u64, ending: Ending) {
-    let shard = P::with_local(Local::shard);
-    live.pipeline().finish(shard, live, end, ending);
+/// Apart from the places where spans end, which are many.
+#[inline(never)]
+fn write_frame<P: Platform>(live: Live, end: u64, ending: Ending) {
+    Pipeline::finish(live, end, ending);
 }
 
 impl<P: Platform> From<Context<P>> for Span<P> {

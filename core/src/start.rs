@@ -105,10 +105,10 @@ fn below<P: Platform>(
                 start,
                 callsite,
             };
-            let Some(live) = pipeline.open(local.place(), &opening) else {
+            let Some(live) = pipeline.open(local.shard(), local.place(), &opening) else {
                 return Begun::Otherwise;
             };
-            pipeline.count_started(local.shard());
+            live.shard().count_started();
             Begun::Recorded(live)
         }
         Some(State::Plain { span, route, .. }) if route.is_local_unsampled() => {
@@ -165,7 +165,7 @@ pub(crate) fn begin<P: Platform>(
         start: options.start.unwrap_or(now),
         callsite,
     };
-    let Some(mut live) = pipeline.open(local.place(), &opening) else {
+    let Some(mut live) = pipeline.open(local.shard(), local.place(), &opening) else {
         pipeline.count_refused(local.shard());
         if has_parent {
             return Beginning::of(transparent(parent, route, carried));
@@ -179,7 +179,7 @@ pub(crate) fn begin<P: Platform>(
         let state = State::recorded(live, carried);
         return Beginning { state, undecided: Some(Undecided { parent, route }) };
     }
-    pipeline.count_started(local.shard());
+    live.shard().count_started();
     set_trace_state::<P>(&mut live, has_parent, &carried);
     Beginning::of(State::recorded(live, carried))
 }
@@ -212,7 +212,7 @@ impl Undecided {
         let Undecided { parent, route } = self;
         let pipeline = live.pipeline();
         let (trace, span, flags) = (live.trace_id(), live.span_id(), live.trace_flags());
-        let (callsite, kind) = (live.callsite(), u64::from(live.wire_kind()));
+        let (callsite, kind) = (live.callsite(), u64::from(live.wire_flags_and_kind().1));
         let kind = SpanKind::from_wire(kind).unwrap_or_default();
         let has_parent = parent.is_valid();
         let mut changed = None;
@@ -242,7 +242,7 @@ impl Undecided {
             Decision::RecordOnly => {}
             Decision::RecordAndSample => live.set_sampled(),
         }
-        pipeline.count_started(local.shard());
+        live.shard().count_started();
         set_trace_state::<P>(&mut live, has_state, &carried);
         State::recorded(live, carried)
     }

@@ -2,8 +2,6 @@
 //!
 //! ([Encoding](https://protobuf.dev/programming-guides/encoding/))
 
-use crate::key::Prepared;
-
 /// Wire type of a variable-length integer.
 pub(crate) const VARINT: u8 = 0;
 /// Wire type of eight bytes.
@@ -169,16 +167,16 @@ impl<'a> Out<'a> {
         self.varint(content as u64);
     }
 
-    /// A field that was encoded before; one copy of constant length where what
-    /// is behind it may be overwritten.
+    /// The next `N` bytes, if there are so many, to be filled in part.
     #[inline(always)]
-    pub(crate) fn prepared(&mut self, field: &Prepared) {
-        if let Some(room) = self.rest.first_chunk_mut() {
-            *room = *field.padded();
-            self.take(field.len());
-        } else {
-            self.bytes(field.padded().get(..field.len()).unwrap_or_default());
-        }
+    pub(crate) fn peek<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
+        self.rest.first_chunk_mut()
+    }
+
+    /// Goes behind bytes that were filled by [`peek`](Self::peek).
+    #[inline(always)]
+    pub(crate) fn skip(&mut self, len: usize) {
+        self.take(len);
     }
 
     /// A one-byte tag, the length of the content, the content.
