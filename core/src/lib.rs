@@ -29,6 +29,7 @@ mod bitmap;
 mod body;
 mod callsite;
 mod context;
+mod counter;
 mod doorbell;
 mod export;
 mod flusher;
@@ -85,6 +86,9 @@ pub use sampler::{
     Addition, Additions, AlwaysOff, AlwaysOn, Decision, Described, ParentBased, Sampler,
     SamplingParameters, TraceIdRatioBased,
 };
+
+// For platforms.
+pub use counter::cycles;
 
 // The pipeline and its memory.
 pub use bitmap::TakenWord;

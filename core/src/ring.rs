@@ -224,16 +224,16 @@ impl<T: Send> Ring<T> {
             // `tail`: it has finished with all units before it, and cleared
             // their commits.
             let tail = self.consumed.tail.load(Ordering::Acquire);
-            let unit = head & UNIT_MASK;
-            let left = self.units.len().wrapping_sub(unit);
-            let skipped = if units <= left { 0 } else { left };
+            let (capacity, unit) = (self.units.len(), head & UNIT_MASK);
+            let end = unit + units;
+            let (next, skipped) =
+                if end < capacity { (head + units, 0) } else { self.next_lap(head, units) };
             // `None`: `tail` is ahead of a stale `head`, whose exchange then fails
             // and reloads it.
             let used = self.distance(tail, head).unwrap_or(0);
-            if used + skipped + units > self.units.len() {
+            if used + skipped + units > capacity {
                 return Err(Refusal::Full);
             }
-            let next = self.advance(head, skipped + units);
             // Ordering: Relaxed; units are handed over by `tail` and `commit`.
             match self.head.compare_exchange(head, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) if skipped == 0 => return Ok(unit),
@@ -243,8 +243,19 @@ impl<T: Send> Ring<T> {
         }
     }
 
+    /// Where a claim ends that reaches the end of the memory, and how many units
+    /// it has to pass over there.
+    #[cold]
+    #[inline(never)]
+    fn next_lap(&self, head: usize, units: usize) -> (usize, usize) {
+        let left = self.units.len().wrapping_sub(head & UNIT_MASK);
+        let skipped = if units <= left { 0 } else { left };
+        (self.advance(head, skipped + units), skipped)
+    }
+
     /// Marks claimed units at the end as passed over; the claim begins at 0.
     #[cold]
+    #[inline(never)]
     fn skip(&self, unit: usize, skipped: usize) -> usize {
         if let Some(unit) = self.units.get(unit) {
             // Ordering: Relaxed, nothing is read through it: the skipped units
@@ -279,6 +290,7 @@ impl<T: Send> Ring<T> {
 
     /// One of the two positions is old.
     #[cold]
+    #[inline(never)]
     fn stale_distance(&self, tail: usize, head: usize) -> Option<usize> {
         let laps = (head & LAP_MASK).wrapping_sub(tail & LAP_MASK) & LAP_MASK;
         // A whole lap or more ahead of a stale `tail`: nothing is known to be free.

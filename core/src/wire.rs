@@ -157,14 +157,18 @@ impl<'a> Out<'a> {
                 *header = [tag, content as u8 | 0x80, (content >> 7) as u8];
             }
         } else {
-            self.long_header(tag, content);
+            self.rest = Out::long_header(core::mem::take(&mut self.rest), tag, content);
         }
     }
 
+    /// By value, so that what writes stays in registers.
     #[cold]
-    fn long_header(&mut self, tag: u8, content: usize) {
-        self.byte(tag);
-        self.varint(content as u64);
+    #[inline(never)]
+    fn long_header(rest: &'a mut [u8], tag: u8, content: usize) -> &'a mut [u8] {
+        let mut out = Out { rest };
+        out.byte(tag);
+        out.varint(content as u64);
+        out.rest
     }
 
     /// The next `N` bytes, if there are so many, to be filled in part.

@@ -5,14 +5,30 @@
 //! span are converted at the same moment and with the same rate, so a duration
 //! is never negative and never sees the wall clock being set.
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use quanta::Clock;
+use throughline_core::cycles;
 
-/// The current tick.
+/// The current tick. Each thread of a program sees the same clock.
 #[inline]
 pub(crate) fn ticks() -> u64 {
+    // Ordering: Relaxed; the value says all there is.
+    if COUNTS_CYCLES.load(Ordering::Relaxed)
+        && let Some(cycles) = cycles()
+    {
+        return cycles;
+    }
+    ticks_of_clock()
+}
+
+/// Whether the clock's raw ticks are the processor's cycles.
+static COUNTS_CYCLES: AtomicBool = AtomicBool::new(false);
+
+#[cold]
+fn ticks_of_clock() -> u64 {
     clock().raw()
 }
 
@@ -40,10 +56,17 @@ impl Anchor {
     }
 }
 
-#[inline]
 fn clock() -> &'static Clock {
     static CLOCK: OnceLock<Clock> = OnceLock::new();
-    CLOCK.get_or_init(Clock::new)
+    CLOCK.get_or_init(|| {
+        let clock = Clock::new();
+        // The crate finds out whether the counter can be relied on, and keeps it
+        // to itself; but it shows in what it reads.
+        let (before, raw, after) = (cycles(), Some(clock.raw()), cycles());
+        // Ordering: Relaxed; both kinds of reading give the same ticks.
+        COUNTS_CYCLES.store(before.is_some() && before <= raw && raw <= after, Ordering::Relaxed);
+        clock
+    })
 }
 
 #[cfg(test)]
