@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use throughline_core::Value;
+use throughline_core::{Key, Value};
 use throughline_runtime::Span;
 
 /// Begins a span.
@@ -89,7 +89,7 @@ macro_rules! __fields {
         $crate::__fields!($span [$($keys,)* stringify!($field)] $($($rest)*)?)
     };
     ($span:ident [$($keys:expr),*] $field:ident $(, $($rest:tt)*)?) => {
-        $crate::__private::record($span, stringify!($field), &$field);
+        $crate::__private::record($span, const { &$crate::Key::new(stringify!($field)) }, &$field);
         $crate::__fields!($span [$($keys,)* stringify!($field)] $($($rest)*)?)
     };
     // Literal keys.
@@ -116,7 +116,7 @@ macro_rules! __field_value {
         $crate::__fields!($span [$($keys,)* $key] $($($rest)*)?)
     };
     ($span:ident [$($keys:expr),*] ($key:expr) $value:expr $(, $($rest:tt)*)?) => {
-        $crate::__private::record($span, $key, &$value);
+        $crate::__private::record($span, const { &$crate::Key::new($key) }, &$value);
         $crate::__fields!($span [$($keys,)* $key] $($($rest)*)?)
     };
 }
@@ -220,9 +220,9 @@ impl ToValue for Value<'_> {
 }
 
 /// Records a field of a span that begins; its fields are distinct.
-#[inline]
-pub fn record(span: &mut Span, key: &str, value: &(impl ToValue + ?Sized)) {
-    span.add_distinct_attribute(key, &value.to_value());
+#[inline(always)]
+pub fn record(span: &mut Span, key: &'static Key, value: &(impl ToValue + ?Sized)) {
+    span.add_distinct_attribute(key, value.to_value());
 }
 
 /// Records a field by `Display`.

@@ -41,7 +41,7 @@ mod setup;
 pub use ext::InSpanExt;
 pub use fields::ToValue;
 pub use throughline_core::{
-    Attributes, Callsite, Carry, Ending, Scope, SpanContext, SpanId, SpanKind, StatusCode,
+    Attributes, Callsite, Carry, Ending, Key, Scope, SpanContext, SpanId, SpanKind, StatusCode,
     TraceFlags, TraceId, Value,
 };
 pub use throughline_runtime::{Context, CurrentSpan, InSpan, Span, SpanOptions, WithContext};

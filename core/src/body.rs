@@ -5,6 +5,7 @@
 //! which it was set. What replaces an entry (a key that is set again, a new
 //! name, a new status) takes the old one out first.
 
+use crate::key::{PREPARED, Prepared};
 use crate::value::{self, Bounds, Value};
 use crate::wire::{self, Field, Fields, Out};
 use crate::{SpanContext, SpanLimits, TraceFlags};
@@ -110,6 +111,39 @@ impl Body {
         self.put_attribute(bytes, former, key, value, limits)
     }
 
+    /// Adds an attribute whose key is not there yet, if that is as simple as it
+    /// mostly is: the key is prepared, and there is room for copies in steps.
+    #[inline(always)]
+    pub(crate) fn add_prepared(
+        &mut self,
+        bytes: &mut [u8],
+        key: &Prepared,
+        value_len: usize,
+        limits: &SpanLimits,
+        encode: impl FnOnce(&mut Out<'_>),
+    ) -> bool {
+        let content = key.len() + wire::field_len(value_len);
+        let len = wire::field_len(content);
+        let free = bytes.get_mut(self.len as usize..).unwrap_or_default();
+        if self.attributes >= limits.attribute_count
+            || key.is_empty()
+            || free.len() < len + PREPARED
+        {
+            return false;
+        }
+        let mut out = Out::new(free);
+        out.header(ATTRIBUTE, content);
+        if let Some(room) = out.peek() {
+            *room = *key.padded();
+        }
+        out.skip(key.len());
+        out.header(value::ENTRY_VALUE, value_len);
+        encode(&mut out);
+        self.len += len as u32;
+        self.attributes += 1;
+        true
+    }
+
     /// Adds an attribute whose key is not there yet.
     #[inline]
     pub(crate) fn add_attribute(
@@ -167,15 +201,22 @@ impl Body {
         }
         let bounds = bounds(limits);
         let kept = Kept::of(attributes, limits.attribute_per_event_count);
-        let content = 9 + wire::field_len(name.len()) + kept.encoded_len(bounds);
+        let mut content = 9 + wire::field_len(name.len());
+        if !attributes.is_empty() {
+            content += kept.encoded_len(bounds);
+        }
         let at = self.len;
         let mut out = Out::new(self.replace(bytes, None, wire::field_len(content))?);
         self.first_event.get_or_insert(at);
         out.header(EVENT, content);
-        out.byte(EVENT_TIME);
-        out.bytes(&time.to_le_bytes());
+        if let Some(stamp) = out.chunk::<9>() {
+            stamp[0] = EVENT_TIME;
+            stamp[1..].copy_from_slice(&time.to_le_bytes());
+        }
         out.field(EVENT_NAME, name.as_bytes());
-        kept.encode(bounds, EVENT_ATTRIBUTE, EVENT_DROPPED, &mut out);
+        if !attributes.is_empty() {
+            kept.encode(bounds, EVENT_ATTRIBUTE, EVENT_DROPPED, &mut out);
+        }
         self.events += 1;
         Ok(())
     }

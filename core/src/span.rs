@@ -23,8 +23,8 @@ use crate::start::{self, Begun, UNIX};
 use crate::state::{Held, Holder, State};
 use crate::writer::Writer;
 use crate::{
-    Callsite, Carry, Context, Ending, Local, Pipeline, Platform, SpanContext, SpanId, SpanOptions,
-    StatusCode, Value,
+    Callsite, Carry, Context, Ending, Key, Local, Pipeline, Platform, SpanContext, SpanId,
+    SpanOptions, StatusCode, Value,
 };
 
 /// A handle of a span that has begun: the one owner, who ends it.
@@ -155,10 +155,15 @@ impl<P: Platform> Span<P> {
     /// which are distinct at compile time, need no search for a former value.
     /// A key that was set before would be there twice.
     #[doc(hidden)]
-    #[inline]
-    pub fn add_distinct_attribute(&mut self, key: &str, value: &Value<'_>) {
+    #[inline(always)]
+    pub fn add_distinct_attribute(&mut self, key: &'static Key, value: Value<'_>) {
         if let Some(mut span) = self.writer() {
-            span.add_attribute(key, value);
+            // What kind of value it is, the place of the call knows.
+            match value {
+                Value::Str(text) => span.add_str(key, text),
+                Value::I64(number) => span.add_i64(key, number),
+                other => span.add_attribute(key.as_str(), &other),
+            }
         }
     }
 

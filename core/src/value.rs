@@ -59,7 +59,7 @@ impl<'a> Value<'a> {
             Value::U64(number) if number <= i64::MAX as u64 => 1 + wire::varint_len(number),
             Value::U64(number) => wire::field_len(digits(number, &mut [0; 20]).len()),
             Value::F64(_) => 9,
-            Value::Str(text) => wire::field_len(cut(text, bounds).len()),
+            Value::Str(text) => wire::field_len(cut(text, bounds.length).len()),
             Value::Bytes(bytes) => wire::field_len(cut_bytes(bytes, bounds).len()),
             _ if bounds.depth <= 1 => 0,
             Value::Map(entries) => {
@@ -98,7 +98,7 @@ impl<'a> Value<'a> {
                 out.byte(DOUBLE);
                 out.bytes(&number.to_le_bytes());
             }
-            Value::Str(text) => out.field(STRING, cut(text, bounds).as_bytes()),
+            Value::Str(text) => out.field(STRING, cut(text, bounds.length).as_bytes()),
             Value::Bytes(bytes) => out.field(BYTES, cut_bytes(bytes, bounds)),
             // Deeper than the limit: an empty value, as the specification has it.
             _ if bounds.depth <= 1 => {}
@@ -159,15 +159,20 @@ pub(crate) fn entry_len(key: &str, value_len: usize) -> usize {
 }
 
 /// As much of the text as the limit keeps, on a character's boundary.
-#[inline]
-pub(crate) fn cut(text: &str, bounds: Bounds) -> &str {
-    let limit = bounds.length as usize;
+#[inline(always)]
+pub(crate) fn cut(text: &str, length: u32) -> &str {
+    let limit = length as usize;
     // A text has at most as many characters as bytes.
     if text.len() <= limit {
         return text;
     }
-    match text.char_indices().nth(limit) {
-        Some((end, _)) => &text[..end],
+    cut_at(text, limit)
+}
+
+#[cold]
+fn cut_at(text: &str, characters: usize) -> &str {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => text.get(..end).unwrap_or_default(),
         None => text,
     }
 }
@@ -230,7 +235,7 @@ impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
 
 pub(crate) const STRING: u8 = wire::tag(1, wire::LEN);
 const BOOL: u8 = wire::tag(2, wire::VARINT);
-const INT: u8 = wire::tag(3, wire::VARINT);
+pub(crate) const INT: u8 = wire::tag(3, wire::VARINT);
 const DOUBLE: u8 = wire::tag(4, wire::I64);
 const ARRAY: u8 = wire::tag(5, wire::LEN);
 const KVLIST: u8 = wire::tag(6, wire::LEN);

@@ -2,7 +2,8 @@
 
 use crate::body::{Attributes, Body, NoRoom};
 use crate::live::Live;
-use crate::{SpanContext, SpanLimits, StatusCode, Value};
+use crate::wire::{self, Out};
+use crate::{Key, SpanContext, SpanLimits, StatusCode, Value, value};
 
 /// Adds to a span that this has to itself.
 ///
@@ -58,7 +59,6 @@ impl<'a> Writer<'a> {
         write(body, bytes)
     }
 
-    #[inline]
     pub(crate) fn set_attribute(&mut self, key: &str, value: &Value<'_>) {
         let limits = self.limits();
         if self.write(|body, bytes| body.set_attribute(bytes, key, value, limits)).is_err() {
@@ -66,8 +66,34 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Adds a text whose key is not there yet.
+    pub(crate) fn add_str(&mut self, key: &Key, text: &str) {
+        let limits = self.limits();
+        let (body, bytes) = self.record();
+        let kept = value::cut(text, limits.attribute_value_length);
+        let len = wire::field_len(kept.len());
+        let encode = |out: &mut Out<'_>| out.field(value::STRING, kept.as_bytes());
+        if !body.add_prepared(bytes, &key.field, len, limits, encode) {
+            self.add_attribute(key.as_str(), &Value::Str(text));
+        }
+    }
+
+    /// Adds a number whose key is not there yet.
+    pub(crate) fn add_i64(&mut self, key: &Key, number: i64) {
+        let limits = self.limits();
+        let (body, bytes) = self.record();
+        let len = 1 + wire::varint_len(number as u64);
+        let encode = |out: &mut Out<'_>| {
+            out.byte(value::INT);
+            out.varint(number as u64);
+        };
+        if !body.add_prepared(bytes, &key.field, len, limits, encode) {
+            self.add_attribute(key.as_str(), &Value::I64(number));
+        }
+    }
+
     /// Adds an attribute whose key is not there yet.
-    #[inline]
+    #[cold]
     pub(crate) fn add_attribute(&mut self, key: &str, value: &Value<'_>) {
         let limits = self.limits();
         if self.write(|body, bytes| body.add_attribute(bytes, key, value, limits)).is_err() {
@@ -75,7 +101,6 @@ impl<'a> Writer<'a> {
         }
     }
 
-    #[inline]
     pub(crate) fn add_event(&mut self, name: &str, time: u64, attributes: &Attributes<'_>) {
         let limits = self.limits();
         let add = |body: &mut Body, bytes: &mut [u8]| {

@@ -53,6 +53,10 @@ impl By {
             By::Display => Ident::new("record_display", at),
             By::Debug => Ident::new("record_debug", at),
         };
+        let key = match self {
+            By::Value => quote_spanned!(at=> const { &#root::Key::new(#key) }),
+            By::Display | By::Debug => key.to_token_stream(),
+        };
         quote_spanned!(at=> #root::__private::#record(#span, #key, &(#value));)
     }
 
