@@ -5,9 +5,9 @@
 //! which it was set. What replaces an entry (a key that is set again, a new
 //! name, a new status) takes the old one out first.
 
-use crate::key::{PREPARED, Prepared};
+use crate::key::Prepared;
 use crate::value::{self, Bounds, Value};
-use crate::wire::{self, Field, Fields, Out};
+use crate::wire::{self, Field, Fields, ONE_BYTE, Out};
 use crate::{SpanContext, SpanLimits, TraceFlags};
 
 /// How much of the record's bytes is used, and by what.
@@ -112,36 +112,40 @@ impl Body {
     }
 
     /// Adds an attribute whose key is not there yet, if that is as simple as it
-    /// mostly is: the key is prepared, and there is room for copies in steps.
+    /// mostly is: the key is prepared, lengths take one byte each, there is room.
+    ///
+    /// `head` is what comes before the `rest` in the `AnyValue`. Returns the place
+    /// for the rest.
     #[inline(always)]
-    pub(crate) fn add_prepared(
+    pub(crate) fn add_short<'b, const HEAD: usize>(
         &mut self,
-        bytes: &mut [u8],
+        bytes: &'b mut [u8],
         key: &Prepared,
-        value_len: usize,
+        head: [u8; HEAD],
+        rest: usize,
         limits: &SpanLimits,
-        encode: impl FnOnce(&mut Out<'_>),
-    ) -> bool {
-        let content = key.len() + wire::field_len(value_len);
-        let len = wire::field_len(content);
-        let free = bytes.get_mut(self.len as usize..).unwrap_or_default();
-        if self.attributes >= limits.attribute_count
-            || key.is_empty()
-            || free.len() < len + PREPARED
-        {
-            return false;
+    ) -> Option<&'b mut [u8]> {
+        // Tag and length of the value, its head and the rest.
+        let content = key.len() + 2 + HEAD + rest;
+        if self.attributes >= limits.attribute_count || key.is_empty() || content >= ONE_BYTE {
+            return None;
         }
-        let mut out = Out::new(free);
-        out.header(ATTRIBUTE, content);
-        if let Some(room) = out.peek() {
+        let free = bytes.get_mut(self.len as usize..)?;
+        let (header, entry) = free.split_first_chunk_mut()?;
+        let value = {
+            let (room, _) = entry.split_first_chunk_mut()?;
             *room = *key.padded();
-        }
-        out.skip(key.len());
-        out.header(value::ENTRY_VALUE, value_len);
-        encode(&mut out);
-        self.len += len as u32;
+            entry.get_mut(key.len()..)?
+        };
+        let (value_header, value) = value.split_first_chunk_mut()?;
+        let (value_head, value) = value.split_first_chunk_mut()?;
+        let place = value.get_mut(..rest)?;
+        *header = [ATTRIBUTE, content as u8];
+        *value_header = [value::ENTRY_VALUE, (HEAD + rest) as u8];
+        *value_head = head;
+        self.len += 2 + content as u32;
         self.attributes += 1;
-        true
+        Some(place)
     }
 
     /// Adds an attribute whose key is not there yet.
@@ -186,6 +190,32 @@ impl Body {
         Ok(())
     }
 
+    /// Adds an event without attributes, if that is as simple as it mostly is.
+    #[inline(always)]
+    pub(crate) fn add_short_event(
+        &mut self,
+        bytes: &mut [u8],
+        name: &str,
+        time: u64,
+        limits: &SpanLimits,
+    ) -> Option<()> {
+        let content = 11 + name.len();
+        if self.events >= limits.event_count || content >= ONE_BYTE {
+            return None;
+        }
+        let free = bytes.get_mut(self.len as usize..)?;
+        let (head, rest) = free.split_first_chunk_mut::<13>()?;
+        let place = rest.get_mut(..name.len())?;
+        head[..3].copy_from_slice(&[EVENT, content as u8, EVENT_TIME]);
+        head[3..11].copy_from_slice(&time.to_le_bytes());
+        head[11..].copy_from_slice(&[EVENT_NAME, name.len() as u8]);
+        wire::copy(place, name.as_bytes());
+        self.first_event.get_or_insert(self.len);
+        self.len += 2 + content as u32;
+        self.events += 1;
+        Some(())
+    }
+
     /// Adds an event; its time is stamped like the span's own.
     pub(crate) fn add_event(
         &mut self,
@@ -201,10 +231,7 @@ impl Body {
         }
         let bounds = bounds(limits);
         let kept = Kept::of(attributes, limits.attribute_per_event_count);
-        let mut content = 9 + wire::field_len(name.len());
-        if !attributes.is_empty() {
-            content += kept.encoded_len(bounds);
-        }
+        let content = 9 + wire::field_len(name.len()) + kept.encoded_len(bounds);
         let at = self.len;
         let mut out = Out::new(self.replace(bytes, None, wire::field_len(content))?);
         self.first_event.get_or_insert(at);
@@ -214,9 +241,7 @@ impl Body {
             stamp[1..].copy_from_slice(&time.to_le_bytes());
         }
         out.field(EVENT_NAME, name.as_bytes());
-        if !attributes.is_empty() {
-            kept.encode(bounds, EVENT_ATTRIBUTE, EVENT_DROPPED, &mut out);
-        }
+        kept.encode(bounds, EVENT_ATTRIBUTE, EVENT_DROPPED, &mut out);
         self.events += 1;
         Ok(())
     }

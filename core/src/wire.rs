@@ -196,7 +196,7 @@ impl<'a> Out<'a> {
 /// Names, keys and values are mostly shorter than 32 bytes; two overlapping
 /// moves of a half each copy those in fewer instructions than the call takes.
 #[inline(always)]
-fn copy(to: &mut [u8], from: &[u8]) {
+pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     let len = from.len();
     macro_rules! overlapping {
         ($half:literal) => {{

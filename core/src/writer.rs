@@ -71,10 +71,10 @@ impl<'a> Writer<'a> {
         let limits = self.limits();
         let (body, bytes) = self.record();
         let kept = value::cut(text, limits.attribute_value_length);
-        let len = wire::field_len(kept.len());
-        let encode = |out: &mut Out<'_>| out.field(value::STRING, kept.as_bytes());
-        if !body.add_prepared(bytes, &key.field, len, limits, encode) {
-            self.add_attribute(key.as_str(), &Value::Str(text));
+        let head = [value::STRING, kept.len() as u8];
+        match body.add_short(bytes, &key.field, head, kept.len(), limits) {
+            Some(place) => wire::copy(place, kept.as_bytes()),
+            None => self.add_attribute(key.as_str(), &Value::Str(text)),
         }
     }
 
@@ -82,13 +82,10 @@ impl<'a> Writer<'a> {
     pub(crate) fn add_i64(&mut self, key: &Key, number: i64) {
         let limits = self.limits();
         let (body, bytes) = self.record();
-        let len = 1 + wire::varint_len(number as u64);
-        let encode = |out: &mut Out<'_>| {
-            out.byte(value::INT);
-            out.varint(number as u64);
-        };
-        if !body.add_prepared(bytes, &key.field, len, limits, encode) {
-            self.add_attribute(key.as_str(), &Value::I64(number));
+        let len = wire::varint_len(number as u64);
+        match body.add_short(bytes, &key.field, [value::INT], len, limits) {
+            Some(place) => Out::new(place).varint(number as u64),
+            None => self.add_attribute(key.as_str(), &Value::I64(number)),
         }
     }
 
@@ -103,6 +100,10 @@ impl<'a> Writer<'a> {
 
     pub(crate) fn add_event(&mut self, name: &str, time: u64, attributes: &Attributes<'_>) {
         let limits = self.limits();
+        let (body, bytes) = self.record();
+        if attributes.is_empty() && body.add_short_event(bytes, name, time, limits).is_some() {
+            return;
+        }
         let add = |body: &mut Body, bytes: &mut [u8]| {
             body.add_event(bytes, name, time, attributes, limits)
         };
