@@ -77,4 +77,4 @@ pub fn flusher(
 const FRAME: usize = 2;
 
 /// A spill block: more than a slot holds, and not a byte too many.
-const BLOCK: usize = 384;
+const BLOCK: usize = 448;

@@ -21,12 +21,13 @@ fn span(number: u8) -> LiveView {
             TraceFlags::from_bits(number),
         ),
         parent_span_id: SpanId::from_bytes([number; 8]),
+        name: "model",
         start_ticks: u64::from_be_bytes([number; 8]),
     }
 }
 
 fn open(pipeline: &'static Pipeline, number: u8) -> Option<LiveSpan> {
-    let LiveView { context, parent_span_id, start_ticks } = span(number);
+    let LiveView { context, parent_span_id, start_ticks, .. } = span(number);
     let live = LiveSpan::open(pipeline, context, parent_span_id, start_ticks)?;
     assert_eq!(live.context(), context, "the owner reads another span");
     Some(live)
