@@ -461,7 +461,7 @@ impl core::error::Error for Refusal {}
 #[inline(always)]
 const fn units_of(len: usize) -> usize {
     let len = if len == 0 { 1 } else { len };
-    (len + UNIT - 1) / UNIT
+    (len - 1) / UNIT + 1
 }
 
 /// The largest capacity of a ring, in units.

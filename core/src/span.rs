@@ -253,7 +253,7 @@ impl<P: Platform> Span<P> {
         unsafe {
             match &mut self.state {
                 State::Held(Held { carried, by: Holder::Span(live) }) => {
-                    write_frame::<P>(ptr::read(live), P::ticks(), Ending::Completed);
+                    write_frame(ptr::read(live), P::ticks(), Ending::Completed);
                     ptr::drop_in_place(carried);
                 }
                 other => ptr::drop_in_place(other),
@@ -282,14 +282,14 @@ impl<P: Platform> Span<P> {
             && let State::Held(Held { by: Holder::Span(live), .. }) =
                 core::mem::replace(&mut self.state, State::NOTHING)
         {
-            write_frame::<P>(live, end(), ending);
+            write_frame(live, end(), ending);
         }
     }
 }
 
 /// Apart from the places where spans end, which are many.
 #[inline(never)]
-fn write_frame<P: Platform>(live: Live, end: u64, ending: Ending) {
+fn write_frame(live: Live, end: u64, ending: Ending) {
     Pipeline::finish(live, end, ending);
 }
 
