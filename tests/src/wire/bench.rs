@@ -1,8 +1,10 @@
 //! Carrying plans out, on a pipeline of generous size.
 
+use std::collections::HashSet;
+
 use throughline_core::w3c::{BaggageBuf, TraceStateBuf};
 use throughline_core::{
-    Accepted, Action, Batch, Context, Pipeline, Span, SpanContext, SpanLimits, SpanOptions,
+    Accepted, Action, Batch, Context, Key, Pipeline, Span, SpanContext, SpanLimits, SpanOptions,
 };
 use throughline_runtime::Carried;
 
@@ -80,10 +82,16 @@ impl Bench {
         }
         let mut span = Span::start_with(plan.callsite, options, |_| ());
         let made = span.span_context();
+        let mut set = HashSet::new();
         for step in &plan.steps {
             ticks += 1;
             Virtual::set_ticks(ticks);
             match step {
+                // As a field of `span!` when the key is new, and as any other later.
+                Step::Attribute(key, value) if set.insert(key) => {
+                    let key = Key::new(String::leak(key.to_string()));
+                    span.add_distinct_attribute(Box::leak(Box::new(key)), *value);
+                }
                 Step::Attribute(key, value) => span.set_attribute(key, *value),
                 Step::Event(name, None, attributes) => span.add_event(name, attributes),
                 Step::Event(name, Some(at), attributes) => span.add_event_at(name, *at, attributes),

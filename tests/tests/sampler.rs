@@ -1,0 +1,141 @@
+//! What a sampler of the program's own sees, and what it adds.
+
+use core::fmt;
+use core::time::Duration;
+
+use throughline::exporters::Memory;
+use throughline::w3c::{BaggageBuf, Setter, TraceStateBuf};
+use throughline::{
+    Additions, Carried, Context, Decision, ParentBased, Sampler, SamplingParameters, SpanContext,
+    SpanId, Telemetry, Thread, TraceFlags, TraceId, builder, inject, span,
+};
+
+/// Drops health checks, and what follows from an order that was cancelled; marks
+/// all else, in the span and in the trace state.
+struct ByRoute;
+
+impl Sampler for ByRoute {
+    fn should_sample(&self, span: &SamplingParameters<'_>, adds: &mut Additions<'_>) -> Decision {
+        let is = |key, value| span.attribute(key).and_then(|v| v.as_str()) == Some(value);
+        if is("http.route", "/health") || span.links().any(|link| !link.span_context().is_sampled())
+        {
+            return Decision::Drop;
+        }
+        let seen = span.attributes().count() as i64;
+        adds.set_attribute("sampler.seen", seen);
+        adds.set_attribute("given", "by the sampler");
+        if let Ok(state) = span.trace_state.insert("sampler", "kept") {
+            adds.set_trace_state(&state);
+        }
+        if is("http.route", "/aside") { Decision::RecordOnly } else { Decision::RecordAndSample }
+    }
+
+    fn description(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ByRoute")
+    }
+}
+
+fn pipeline() -> (Memory, Telemetry) {
+    let memory = Memory::new();
+    let thread = Thread::start().expect("a thread");
+    (memory.clone(), builder().sampler(ByRoute).start(thread, memory))
+}
+
+fn flushed(memory: &Memory, telemetry: &Telemetry) -> Vec<String> {
+    assert!(telemetry.flush_blocking(Duration::from_secs(60)).is_complete());
+    memory.spans().into_iter().map(|span| span.name).collect()
+}
+
+#[test]
+fn it_decides_by_what_the_span_begins_with() {
+    let (memory, telemetry) = pipeline();
+    let cancelled = SpanContext::new(
+        TraceId::from_bytes([1; 16]),
+        SpanId::from_bytes([1; 8]),
+        TraceFlags::NONE,
+    );
+    telemetry.context().scope(|| {
+        span!("health", http.route = "/health").in_scope(|| {
+            assert!(!Context::current().span_context().is_sampled());
+            assert!(Context::current().span_context().is_valid());
+        });
+        span!("order", http.route = "/orders", id = 7).in_scope(|| {
+            assert!(Context::current().span_context().is_sampled());
+        });
+        throughline::Span::start(&LATE, |span| {
+            span.add_link(&Context::remote(cancelled, Carried::default()), &[]);
+        })
+        .end();
+        span!("aside", http.route = "/aside").in_scope(|| {
+            assert!(!Context::current().span_context().is_sampled());
+        });
+    });
+    assert_eq!(flushed(&memory, &telemetry), ["order"]);
+    let ledger = telemetry.ledger();
+    assert_eq!((ledger.started(), ledger.unsampled()), (2, 2), "{ledger}");
+    assert_eq!(ledger.dropped(throughline::DropReason::RecordOnly), 1);
+    assert_eq!(telemetry.pipeline().live_count(), 0);
+}
+
+static SCOPE: throughline::Scope = throughline::Scope::new("tests", "");
+static LATE: throughline::Callsite = throughline::Callsite::new("late", &SCOPE);
+
+#[test]
+fn what_it_adds_is_on_the_span_once_per_key() {
+    let (memory, telemetry) = pipeline();
+    telemetry.context().scope(|| {
+        let mut span = span!("order", id = 7, given = "by the program", last = true);
+        span.add_event("first", &[]);
+        span.end();
+    });
+    flushed(&memory, &telemetry);
+    let span = memory.span("order");
+    let text = |(key, value): &(String, String)| format!("{key}={value}");
+    let attributes: Vec<String> = span.attributes.iter().map(text).collect();
+    assert_eq!(attributes, ["id=7", "last=true", "sampler.seen=3", "given=by the sampler"]);
+}
+
+#[test]
+fn its_trace_state_goes_on_to_children_and_other_processes() {
+    let (memory, telemetry) = pipeline();
+    let remote = SpanContext::remote(
+        TraceId::from_bytes([2; 16]),
+        SpanId::from_bytes([2; 8]),
+        TraceFlags::SAMPLED,
+    );
+    let state = TraceStateBuf::from_headers([b"vendor=1".as_slice()]).expect("valid");
+    let incoming = Context::remote(remote, Carried::new(state, &BaggageBuf::new()));
+    let mut headers = Headers::default();
+    telemetry.context().scope(|| {
+        span!(parent: &incoming, "serve").in_scope(|| {
+            span!("child").in_scope(|| inject(&Context::current(), &mut headers));
+        });
+    });
+    flushed(&memory, &telemetry);
+    for name in ["serve", "child"] {
+        assert_eq!(memory.span(name).trace_state, "sampler=kept,vendor=1", "{name}");
+    }
+    assert_eq!(headers.0[1], ("tracestate", "sampler=kept,vendor=1".to_owned()));
+}
+
+#[test]
+fn it_is_asked_for_roots_only_below_parent_based() {
+    let memory = Memory::new();
+    let thread = Thread::start().expect("a thread");
+    let telemetry = builder().sampler(ParentBased::new(ByRoute)).start(thread, memory.clone());
+    telemetry.context().scope(|| {
+        span!("root").in_scope(|| span!("child", http.route = "/health").end());
+    });
+    flushed(&memory, &telemetry);
+    memory.assert_tree("root\n  child");
+    assert_eq!(memory.span("child").attribute("sampler.seen"), None);
+}
+
+#[derive(Debug, Default)]
+struct Headers(Vec<(&'static str, String)>);
+
+impl Setter for Headers {
+    fn set(&mut self, name: &'static str, value: &str) {
+        self.0.push((name, value.to_owned()));
+    }
+}
