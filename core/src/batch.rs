@@ -25,6 +25,9 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// No frame: what the memory of a batch is filled with at first.
+    pub const EMPTY: Entry = Entry { end: 0, scope: &Scope::new("", "") };
+
     pub(crate) const fn new(end: u32, scope: &'static Scope) -> Self {
         Entry { end, scope }
     }
@@ -41,8 +44,7 @@ impl Entry {
 
 impl Default for Entry {
     fn default() -> Self {
-        static NONE: Scope = Scope::new("", "");
-        Entry { end: 0, scope: &NONE }
+        Entry::EMPTY
     }
 }
 
@@ -110,7 +112,7 @@ impl<'a> Batch<'a> {
         for (i, entry) in self.entries.iter().enumerate() {
             let is_known = |earlier: &Entry| earlier.is_of(entry.scope);
             // Runs of one scope are the rule: look back at the nearest first.
-            if self.entries[..i].iter().rev().any(is_known) {
+            if self.entries.iter().take(i).rev().any(is_known) {
                 continue;
             }
             let mut len = 0;
@@ -127,20 +129,20 @@ impl<'a> Batch<'a> {
                 end = entry.end();
             } else {
                 if end > start {
-                    visit(&self.bytes[start..end]);
+                    visit(self.bytes.get(start..end).unwrap_or_default());
                 }
                 (start, end) = (entry.end(), entry.end());
             }
         }
         if end > start {
-            visit(&self.bytes[start..end]);
+            visit(self.bytes.get(start..end).unwrap_or_default());
         }
     }
 
     fn frames(&self) -> impl Iterator<Item = (&'a Entry, &'a [u8])> + use<'a> {
         let (bytes, mut start) = (self.bytes, self.start);
         self.entries.iter().map(move |entry| {
-            let frame = &bytes[start..entry.end()];
+            let frame = bytes.get(start..entry.end()).unwrap_or_default();
             start = entry.end();
             (entry, frame)
         })

@@ -25,7 +25,7 @@ use crate::backoff::Retry;
 use crate::batch::{Batch, Entry};
 use crate::frame::{self, FrameTag};
 use crate::ring::{Consumer, Mark};
-use crate::{Accepted, DropReason, ExportError, Pipeline};
+use crate::{Accepted, DropReason, ExportError, Pipeline, wire};
 
 /// When batches are sent, and what happens when that fails.
 ///
@@ -215,9 +215,11 @@ where
             _ => (0, 0),
         };
         let entries = self.entries.as_ref();
-        let start = if from == 0 { 0 } else { entries[from - 1].end() };
-        let bytes = &self.bytes.as_ref()[..self.used];
-        Batch::new(self.pipeline.resource(), bytes, start, &entries[from..to])
+        let before = from.checked_sub(1).and_then(|last| entries.get(last));
+        let start = before.map_or(0, Entry::end);
+        let bytes = self.bytes.as_ref().get(..self.used).unwrap_or_default();
+        let entries = entries.get(from..to).unwrap_or_default();
+        Batch::new(self.pipeline.resource(), bytes, start, entries)
     }
 
     /// How long the transmission of [`batch`](Self::batch) may take.
@@ -364,10 +366,12 @@ where
                 self.served = self.tickets;
                 return Action::Finished;
             }
-            return Action::Wait { until: Some((now + PREEMPTED).min(shutdown.deadline)) };
+            return Action::Wait {
+                until: Some(now.saturating_add(PREEMPTED).min(shutdown.deadline)),
+            };
         }
         if self.flushing.is_some() {
-            return Action::Wait { until: Some(now + PREEMPTED) };
+            return Action::Wait { until: Some(now.saturating_add(PREEMPTED)) };
         }
         // Producers ring for many spans only: a few are found by looking.
         let look = now.saturating_add(self.settings.schedule_delay.max(IDLE));
@@ -396,21 +400,25 @@ where
         self.next_shard = (first + 1) % shards.max(1);
         let mut moved = 0;
         for shard in (first..shards).chain(0..first) {
-            while let Some(frame) = self.consumers[shard].peek() {
+            let Some(consumer) = self.consumers.get_mut(shard) else { continue };
+            while let Some(frame) = consumer.peek() {
                 let len = frame.bytes().len();
                 if len > bytes.len() {
                     frame.take();
                     self.pipeline.counters().count_dropped(DropReason::TooLarge, 1);
                     continue;
                 }
-                if self.count == most || self.used + len > bytes.len() {
+                let (Some(copy), Some(entry), true) = (
+                    bytes.get_mut(self.used..self.used + len),
+                    entries.get_mut(self.count),
+                    self.count < most,
+                ) else {
                     return Turn::Full;
-                }
+                };
                 if moved == TURN {
                     return Turn::Limit;
                 }
-                let copy = &mut bytes[self.used..self.used + len];
-                copy.copy_from_slice(frame.bytes());
+                wire::copy(copy, frame.bytes());
                 let tag = frame.take();
                 frame::stamp(copy, &tag, |ticks| {
                     if ticks & crate::start::UNIX != 0 {
@@ -420,7 +428,7 @@ where
                     }
                 });
                 self.used += len;
-                entries[self.count] = Entry::new(self.used as u32, tag.callsite.scope());
+                *entry = Entry::new(self.used as u32, tag.callsite.scope());
                 self.count += 1;
                 moved += 1;
             }

@@ -329,15 +329,15 @@ impl<T: Send> Consumer<T> {
         loop {
             // Ordering: Relaxed, only this consumer moves it.
             let tail = ring.consumed.tail.load(Ordering::Relaxed);
-            let unit = tail & UNIT_MASK;
+            let unit = ring.units.get(tail & UNIT_MASK)?;
             // Ordering: Acquire synchronizes with the producer's Release: the
             // bytes and the tag are written.
-            let commit = ring.units.get(unit)?.commit.load(Ordering::Acquire);
+            let commit = unit.commit.load(Ordering::Acquire);
             if commit & SKIP != 0 {
-                self.release(tail, (commit & !SKIP) as usize);
+                self.release(unit, tail, (commit & !SKIP) as usize);
             } else if commit & COMMITTED != 0 {
                 let len = (commit & !COMMITTED) as usize;
-                return Some(Frame { consumer: self, position: tail, len });
+                return Some(Frame { consumer: self, unit, position: tail, len });
             } else {
                 return None;
             }
@@ -364,10 +364,11 @@ impl<T: Send> Consumer<T> {
         self.ring.used()
     }
 
-    fn release(&mut self, tail: usize, units: usize) {
+    /// Gives back the units from `tail`, which is where `unit` is.
+    fn release(&mut self, unit: &Unit<T>, tail: usize, units: usize) {
         let ring = self.ring;
         // Ordering: Relaxed; the store of `tail` below releases it.
-        ring.units[tail & UNIT_MASK].commit.store(0, Ordering::Relaxed);
+        unit.commit.store(0, Ordering::Relaxed);
         // Ordering: Release hands the units back to producers, whose claims load
         // `tail` with Acquire.
         ring.consumed.tail.store(ring.advance(tail, units), Ordering::Release);
@@ -390,6 +391,8 @@ pub struct Mark {
 /// The oldest frame of a ring, still in its memory.
 pub struct Frame<'a, T: Send + 'static> {
     consumer: &'a mut Consumer<T>,
+    /// The unit in which it begins, at `position`.
+    unit: &'static Unit<T>,
     position: usize,
     len: usize,
 }
@@ -407,13 +410,12 @@ impl<T: Send> Frame<'_, T> {
     /// Releases the frame and returns its tag.
     #[inline]
     pub fn take(self) -> T {
-        let unit = self.position & UNIT_MASK;
-        let tag = self.consumer.ring.units[unit].tag.with(|slot| {
+        let tag = self.unit.tag.with(|slot| {
             // SAFETY: the frame is committed, so its tag is written; the frame
             // is consumed by this call and released below, so it is read once.
             unsafe { (*slot).assume_init_read() }
         });
-        self.consumer.release(self.position, units_of(self.len));
+        self.consumer.release(self.unit, self.position, units_of(self.len));
         tag
     }
 }

@@ -50,7 +50,7 @@ pub(crate) struct Bounds {
 
 impl<'a> Value<'a> {
     /// The length of the OTLP `AnyValue` in bytes.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn encoded_len(&self, bounds: Bounds) -> usize {
         match *self {
             Value::Empty => 0,
@@ -80,7 +80,7 @@ impl<'a> Value<'a> {
 
     /// Writes the OTLP `AnyValue`. `out` has room for
     /// [`encoded_len`](Self::encoded_len) bytes.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn encode(&self, bounds: Bounds, out: &mut Out<'_>) {
         match *self {
             Value::Empty => {}
@@ -153,13 +153,13 @@ impl Bounds {
 }
 
 /// The length of a `KeyValue` whose `AnyValue` has `value_len` bytes.
-#[inline]
+#[cfg_attr(not(target_os = "none"), inline)]
 pub(crate) fn entry_len(key: &str, value_len: usize) -> usize {
     wire::field_len(key.len()) + wire::field_len(value_len)
 }
 
 /// As much of the text as the limit keeps, on a character's boundary.
-#[inline(always)]
+#[cfg_attr(not(target_os = "none"), inline(always))]
 pub(crate) fn cut(text: &str, length: u32) -> &str {
     let limit = length as usize;
     // A text has at most as many characters as bytes.
@@ -178,19 +178,20 @@ fn cut_at(text: &str, characters: usize) -> &str {
 }
 
 fn cut_bytes(bytes: &[u8], bounds: Bounds) -> &[u8] {
-    &bytes[..bytes.len().min(bounds.length as usize)]
+    bytes.get(..bounds.length as usize).unwrap_or(bytes)
 }
 
 fn digits(mut number: u64, buffer: &mut [u8; 20]) -> &[u8] {
     let mut start = buffer.len();
-    loop {
-        start -= 1;
-        buffer[start] = b'0' + (number % 10) as u8;
+    for digit in buffer.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
         number /= 10;
+        start -= 1;
         if number == 0 {
-            return &buffer[start..];
+            break;
         }
     }
+    buffer.get(start..).unwrap_or_default()
 }
 
 macro_rules! from {

@@ -1,6 +1,9 @@
 //! The few forms of protobuf that OTLP is made of, written and read in place.
 //!
 //! ([Encoding](https://protobuf.dev/programming-guides/encoding/))
+//!
+//! What is inlined always on hosts is left to the compiler on bare targets, where
+//! a call costs less than code.
 
 /// Wire type of a variable-length integer.
 pub(crate) const VARINT: u8 = 0;
@@ -18,7 +21,7 @@ pub(crate) const fn tag(field: u8, wire_type: u8) -> u8 {
 }
 
 /// The bytes that a number takes.
-#[inline(always)]
+#[cfg_attr(not(target_os = "none"), inline(always))]
 pub(crate) const fn varint_len(value: u64) -> usize {
     // Nearly all lengths are below 128. For the rest, 9/64 is a little less than
     // 1/7, which comes out the same for up to 64 bits and needs no division.
@@ -30,7 +33,7 @@ pub(crate) const fn varint_len(value: u64) -> usize {
 }
 
 /// The bytes that a one-byte tag, a length and its content take.
-#[inline(always)]
+#[cfg_attr(not(target_os = "none"), inline(always))]
 pub(crate) const fn field_len(content: usize) -> usize {
     1 + varint_len(content as u64) + content
 }
@@ -104,14 +107,14 @@ impl<'a> Out<'a> {
         Some(chunk)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn byte(&mut self, byte: u8) {
         if let Some(place) = self.chunk() {
             *place = [byte];
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         if let Some(place) = self.take(bytes.len()) {
             copy(place, bytes);
@@ -135,7 +138,7 @@ impl<'a> Out<'a> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn varint(&mut self, mut value: u64) {
         while value >= ONE_BYTE as u64 {
             self.byte(value as u8 | 0x80);
@@ -184,17 +187,18 @@ impl<'a> Out<'a> {
     }
 
     /// A one-byte tag, the length of the content, the content.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn field(&mut self, tag: u8, content: &[u8]) {
         self.header(tag, content.len());
         self.bytes(content);
     }
 }
 
-/// Copies a few bytes without the call that `memcpy` is.
+/// Copies as many bytes, without the call that `memcpy` is where they are few.
 ///
 /// Names, keys and values are mostly shorter than 32 bytes; two overlapping
 /// moves of a half each copy those in fewer instructions than the call takes.
+#[cfg(not(target_os = "none"))]
 #[inline(always)]
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     let len = from.len();
@@ -220,6 +224,14 @@ pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
         8..=15 => overlapping!(8),
         16..=32 => overlapping!(16),
         _ => to.copy_from_slice(from),
+    }
+}
+
+/// Copies as many bytes; the loop becomes a call of `memcpy`.
+#[cfg(target_os = "none")]
+pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
     }
 }
 
@@ -295,7 +307,7 @@ impl<'a> Iterator for Fields<'a> {
             _ => return None,
         };
         self.rest = rest;
-        let whole = &start[..start.len() - rest.len()];
+        let whole = start.get(..start.len() - rest.len())?;
         Some(Field { number: (key >> 3) as u32, payload, whole })
     }
 }

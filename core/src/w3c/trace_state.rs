@@ -311,11 +311,11 @@ struct Member<'a> {
 impl<'a> Member<'a> {
     /// A member with nothing around it.
     fn parse(member: &'a [u8]) -> Result<Self, TraceStateError> {
-        let equals = member.iter().position(|byte| *byte == b'=');
-        let (key, value) = member
-            .split_at_checked(equals.unwrap_or(usize::MAX))
-            .ok_or(TraceStateError::MissingValue)?;
-        Member::check(key, &value[1..])
+        let mut parts = member.splitn(2, |byte| *byte == b'=');
+        let (Some(key), Some(value)) = (parts.next(), parts.next()) else {
+            return Err(TraceStateError::MissingValue);
+        };
+        Member::check(key, value)
     }
 
     fn new(key: &'a str, value: &'a str) -> Result<Self, TraceStateError> {
@@ -324,7 +324,7 @@ impl<'a> Member<'a> {
 
     fn check(key: &'a [u8], value: &'a [u8]) -> Result<Self, TraceStateError> {
         if !(1..=256).contains(&key.len())
-            || !FIRST_OF_KEY.contains(key[0])
+            || !key.first().is_some_and(|first| FIRST_OF_KEY.contains(*first))
             || !KEY.contains_all(key)
         {
             return Err(TraceStateError::InvalidKey);
@@ -361,6 +361,18 @@ impl<'a> List<'a> {
         }
     }
 
+    /// Takes out the member at this place, if there is one.
+    fn remove(&mut self, at: usize) -> Option<Member<'a>> {
+        // Moved to the end, past the others; `Vec::remove` could panic.
+        let mut place = self.0.get_mut(at..)?.iter_mut();
+        let mut moved = place.next()?;
+        for next in place {
+            core::mem::swap(moved, next);
+            moved = next;
+        }
+        self.0.pop()
+    }
+
     /// Removes whole members, none of the left-most `kept`, until the text has
     /// at most 512 characters.
     fn truncate(&mut self, kept: usize) {
@@ -369,7 +381,7 @@ impl<'a> List<'a> {
         while len > MAX_LENGTH + 1 && self.0.len() > kept {
             let long = self.0.iter().skip(kept).rposition(|member| member.len() > LONG);
             let removed = match long {
-                Some(at) => Some(self.0.remove(kept + at)),
+                Some(at) => self.remove(kept + at),
                 None => self.0.pop(),
             };
             len -= removed.map_or(0, |member| member.len() + 1);
