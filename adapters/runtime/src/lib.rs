@@ -26,6 +26,10 @@ mod platform;
 mod receipt;
 mod resource;
 mod runtime;
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+mod thread;
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+#[path = "no_thread.rs"]
 mod thread;
 
 pub use carried::Carried;
