@@ -1,7 +1,7 @@
 //! What the firmware's spans must be.
 
+use core::fmt::Write as _;
 use std::collections::HashSet;
-use std::fmt::Write as _;
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
