@@ -76,20 +76,20 @@ impl Body {
     }
 
     /// Whether something was dropped or the name is another one.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn is_unusual(&self) -> bool {
         let dropped = self.dropped_attributes | self.dropped_events | self.dropped_links;
         dropped | u32::from(self.renamed) != 0
     }
 
     /// Whether the name is not that of the call site.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn is_renamed(&self) -> bool {
         self.renamed
     }
 
     /// Where the first event begins.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn first_event(&self) -> Option<u32> {
         self.first_event
     }
@@ -116,7 +116,7 @@ impl Body {
     ///
     /// `head` is what comes before the `rest` in the `AnyValue`. Returns the place
     /// for the rest.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn add_short<'b, const HEAD: usize>(
         &mut self,
         bytes: &'b mut [u8],
@@ -160,7 +160,7 @@ impl Body {
         self.put_attribute(bytes, None, key, value, limits)
     }
 
-    #[inline(always)]
+    #[inline]
     fn put_attribute(
         &mut self,
         bytes: &mut [u8],
@@ -191,7 +191,7 @@ impl Body {
     }
 
     /// Adds an event without attributes, if that is as simple as it mostly is.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn add_short_event(
         &mut self,
         bytes: &mut [u8],

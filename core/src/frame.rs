@@ -110,12 +110,12 @@ impl<'a> Finished<'a> {
     }
 
     /// The length of the frame in bytes.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         wire::field_len(self.span_len)
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn tag(&self) -> FrameTag {
         let events_at = match self.body.first_event() {
             None => 0,

@@ -30,13 +30,13 @@ impl TraceId {
     }
 
     /// The id with these halves, the more significant one first.
-    #[inline(always)]
+    #[inline]
     pub(crate) const fn from_halves(halves: [u64; 2]) -> Self {
         TraceId(halves)
     }
 
     /// The more and the less significant half.
-    #[inline(always)]
+    #[inline]
     pub(crate) const fn halves(self) -> [u64; 2] {
         self.0
     }
@@ -82,13 +82,13 @@ impl SpanId {
     }
 
     /// The id that is this number.
-    #[inline(always)]
+    #[inline]
     pub(crate) const fn from_number(number: u64) -> Self {
         SpanId(number)
     }
 
     /// The id as a number.
-    #[inline(always)]
+    #[inline]
     pub(crate) const fn number(self) -> u64 {
         self.0
     }

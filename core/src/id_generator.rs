@@ -53,12 +53,12 @@ impl IdGenerator {
     }
 
     /// A span id that depends on the time too.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn span_id_at(&self, ticks: u64) -> SpanId {
         SpanId::from_number(nonzero(self.next_at(ticks)))
     }
 
-    #[inline(always)]
+    #[inline]
     fn next_at(&self, ticks: u64) -> u64 {
         let state = self.state.get().wrapping_add(0xa076_1d64_78bd_642f);
         self.state.set(state);
@@ -68,7 +68,7 @@ impl IdGenerator {
     }
 }
 
-#[inline(always)]
+#[inline]
 fn nonzero(number: u64) -> u64 {
     if number == 0 { 1 } else { number }
 }

@@ -63,19 +63,19 @@ impl Prepared {
         Prepared { bytes, len: text.len() + 2 }
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// The length of the field.
-    #[inline(always)]
+    #[inline]
     pub(crate) const fn len(&self) -> usize {
         self.len
     }
 
     /// The field, and room behind it.
-    #[inline(always)]
+    #[inline]
     pub(crate) const fn padded(&self) -> &[u8; PREPARED] {
         &self.bytes
     }

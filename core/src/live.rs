@@ -130,7 +130,7 @@ impl Slot {
         (self.state.load(Ordering::Relaxed) == before).then_some(view)
     }
 
-    #[inline(always)]
+    #[inline]
     fn callsite_by(&self, ordering: Ordering) -> &'static Callsite {
         // SAFETY: it is null or was a `&'static Callsite`: of this span, or of
         // another one while a reader overlaps with its beginning.
@@ -139,45 +139,45 @@ impl Slot {
 
     // Ordering: Relaxed here and below; the owner reads its own writes.
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn trace_id(&self) -> TraceId {
         let [high, low] = &self.trace;
         TraceId::from_halves([high.load(Ordering::Relaxed), low.load(Ordering::Relaxed)])
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn span_id(&self) -> SpanId {
         SpanId::from_number(self.span.load(Ordering::Relaxed))
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn trace_flags(&self) -> TraceFlags {
         TraceFlags::from_bits(self.flags.load(Ordering::Relaxed) as u8)
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn context(&self) -> SpanContext {
         SpanContext::new(self.trace_id(), self.span_id(), self.trace_flags())
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn parent(&self) -> SpanId {
         SpanId::from_number(self.parent.load(Ordering::Relaxed))
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn start(&self) -> u64 {
         self.start.load(Ordering::Relaxed)
     }
 
     /// The `flags` of the OTLP span, and its `kind`.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn wire_flags_and_kind(&self) -> (u32, u8) {
         let both = self.flags.load(Ordering::Relaxed);
         (both & ((1 << KIND_SHIFT) - 1), (both >> KIND_SHIFT) as u8)
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn callsite(&self) -> &'static Callsite {
         self.callsite_by(Ordering::Relaxed)
     }
@@ -304,7 +304,7 @@ pub(crate) struct Live {
 impl core::ops::Deref for Live {
     type Target = Slot;
 
-    #[inline(always)]
+    #[inline]
     fn deref(&self) -> &Slot {
         self.slot
     }
@@ -312,7 +312,7 @@ impl core::ops::Deref for Live {
 
 impl Live {
     /// The slot, as long as the span lives.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn slot(&self) -> &'static Slot {
         self.slot
     }
@@ -334,18 +334,18 @@ impl Live {
         unsafe { place.unwrap_unchecked() }
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn pipeline(&self) -> &'static Pipeline {
         self.place().pipeline
     }
 
     /// The shard of the thread on which the span began.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn shard(&self) -> &'static Shard {
         self.place().shard
     }
 
-    #[inline(always)]
+    #[inline]
     fn table(&self) -> &'static LiveTable {
         self.pipeline().live_table()
     }
@@ -387,7 +387,7 @@ impl Live {
     /// The caller has the span to itself until the returned borrow ends: it
     /// borrows the span's handle mutably, or it runs no foreign code on the
     /// thread on which the span is current.
-    #[inline(always)]
+    #[inline]
     #[expect(clippy::mut_from_ref, reason = "what is current is borrowed shared, and alone used")]
     pub(crate) unsafe fn record_mut(&self) -> (&mut Body, &mut [u8]) {
         self.slot.record.with_mut(|record| {

@@ -80,7 +80,7 @@ impl<P: Platform> Local<P> {
     }
 
     /// Where in a live-span table the thread found room last.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn place(&self) -> &Cell<usize> {
         &self.place
     }

@@ -106,7 +106,7 @@ impl Shard {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn count_started(&self) {
         // Ordering: Relaxed; `submit` or `count_dropped` releases it.
         self.started.fetch_add(1, Ordering::Relaxed);
@@ -227,7 +227,7 @@ impl Pipeline {
         &self.counters
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn live_table(&self) -> &LiveTable {
         &self.live
     }
@@ -257,7 +257,7 @@ impl Pipeline {
             .then(|| self.sampler.should_sample(known, &mut Additions::new(&mut nowhere)))
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn count_unsampled(&self, shard: usize) {
         // Ordering: Relaxed, no value is read through it.
         self.shard(shard).unsampled.fetch_add(1, Ordering::Relaxed);

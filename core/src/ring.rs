@@ -266,7 +266,7 @@ impl<T: Send> Ring<T> {
     }
 
     /// The position `units` further; at most one lap.
-    #[inline(always)]
+    #[inline]
     fn advance(&self, position: usize, units: usize) -> usize {
         let unit = (position & UNIT_MASK) + units;
         let lap = position & LAP_MASK;
@@ -309,7 +309,7 @@ impl Submitted {
     /// Whether the frame holds the last of `mask + 1` units (a power of two),
     /// counted from the beginning of the memory: true once for each such run, and
     /// once per lap at least, without a counter that all producers would share.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn completes(&self, mask: usize) -> bool {
         self.begin == 0 || (self.begin ^ self.end) & !mask != 0
     }
@@ -460,7 +460,7 @@ impl core::error::Error for Refusal {}
 
 /// The units of a frame. An empty frame has one too: its commit and its tag need
 /// a place that nobody else has.
-#[inline(always)]
+#[inline]
 const fn units_of(len: usize) -> usize {
     let len = if len == 0 { 1 } else { len };
     (len - 1) / UNIT + 1

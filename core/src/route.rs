@@ -57,13 +57,13 @@ impl Route {
         Route::of_bits(bits).with_pipeline(self.pipeline())
     }
 
-    #[inline(always)]
+    #[inline]
     fn bits(self) -> usize {
         self.0.addr().get() & ALL
     }
 
     /// The pipeline, if one is named.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn pipeline(self) -> Option<&'static Pipeline> {
         let pointer = self.0.as_ptr().map_addr(|address| address & !ALL);
         // SAFETY: without its bits the pointer is null, or it is that of the
@@ -71,29 +71,29 @@ impl Route {
         unsafe { pointer.as_ref() }
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn flags(self) -> TraceFlags {
         TraceFlags::from_bits(self.bits() as u8)
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn is_remote(self) -> bool {
         self.bits() & REMOTE != 0
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn is_suppressed(self) -> bool {
         self.bits() & SUPPRESSED != 0
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn is_nothing(self) -> bool {
         self.bits() & NOTHING != 0
     }
 
     /// Whether it is that of an unsampled span of this process below which
     /// spans are decided about: the plain case, tested at once.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn is_local_unsampled(self) -> bool {
         self.bits() & (TraceFlags::SAMPLED.to_bits() as usize | REMOTE | SUPPRESSED | NOTHING) == 0
     }

@@ -155,7 +155,7 @@ impl<P: Platform> Span<P> {
     /// which are distinct at compile time, need no search for a former value.
     /// A key that was set before would be there twice.
     #[doc(hidden)]
-    #[inline(always)]
+    #[inline]
     pub fn add_distinct_attribute(&mut self, key: &'static Key, value: Value<'_>) {
         if let Some(mut span) = self.writer() {
             // What kind of value it is, the place of the call knows.

@@ -141,12 +141,12 @@ impl<P: Platform> Held<P> {
 }
 
 /// The route of spans below one that is recorded.
-#[inline(always)]
+#[inline]
 fn route_below(live: &Live) -> Route {
     Route::NONE.with_pipeline(Some(live.pipeline())).with_flags(live.trace_flags(), false)
 }
 
-#[inline(always)]
+#[inline]
 fn identity(trace: TraceId, span: SpanId, route: Route) -> SpanContext {
     let make = if route.is_remote() { SpanContext::remote } else { SpanContext::new };
     make(trace, span, route.flags())

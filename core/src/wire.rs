@@ -78,13 +78,13 @@ pub(crate) struct Out<'a> {
 }
 
 impl<'a> Out<'a> {
-    #[inline(always)]
+    #[inline]
     pub(crate) fn new(buffer: &'a mut [u8]) -> Self {
         Out { rest: buffer }
     }
 
     /// The bytes that are not written yet.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn left(&self) -> usize {
         self.rest.len()
     }
@@ -123,7 +123,7 @@ impl<'a> Out<'a> {
 
     /// The first `len` of these bytes; in steps of constant length where both
     /// sides have room behind them.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn padded(&mut self, bytes: &[u8], len: usize) {
         let (steps, _) = self.rest.as_chunks_mut::<STEP>();
         let (sources, _) = bytes.as_chunks::<STEP>();
@@ -175,13 +175,13 @@ impl<'a> Out<'a> {
     }
 
     /// The next `N` bytes, if there are so many, to be filled in part.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn peek<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
         self.rest.first_chunk_mut()
     }
 
     /// Goes behind bytes that were filled by [`peek`](Self::peek).
-    #[inline(always)]
+    #[inline]
     pub(crate) fn skip(&mut self, len: usize) {
         self.take(len);
     }
@@ -199,7 +199,7 @@ impl<'a> Out<'a> {
 /// Names, keys and values are mostly shorter than 32 bytes; two overlapping
 /// moves of a half each copy those in fewer instructions than the call takes.
 #[cfg(not(target_os = "none"))]
-#[inline(always)]
+#[inline]
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     let len = from.len();
     macro_rules! overlapping {

@@ -14,7 +14,7 @@ pub(crate) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    #[inline(always)]
+    #[inline]
     pub(crate) fn new(live: &'a mut Live) -> Self {
         Writer { live }
     }
@@ -24,17 +24,17 @@ impl<'a> Writer<'a> {
     /// # Safety
     ///
     /// No foreign code runs on the thread before the writer is gone.
-    #[inline(always)]
+    #[inline]
     pub(crate) unsafe fn of_current(live: &'a Live) -> Self {
         Writer { live }
     }
 
-    #[inline(always)]
+    #[inline]
     fn limits(&self) -> &'static SpanLimits {
         self.live.pipeline().limits()
     }
 
-    #[inline(always)]
+    #[inline]
     fn record(&mut self) -> (&mut Body, &mut [u8]) {
         // SAFETY: a writer has the span to itself (see both constructors), and
         // runs no foreign code: values are data.
@@ -42,7 +42,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes into the slot's bytes, or else into a spill block.
-    #[inline(always)]
+    #[inline]
     fn write(
         &mut self,
         mut write: impl FnMut(&mut Body, &mut [u8]) -> Result<(), NoRoom>,
