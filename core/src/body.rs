@@ -5,6 +5,8 @@
 //! which it was set. What replaces an entry (a key that is set again, a new
 //! name, a new status) takes the old one out first.
 
+use core::cell::Cell;
+
 use crate::key::Prepared;
 use crate::value::{self, Bounds, Value};
 use crate::wire::{self, Field, Fields, ONE_BYTE, Out};
@@ -343,7 +345,7 @@ impl Body {
             return Err(NoRoom);
         }
         if let Some(former) = former {
-            bytes.copy_within(former.start + former.len..used, former.start);
+            close_gap(bytes, former, used);
             used -= former.len;
             if let Some(event) = &mut self.first_event
                 && former.start < *event as usize
@@ -352,7 +354,7 @@ impl Body {
             }
         }
         self.len = (used + len) as u32;
-        Ok(&mut bytes[used..used + len])
+        bytes.get_mut(used..used + len).ok_or(NoRoom)
     }
 
     /// Takes up the attributes that another body wrote behind this one; where
@@ -377,7 +379,7 @@ impl Body {
                     Span { start: at, len: 0 }
                 }
             };
-            bytes.copy_within(gone.start + gone.len..end, gone.start);
+            close_gap(bytes, gone, end);
             if let Some(event) = &mut self.first_event
                 && gone.start < *event as usize
             {
@@ -391,7 +393,7 @@ impl Body {
 
     fn find(&self, bytes: &[u8], mut wanted: impl FnMut(&Field<'_>) -> bool) -> Option<Span> {
         let mut start = 0;
-        for field in Fields::of(&bytes[..self.len as usize]) {
+        for field in Fields::of(bytes.get(..self.len as usize).unwrap_or_default()) {
             let len = field.whole.len();
             if wanted(&field) {
                 return Some(Span { start, len });
@@ -399,6 +401,17 @@ impl Body {
             start += len;
         }
         None
+    }
+}
+
+/// Moves what comes behind the entry, up to `end`, to where it begins.
+fn close_gap(bytes: &mut [u8], gone: Span, end: usize) {
+    // `copy_within` could panic.
+    if let Some(behind) = bytes.get_mut(gone.start..end) {
+        let behind = Cell::from_mut(behind).as_slice_of_cells();
+        for (to, from) in behind.iter().zip(behind.iter().skip(gone.len)) {
+            to.set(from.get());
+        }
     }
 }
 
@@ -424,7 +437,7 @@ impl<'a> Kept<'a> {
     fn unique(&self) -> impl Iterator<Item = &'a (&'a str, Value<'a>)> {
         let all = self.attributes;
         all.iter().enumerate().filter_map(|(i, entry)| {
-            let replaced = all[i + 1..].iter().any(|later| later.0 == entry.0);
+            let replaced = all.iter().skip(i + 1).any(|later| later.0 == entry.0);
             (!entry.0.is_empty() && !replaced).then_some(entry)
         })
     }

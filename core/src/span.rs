@@ -46,6 +46,10 @@ impl<P: Platform> Span<P> {
         if P::with_local(Local::is_idle) && P::default_pipeline().is_none() {
             return Self::none();
         }
+        if cfg!(target_os = "none") {
+            // Where code is dearer than calls, one way is enough.
+            return Self::start_with(callsite, SpanOptions::new(), fill);
+        }
         match P::with_local(|local| start::below_current(local, callsite)) {
             Begun::Recorded(live) => {
                 let mut span = Span { state: State::recorded(live, P::Carried::default()) };
@@ -68,24 +72,31 @@ impl<P: Platform> Span<P> {
         options: SpanOptions<'_, P>,
         fill: impl FnOnce(&mut Span<P>),
     ) -> Self {
-        P::with_local(|local| Self::begin(local, callsite, &options, fill))
+        let mut fill = Some(fill);
+        Self::begin(callsite, &options, &mut |span| {
+            if let Some(fill) = fill.take() {
+                fill(span);
+            }
+        })
     }
 
+    /// Once for all call sites, unlike the closures that fill their spans.
     fn begin(
-        local: &Local<P>,
         callsite: &'static Callsite,
         options: &SpanOptions<'_, P>,
-        fill: impl FnOnce(&mut Span<P>),
+        fill: &mut dyn FnMut(&mut Span<P>),
     ) -> Self {
-        let beginning = start::begin(local, callsite, options);
-        let mut span = Span { state: beginning.state };
-        if span.is_recording() {
-            fill(&mut span);
-        }
-        match beginning.undecided {
-            Some(undecided) => Span { state: undecided.decide(local, span.into_state()) },
-            None => span,
-        }
+        P::with_local(|local| {
+            let beginning = start::begin(local, callsite, options);
+            let mut span = Span { state: beginning.state };
+            if span.is_recording() {
+                fill(&mut span);
+            }
+            match beginning.undecided {
+                Some(undecided) => Span { state: undecided.decide(local, span.into_state()) },
+                None => span,
+            }
+        })
     }
 
     /// Below an unsampled span of this process.
