@@ -67,7 +67,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                 // The seat itself may have come back meanwhile, so the turns count.
                 let is_mine = |state: &State| state.seat == seat && state.taken_over == turn;
                 let over = |state: &State| !is_mine(state) || state.flusher.is_finished();
-                let over = pin!(engine.changed(over));
+                let over = pin!(engine.changed_for(Some(seat), over));
                 if let Either::Right((result, _)) = select(over, sending).await {
                     engine.with(|state| {
                         if is_mine(state) {
@@ -78,7 +78,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
             }
             Step::Wait(until) => {
                 // Whoever takes the seat takes the doorbell with it.
-                let unseated = pin!(engine.changed(|state| state.seat != seat));
+                let unseated = pin!(engine.changed_for(Some(seat), |state| state.seat != seat));
                 let rung = pin!(engine.rung());
                 let woken = select(rung, unseated);
                 match until {
