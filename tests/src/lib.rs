@@ -4,9 +4,11 @@
 //! ```text
 //!   tests/simulation.rs, wire.rs ──▶ simulation: core alone, time as a number
 //!   tests/conformance_*.rs       ──▶ conformance: cases over any runtime
+//!   tests/faults.rs              ──▶ faulty: a receiver that fails as it is told
 //! ```
 
 pub mod conformance;
+pub mod faulty;
 pub mod places;
 pub mod scripted;
 pub mod simulation;
