@@ -138,6 +138,11 @@ impl Receiver {
         otlp.endpoint(&format!("http://{}{path}", self.address)).expect("a URL")
     }
 
+    /// What it speaks.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
     /// How many requests came.
     pub fn requests(&self) -> usize {
         lock(&self.log).requests
