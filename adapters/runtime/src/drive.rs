@@ -1,5 +1,6 @@
 //! The one loop that drives the flusher, on every runtime.
 
+use core::cell::Cell;
 use core::future::Future;
 use core::panic::AssertUnwindSafe;
 use core::pin::{Pin, pin};
@@ -39,9 +40,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
             match state.flusher.poll(engine.now(), |ticks| anchor.unix_nanos(ticks)) {
                 Action::Export => {
                     let batch = state.flusher.batch();
-                    let sending =
-                        std::panic::catch_unwind(AssertUnwindSafe(|| connection.export(&batch)));
-                    match sending {
+                    match exporting(|| connection.export(&batch)) {
                         Ok(sending) => {
                             let timeout = state.flusher.export_timeout();
                             Step::Export(sending, timeout, state.taken_over)
@@ -133,10 +132,26 @@ where
     let mut sending = pin!(sending);
     core::future::poll_fn(move |context| {
         let sending: Pin<&mut S> = sending.as_mut();
-        std::panic::catch_unwind(AssertUnwindSafe(|| sending.poll(context)))
-            .unwrap_or(Poll::Ready(Err(PANICKED)))
+        exporting(|| sending.poll(context)).unwrap_or(Poll::Ready(Err(PANICKED)))
     })
     .await
+}
+
+/// Runs code of the exporter, which may panic.
+fn exporting<T>(work: impl FnOnce() -> T) -> std::thread::Result<T> {
+    let before = EXPORTING.replace(true);
+    let result = std::panic::catch_unwind(AssertUnwindSafe(work));
+    EXPORTING.set(before);
+    result
+}
+
+/// Whether the current thread runs code of an exporter.
+pub(crate) fn is_exporting_here() -> bool {
+    EXPORTING.get()
+}
+
+thread_local! {
+    static EXPORTING: Cell<bool> = const { Cell::new(false) };
 }
 
 async fn yield_now() {

@@ -11,11 +11,16 @@ use std::time::Instant;
 use futures_util::future::select;
 use throughline_core::{Ledger, Pipeline, Ticket};
 
-use crate::drive::{FAR, drive};
+use crate::drive::{FAR, drive, is_exporting_here};
 use crate::pipeline::{DriverWaker, StdFlusher, create};
 use crate::{Context, Exporter, Outcome, PipelineOptions, Receipt, Runtime, Thread, suppressed};
 
 /// A running pipeline: its spans are exported in the background.
+///
+/// It belongs to the process that made it: in a child that was forked off,
+/// flush and shutdown return at once ([`Outcome::Forked`]) and the child's copy
+/// of the parent's spans is never sent. A child that is to be traced makes a
+/// pipeline of its own.
 ///
 /// Cloning gives another handle of the same pipeline. Flush and shutdown return
 /// by their deadline, from async or blocking code, whatever state the runtime or
@@ -33,6 +38,8 @@ pub(crate) struct Engine {
     waker: &'static DriverWaker,
     state: Mutex<State>,
     changed: Condvar,
+    /// The process that the pipeline belongs to, and not one forked from it.
+    process: u32,
     origin: Instant,
     now: Box<dyn Fn() -> Instant + Send + Sync>,
     time: Box<Time>,
@@ -110,6 +117,7 @@ impl Telemetry {
             waker,
             state: Mutex::new(state),
             changed: Condvar::new(),
+            process: std::process::id(),
             origin: runtime.now(),
             now: Box::new(move || clock.now()),
             time: Box::new(move |engine, goal, within, over| {
@@ -165,13 +173,22 @@ impl Telemetry {
     }
 
     /// Sends everything that has ended by now.
+    ///
+    /// While it waits, a thread watches the deadline, since the runtime whose
+    /// task drives the pipeline may not be running.
     pub async fn flush(&self, within: Duration) -> Receipt {
+        if let Some(receipt) = self.engine.refuse() {
+            return receipt;
+        }
         let (goal, within) = (self.engine.begin_flush(), within.min(FAR));
         self.engine.settle(goal, within).await
     }
 
     /// Sends everything that has ended by now, and blocks meanwhile.
     pub fn flush_blocking(&self, within: Duration) -> Receipt {
+        if let Some(receipt) = self.engine.refuse() {
+            return receipt;
+        }
         let (goal, within) = (self.engine.begin_flush(), within.min(FAR));
         self.engine.settle_blocking(goal, within)
     }
@@ -179,6 +196,9 @@ impl Telemetry {
     /// Sends everything that has ended by now and ends the pipeline: later spans
     /// are not recorded. A second call waits for the first.
     pub async fn shutdown(&self, within: Duration) -> Receipt {
+        if let Some(receipt) = self.engine.refuse_shutdown() {
+            return receipt;
+        }
         let within = within.min(FAR);
         let goal = self.engine.begin_shutdown(within);
         self.engine.settle(goal, within).await
@@ -186,9 +206,30 @@ impl Telemetry {
 
     /// As [`shutdown`](Self::shutdown), and blocks meanwhile.
     pub fn shutdown_blocking(&self, within: Duration) -> Receipt {
+        if let Some(receipt) = self.engine.refuse_shutdown() {
+            return receipt;
+        }
         let within = within.min(FAR);
         let goal = self.engine.begin_shutdown(within);
         self.engine.settle_blocking(goal, within)
+    }
+
+    /// Flushes in the panic hook, for programs that end when they panic: what had
+    /// ended by then leaves before the process does. Spans that the panic
+    /// itself ends come later, when it unwinds, if it does.
+    ///
+    /// The hook that was installed before runs first. Every panic of the process
+    /// then waits for the collector, up to the deadline, also one that is caught.
+    ///
+    /// # Panics
+    ///
+    /// If the current thread is panicking.
+    pub fn flush_on_panic(&self, within: Duration) {
+        let (telemetry, former) = (self.clone(), std::panic::take_hook());
+        std::panic::set_hook(Box::new(move |info| {
+            former(info);
+            telemetry.flush_blocking(within);
+        }));
     }
 }
 
@@ -255,6 +296,32 @@ impl Engine {
             if self.pipeline.bell().arm() { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
+    }
+
+    /// The receipt of a call that must touch nothing.
+    fn refuse(&self) -> Option<Receipt> {
+        // A fork copies neither the threads that drive nor the state of a lock
+        // that one of them may hold.
+        let outcome = if std::process::id() != self.process {
+            Outcome::Forked
+        } else if is_exporting_here() {
+            // The exporter itself calls, perhaps in a panic hook: this thread
+            // drives, and cannot wait for itself.
+            Outcome::DeadlinePassed
+        } else {
+            return None;
+        };
+        let (ledger, elapsed) = (self.pipeline.ledger(), Duration::ZERO);
+        Some(Receipt { outcome, ledger, elapsed, failure: None })
+    }
+
+    fn refuse_shutdown(&self) -> Option<Receipt> {
+        let refused = self.refuse();
+        if refused.is_some_and(|receipt| receipt.outcome == Outcome::Forked) {
+            // The copy of this process, whose spans nobody would take.
+            self.pipeline.close();
+        }
+        refused
     }
 
     fn begin_flush(&self) -> Goal {
