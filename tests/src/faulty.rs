@@ -129,13 +129,16 @@ impl Receiver {
         Receiver { protocol, address, log, _stop: stop }
     }
 
+    /// Where it is.
+    pub fn url(&self) -> String {
+        let path = if self.protocol == Protocol::Grpc { "" } else { "/v1/traces" };
+        format!("http://{}{path}", self.address)
+    }
+
     /// An exporter to it.
     pub fn exporter(&self) -> Otlp {
-        let (otlp, path) = match self.protocol {
-            Protocol::Grpc => (Otlp::grpc(), ""),
-            _ => (Otlp::http(), "/v1/traces"),
-        };
-        otlp.endpoint(&format!("http://{}{path}", self.address)).expect("a URL")
+        let otlp = if self.protocol == Protocol::Grpc { Otlp::grpc() } else { Otlp::http() };
+        otlp.endpoint(&self.url()).expect("a URL")
     }
 
     /// What it speaks.

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::sync::{Barrier, Mutex, PoisonError};
 
 use throughline::exporters::{Memory, Protocol};
-use throughline::{DropReason, Outcome, Receipt};
+use throughline::{DropReason, Exporter, Outcome, Receipt, Thread};
 use throughline_core::{ExportError, Failure};
 
 use crate::conformance::TestRuntime;
@@ -84,27 +84,33 @@ impl<M> Matrix<M> {
         let cases = self.calls().flat_map(|call| {
             [Protocol::HttpProtobuf, Protocol::Grpc].map(|protocol| (call, protocol))
         });
-        // Most of them wait, so many wait at once.
-        let cases = Mutex::new(cases);
-        let next = || cases.lock().unwrap_or_else(PoisonError::into_inner).next();
-        std::thread::scope(|scope| {
-            for _ in 0..AT_ONCE {
-                scope.spawn(|| {
-                    while let Some((call, protocol)) = next() {
-                        let receiver = Receiver::start(protocol, [fault]);
-                        let exporter = receiver.exporter();
-                        let receipt = settle(make, call, exporter, within(call.what));
-                        let met = Met { call, receipt: &receipt, receiver: &receiver };
-                        let ledger = receipt.ledger();
-                        let settled = ledger.exported() + ledger.dropped_total();
-                        assert_eq!(ledger.started(), SPANS, "{}", met.name());
-                        assert_eq!(settled + ledger.in_flight(), SPANS, "{}", met.name());
-                        check(&met);
-                    }
-                });
-            }
+        at_once(cases, |(call, protocol)| {
+            let receiver = Receiver::start(protocol, [fault]);
+            let exporter = receiver.exporter();
+            let receipt = settle(make, call, exporter, within(call.what));
+            let met = Met { call, receipt: &receipt, receiver: &receiver };
+            let ledger = receipt.ledger();
+            let settled = ledger.exported() + ledger.dropped_total();
+            assert_eq!(ledger.started(), SPANS, "{}", met.name());
+            assert_eq!(settled + ledger.in_flight(), SPANS, "{}", met.name());
+            check(&met);
         });
     }
+}
+
+/// Runs many cases at once, since most of them only wait.
+fn at_once<T>(cases: impl Iterator<Item = T> + Send, run: impl Fn(T) + Sync) {
+    let cases = Mutex::new(cases);
+    let next = || cases.lock().unwrap_or_else(PoisonError::into_inner).next();
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(case) = next() {
+                    run(case);
+                }
+            });
+        }
+    });
 }
 
 /// What a call met with.
@@ -261,39 +267,44 @@ pub fn an_exporter_that_panics_loses_its_batch_and_not_the_pipeline<R: TestRunti
 
 /// Also when there is more to do, and when the first ran out of time.
 pub fn a_second_call_reports_what_the_first_did<R: TestRuntime>(matrix: Matrix<impl Make<R>>) {
-    for call in matrix.calls() {
-        for (script, within) in [(None, LONG), (Some(Script::Hangs), SHORT)] {
-            let runtime = (matrix.make)();
-            let twice = move |telemetry: throughline::Telemetry| {
-                let calls: futures::future::BoxFuture<'static, _> = Box::pin(async move {
-                    let first = settle_as(&telemetry, call, within).await;
-                    let shutdown = Call { what: What::Shutdown, ..call };
-                    let second = settle_as(&telemetry, shutdown, within).await;
-                    // Nothing is recorded any more.
-                    make_spans(&telemetry);
-                    [first, second, settle_as(&telemetry, shutdown, within).await]
-                });
-                calls
-            };
-            let [first, second, third] =
-                watched(format!("{call:?}, twice"), move || match script {
-                    None => on_place(runtime, call.place, Memory::new(), twice),
-                    Some(script) => on_place(runtime, call.place, Scripted(script), twice),
-                });
-            let name = format!("{call:?}: {first}; {second}; {third}");
-            assert_eq!(second.ledger(), third.ledger(), "{name}");
-            assert_eq!(second.outcome(), third.outcome(), "{name}");
-            assert_eq!(second.ledger().in_flight(), 0, "{name}");
-            if script.is_none() {
-                assert!(first.is_complete() && second.is_complete(), "{name}");
-                assert_eq!(second.ledger().exported(), SPANS, "{name}");
-            } else {
-                assert_eq!(first.outcome(), Outcome::DeadlinePassed, "{name}");
-                assert_eq!(second.outcome(), Outcome::DeadlinePassed, "{name}");
-                assert_eq!(second.ledger().dropped(DropReason::Abandoned), SPANS, "{name}");
-            }
+    at_once(matrix.calls(), |call| {
+        let receipts = repeated((matrix.make)(), call, Memory::new(), LONG);
+        let [first, second] = receipts;
+        assert!(first.is_complete() && second.is_complete(), "{call:?}: {first}; {second}");
+        assert_eq!(second.ledger().exported(), SPANS, "{call:?}: {first}; {second}");
+
+        let receipts = repeated((matrix.make)(), call, Scripted(Script::Hangs), SHORT);
+        let lost = receipts[1].ledger().dropped(DropReason::Abandoned);
+        assert_eq!(lost, SPANS, "{call:?}: {}", receipts[1]);
+        for receipt in receipts {
+            assert_eq!(receipt.outcome(), Outcome::DeadlinePassed, "{call:?}: {receipt}");
         }
-    }
+    });
+}
+
+/// Makes the call and then shuts down twice, where the second shutdown has
+/// nothing to add.
+fn repeated<R, E>(runtime: R, call: Call, exporter: E, within: Duration) -> [Receipt; 2]
+where
+    R: TestRuntime,
+    E: Exporter<R::Runtime> + Exporter<Thread>,
+{
+    let [first, second, third] = watched(format!("{call:?}, repeated"), move || {
+        on_place(runtime, call.place, exporter, move |telemetry| {
+            Box::pin(async move {
+                let first = settle_as(&telemetry, call, within).await;
+                let shutdown = Call { what: What::Shutdown, ..call };
+                let second = settle_as(&telemetry, shutdown, within).await;
+                // Nothing is recorded any more.
+                make_spans(&telemetry);
+                [first, second, settle_as(&telemetry, shutdown, within).await]
+            })
+        })
+    });
+    assert_eq!(second.ledger(), third.ledger(), "{call:?}: {second}; {third}");
+    assert_eq!(second.outcome(), third.outcome(), "{call:?}: {second}; {third}");
+    assert_eq!(second.ledger().in_flight(), 0, "{call:?}: {second}");
+    [first, second]
 }
 
 /// Flushes and shutdowns, awaited and blocking, from threads beside the runtime.

@@ -3,10 +3,11 @@
 use core::cell::RefCell;
 use core::fmt::Display;
 use core::future::{Future, pending};
+use core::panic::AssertUnwindSafe;
 use core::pin::pin;
 use core::task::{Context as TaskContext, Poll, Waker};
 use core::time::Duration;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 use std::sync::{Arc, Once, mpsc};
 use std::task::Wake;
 use std::thread::Thread as StdThread;
@@ -163,19 +164,19 @@ where
             let on_drop = OnDrop(Some(move || {
                 tell.send(block_on(rest(telemetry))).expect("somebody waits");
             }));
-            let task = runtime.block_on(async {
+            let mut task = None;
+            runtime.block_on(async {
                 let (enter, entered) = oneshot::channel();
-                let task = R::spawn(async move {
+                task = Some(R::spawn(async move {
                     let _on_drop = on_drop;
                     enter.send(()).expect("somebody waits");
                     pending::<()>().await;
-                });
+                }));
                 entered.await.expect("the task runs");
-                task
             });
             drop(runtime);
             // Of a runtime that outlives its handle.
-            R::abort(&task);
+            R::abort(&task.expect("it was spawned"));
             told()
         }
         Place::AfterTheRuntime => {

@@ -6,10 +6,15 @@ use core::future::{Future, ready};
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use futures::channel::oneshot;
+use futures::future::BoxFuture;
 use throughline::exporters::Memory;
-use throughline::{DropReason, Outcome, Thread, Tokio, builder};
+use throughline::{
+    DropReason, Exporter, Outcome, Receipt, Runtime, Telemetry, Thread, Tokio, builder,
+};
+use throughline_core::{Accepted, Batch, ExportError, SpanExporter};
 use throughline_tests::conformance::{Lost, TestRuntime};
 use throughline_tests::flush::{LONG, SHORT};
 use throughline_tests::places::{SPANS, block_on, make_spans, start, tokio_runtime, watched};
@@ -69,6 +74,26 @@ fn an_awaited_flush_leaves_a_transmission_to_a_task_that_answers() {
 }
 
 #[test]
+fn an_exporter_that_flushes_its_own_pipeline_does_not_wait_for_itself() {
+    watched("an exporter that flushes", || {
+        let exporter = Flushing::default();
+        let telemetry = start(Thread::start().expect("a thread"), exporter.clone());
+        exporter.telemetry.set(telemetry.clone()).expect("the first");
+        make_spans(&telemetry);
+        let receipt = telemetry.flush_blocking(LONG);
+        assert!(receipt.is_complete(), "{receipt}");
+        assert_eq!(receipt.ledger().exported(), SPANS, "{receipt}");
+        let inner = exporter.receipts.lock().expect("no panic").clone();
+        // While it was given the batch, and while it sent.
+        assert_eq!(inner.len(), 2);
+        for receipt in inner {
+            assert_eq!(receipt.outcome(), Outcome::DeadlinePassed, "{receipt}");
+            assert_eq!(receipt.ledger().in_flight(), SPANS, "{receipt}");
+        }
+    });
+}
+
+#[test]
 fn a_few_spans_leave_after_the_delay_though_nobody_flushes() {
     watched("the delay", || {
         let runtime = tokio_runtime(0);
@@ -101,6 +126,41 @@ fn under_a_paused_clock_the_deadline_is_a_virtual_one() {
             assert_eq!(receipt.ledger().in_flight(), 0);
         });
     });
+}
+
+/// An exporter that flushes its own pipeline, as a panic hook in it would.
+#[derive(Clone, Debug, Default)]
+struct Flushing {
+    telemetry: Arc<OnceLock<Telemetry>>,
+    receipts: Arc<Mutex<Vec<Receipt>>>,
+}
+
+impl Flushing {
+    fn flush(&self) {
+        let receipt = self.telemetry.get().expect("set").flush_blocking(LONG);
+        self.receipts.lock().expect("no panic").push(receipt);
+    }
+}
+
+impl<R: Runtime> Exporter<R> for Flushing {
+    type Connection = Flushing;
+
+    fn connect(&self, _: &R) -> Flushing {
+        self.clone()
+    }
+}
+
+impl SpanExporter for Flushing {
+    type Sending = BoxFuture<'static, Result<Accepted, ExportError>>;
+
+    fn export(&mut self, _: &Batch<'_>) -> Self::Sending {
+        self.flush();
+        let exporter = self.clone();
+        Box::pin(async move {
+            exporter.flush();
+            Ok(Accepted::default())
+        })
+    }
 }
 
 /// A program without an async runtime. Its tasks are threads.
