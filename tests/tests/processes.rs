@@ -56,16 +56,17 @@ fn a_panic_flushes_after_the_hook_that_was_there() {
 }
 
 #[test]
-fn a_forked_child_neither_hangs_nor_sends_the_parents_spans() {
+fn a_forked_child_neither_hangs_nor_sends_the_parents_spans_nor_takes_its_ids() {
     let receiver = Receiver::start(Protocol::HttpProtobuf, [Fault::Nothing]);
     let child = start("fork", &receiver);
     let (output, child) = read(child);
     assert!(ended(child).success());
     assert_eq!(output, "ready\n");
-    // Those of the parent, and those of the child's own pipeline, each once.
+    // Those of the parent before and after the fork, and those of the child's own
+    // pipeline, each once.
     let spans = receiver.spans();
     let distinct: HashSet<_> = spans.iter().collect();
-    assert_eq!((spans.len(), distinct.len()), (2 * SPANS as usize, 2 * SPANS as usize));
+    assert_eq!((spans.len(), distinct.len()), (3 * SPANS as usize, 3 * SPANS as usize));
 }
 
 fn start(mode: &str, receiver: &Receiver) -> Child {

@@ -67,6 +67,8 @@ fn fork(guard: Guard, otlp: Otlp) {
         ForkResult::Parent { child } => {
             let status = waitpid(child, None).expect("it ends");
             assert_eq!(status, WaitStatus::Exited(child, 0));
+            // From where the child began, too.
+            make_spans(guard.telemetry().expect("installed"));
             let receipt = guard.shutdown_blocking();
             assert!(receipt.is_complete(), "{receipt}");
             println!("ready");

@@ -16,11 +16,11 @@ pub fn traceparent(data: &[u8]) {
 /// What is joined stays within the limits, and says the same when it is read
 /// again.
 pub fn tracestate(data: &[u8]) {
-    if let Ok(text) = core::str::from_utf8(data) {
-        if let Ok(state) = TraceState::parse(text) {
-            assert!(state.members().count() <= 32);
-            assert!(state.members().all(|(key, _)| state.get(key).is_some()));
-        }
+    if let Ok(text) = core::str::from_utf8(data)
+        && let Ok(state) = TraceState::parse(text)
+    {
+        assert!(state.members().count() <= 32);
+        assert!(state.members().all(|(key, _)| state.get(key).is_some()));
     }
     let Ok(state) = TraceStateBuf::from_headers(lines(data)) else { return };
     assert!(state.as_str().len() <= 512 && state.members().count() <= 32);
