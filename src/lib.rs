@@ -36,6 +36,8 @@ mod ext;
 mod fields;
 mod propagation;
 mod setup;
+#[cfg(all(unix, feature = "signals"))]
+mod signals;
 
 // Spans and contexts.
 pub use ext::InSpanExt;

@@ -220,6 +220,39 @@ impl Guard {
         self.telemetry.as_ref().map_or_else(Receipt::nothing, flush)
     }
 
+    /// Flushes whenever something panics, within [`Guard::DEADLINE`], after the
+    /// panic hook that is installed now. For programs that end when they panic;
+    /// see [`Telemetry::flush_on_panic`].
+    ///
+    /// # Panics
+    ///
+    /// If the current thread is panicking.
+    pub fn flush_on_panic(self) -> Self {
+        if let Some(telemetry) = &self.telemetry {
+            telemetry.flush_on_panic(Self::DEADLINE);
+        }
+        self
+    }
+
+    /// Shuts the pipeline down when the process is asked to end, within
+    /// [`Guard::DEADLINE`]: SIGTERM, SIGINT (Ctrl-C) and SIGHUP. Then the process
+    /// ends as it would have done without a handler; a second signal does not wait.
+    ///
+    /// For programs that do nothing else at their end. One that closes its
+    /// listeners and finishes its requests waits for the signal itself and calls
+    /// [`shutdown`](Self::shutdown) at last.
+    ///
+    /// # Errors
+    ///
+    /// The operating system lets no handler be installed, or has no thread left.
+    #[cfg(all(unix, feature = "signals"))]
+    pub fn shutdown_on_signals(self) -> std::io::Result<Self> {
+        if let Some(telemetry) = &self.telemetry {
+            crate::signals::shutdown_on_signals(telemetry.clone(), Self::DEADLINE)?;
+        }
+        Ok(self)
+    }
+
     /// Sends everything that has ended by now and ends the pipeline, within
     /// [`Guard::DEADLINE`].
     pub async fn shutdown(mut self) -> Receipt {

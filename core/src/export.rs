@@ -54,6 +54,8 @@ pub enum ExportError {
 pub enum Failure {
     /// No connection could be made.
     Connect,
+    /// The receiver's certificate is not trusted.
+    Certificate,
     /// The connection ended before the answer was complete.
     Disconnected,
     /// There was no answer in time.
@@ -76,6 +78,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Connect => f.write_str("the receiver could not be reached"),
+            Failure::Certificate => f.write_str("the receiver's certificate is not trusted"),
             Failure::Disconnected => f.write_str("the connection ended before the answer"),
             Failure::Timeout => f.write_str("no answer in time"),
             Failure::Http(status) => write!(f, "the receiver answered HTTP status {status}"),

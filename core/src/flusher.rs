@@ -107,6 +107,8 @@ pub struct Flusher<B, E> {
     tickets: u64,
     served: u64,
     shutdown: Option<Shutdown>,
+    /// The deadline of shutdown came before something was settled.
+    cut_short: bool,
     failing: Option<ExportError>,
     jitter: u64,
 }
@@ -180,6 +182,7 @@ where
             tickets: 0,
             served: 0,
             shutdown: None,
+            cut_short: false,
             failing: None,
             jitter: seed,
         })
@@ -192,10 +195,13 @@ where
         // awake.
         self.pipeline.bell().answer();
         if self.shutdown.is_some_and(|shutdown| now >= shutdown.deadline) {
-            self.abandon();
+            self.cut_short();
         }
         match self.state {
-            State::Finished => Action::Finished,
+            State::Finished => match self.is_swept() {
+                true => Action::Finished,
+                false => Action::Wait { until: Some(now.saturating_add(PREEMPTED)) },
+            },
             State::Exporting { .. } => {
                 Action::Wait { until: self.shutdown.map(|shutdown| shutdown.deadline) }
             }
@@ -319,9 +325,17 @@ where
         matches!(self.state, State::Exporting { .. })
     }
 
-    /// Whether shutdown is over.
+    /// Whether shutdown is over. A span whose producer was in the middle of
+    /// queueing it when the deadline came is counted by a later
+    /// [`poll`](Self::poll), and those queued behind it.
     pub fn is_finished(&self) -> bool {
         self.state == State::Finished
+    }
+
+    /// Whether shutdown is over because its deadline came, with spans that were
+    /// not settled yet.
+    pub fn is_cut_short(&self) -> bool {
+        self.cut_short
     }
 
     /// The failure of the last transmission; `None` after a success.
@@ -439,7 +453,8 @@ where
     /// Goes on behind a part of the batch that is settled.
     fn next_part(&mut self, from: usize) {
         if self.shutdown.is_some_and(|shutdown| shutdown.hopeless) {
-            self.lose_rest(from);
+            // What is before is settled.
+            self.state = State::Waiting { from, to: from, attempt: 0, until: Duration::ZERO };
             self.abandon();
         } else if from < self.count {
             let until = Duration::ZERO;
@@ -452,14 +467,30 @@ where
         }
     }
 
-    /// Ends the pipeline now, and counts everything that is left as lost.
-    pub fn abandon(&mut self) {
-        self.pipeline.close();
-        match self.state {
-            State::Finished => return,
-            State::Gathering => self.lose_rest(0),
-            State::Exporting { from, .. } | State::Waiting { from, .. } => self.lose_rest(from),
+    /// Ends the pipeline now, since the time is over: everything that is left is
+    /// counted as lost.
+    pub fn cut_short(&mut self) {
+        if self.state != State::Finished {
+            let left = self.gathered() > 0 || !self.has_passed(&self.marks());
+            self.cut_short = left;
         }
+        self.abandon();
+    }
+
+    /// Counts everything that is left as lost.
+    fn abandon(&mut self) {
+        self.pipeline.close();
+        let lost = self.gathered() as u64;
+        self.count = 0;
+        self.used = 0;
+        self.state = State::Finished;
+        self.served = self.tickets;
+        self.pipeline.counters().count_dropped(DropReason::Abandoned, lost);
+        self.sweep();
+    }
+
+    /// Takes what is committed, and counts it as lost.
+    fn sweep(&mut self) {
         let mut left = 0;
         for consumer in &mut self.consumers {
             while let Some(frame) = consumer.peek() {
@@ -468,16 +499,12 @@ where
             }
         }
         self.pipeline.counters().count_dropped(DropReason::Abandoned, left);
-        self.state = State::Finished;
-        self.served = self.tickets;
     }
 
-    fn lose_rest(&mut self, from: usize) {
-        let lost = (self.count - from) as u64;
-        self.pipeline.counters().count_dropped(DropReason::Abandoned, lost);
-        self.count = 0;
-        self.used = 0;
-        self.state = State::Gathering;
+    /// Whether nothing is in the rings, which are closed.
+    fn is_swept(&mut self) -> bool {
+        self.sweep();
+        self.has_passed(&self.marks())
     }
 
     /// When to send again; `None` to give up.

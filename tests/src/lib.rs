@@ -4,9 +4,15 @@
 //! ```text
 //!   tests/simulation.rs, wire.rs ──▶ simulation: core alone, time as a number
 //!   tests/conformance_*.rs       ──▶ conformance: cases over any runtime
+//!                                    flush: flush and shutdown from every place
+//!   tests/parsers.rs, fuzz/      ──▶ parsers: outside input, as arbitrary bytes
+//!   tests/faults.rs              ──▶ faulty: a receiver that fails as it is told
 //! ```
 
 pub mod conformance;
+pub mod faulty;
+pub mod flush;
+pub mod parsers;
 pub mod places;
 pub mod scripted;
 pub mod simulation;

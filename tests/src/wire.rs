@@ -8,6 +8,7 @@
 
 mod bench;
 mod expected;
+mod from_bytes;
 mod strategy;
 mod viewed;
 
@@ -17,8 +18,9 @@ use throughline_core::{
 
 pub use bench::{Bench, Made};
 pub use expected::{expected_request, expected_value};
+pub use from_bytes::plans_from;
 pub use strategy::{plans, text, value};
-pub use viewed::viewed;
+pub use viewed::{viewed, viewed_pairs};
 
 /// Keys and values, which live for ever: a test may leak a few.
 pub type Pairs = Vec<(&'static str, Value<'static>)>;

@@ -14,14 +14,17 @@ use tokio::task::JoinHandle;
 
 mod current_thread {
     throughline_tests::conformance!(super::OnTokio::with_workers(0));
+    throughline_tests::flush_matrix!(super::OnTokio::with_workers(0));
 }
 
 mod one_worker {
     throughline_tests::conformance!(super::OnTokio::with_workers(1));
+    throughline_tests::flush_matrix!(super::OnTokio::with_workers(1));
 }
 
 mod several_workers {
     throughline_tests::conformance!(super::OnTokio::with_workers(4));
+    throughline_tests::flush_matrix!(super::OnTokio::with_workers(4));
 }
 
 #[test]

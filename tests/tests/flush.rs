@@ -1,166 +1,28 @@
-//! Flush and shutdown from everywhere, with exporters that do their worst: what
-//! counts is the receipt. A watchdog turns a call that does not come back into
-//! a failure.
+//! Flush and shutdown where there is no async runtime, and what only tokio's
+//! clock and its only thread can show. The matrix of each runtime is mounted
+//! beside its conformance suite.
 
+use core::future::{Future, ready};
+use core::pin::Pin;
+use core::task::{Context, Poll};
 use core::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock};
 
+use futures::channel::oneshot;
+use futures::future::BoxFuture;
 use throughline::exporters::Memory;
-use throughline::{DropReason, Outcome, Receipt, Retry, Thread, Tokio, builder};
-use throughline_core::{ExportError, Failure};
-use throughline_tests::places::{
-    Call, SPANS, What, calls, make_spans, on_place, settle, settle_as, start, tokio_runtime,
-    watched,
+use throughline::{
+    DropReason, Exporter, Outcome, Receipt, Runtime, Telemetry, Thread, Tokio, builder,
 };
-use throughline_tests::scripted::{Gated, Script, Scripted, Switched};
+use throughline_core::{Accepted, Batch, ExportError, SpanExporter};
+use throughline_tests::conformance::{Lost, TestRuntime};
+use throughline_tests::flush::{LONG, SHORT};
+use throughline_tests::places::{SPANS, block_on, make_spans, start, tokio_runtime, watched};
+use throughline_tests::scripted::{Gated, Script, Scripted};
 
-#[test]
-fn everything_is_exported_wherever_flush_and_shutdown_are_called() {
-    for call in calls() {
-        let memory = Memory::new();
-        let receipt = settle(call, memory.clone(), LONG);
-        assert_eq!(receipt.outcome(), Outcome::Complete, "{call:?}: {receipt}");
-        assert_eq!(receipt.ledger().exported(), SPANS, "{call:?}: {receipt}");
-        assert_eq!(receipt.ledger().in_flight(), 0, "{call:?}: {receipt}");
-        assert_eq!(memory.spans().len() as u64, SPANS, "{call:?}");
-        assert_eq!(receipt.failure(), None, "{call:?}");
-    }
-}
-
-#[test]
-fn an_exporter_that_hangs_costs_the_deadline_and_the_receipt_says_so() {
-    for call in calls() {
-        let receipt = settle(call, Scripted(Script::Hangs), SHORT);
-        let ledger = receipt.ledger();
-        assert_eq!(ledger.exported(), 0, "{call:?}: {receipt}");
-        match call.what {
-            What::Flush => {
-                assert_eq!(receipt.outcome(), Outcome::DeadlinePassed, "{call:?}: {receipt}");
-                assert_eq!(ledger.in_flight(), SPANS, "{call:?}: {receipt}");
-            }
-            What::Shutdown => {
-                assert_eq!(ledger.dropped(DropReason::Abandoned), SPANS, "{call:?}: {receipt}");
-                assert_eq!(ledger.in_flight(), 0, "{call:?}: {receipt}");
-            }
-        }
-    }
-}
-
-#[test]
-fn an_exporter_that_always_asks_to_retry_is_given_up_and_counted() {
-    for call in calls() {
-        let receipt = settle(call, Scripted(Script::AsksToRetry), LONG);
-        let ledger = receipt.ledger();
-        assert_eq!(receipt.outcome(), Outcome::Complete, "{call:?}: {receipt}");
-        assert_eq!(ledger.dropped(DropReason::RetriesExhausted), SPANS, "{call:?}: {receipt}");
-        assert_eq!(ledger.in_flight(), 0, "{call:?}: {receipt}");
-        assert!(matches!(receipt.failure(), Some(ExportError::Retry { .. })), "{call:?}");
-    }
-}
-
-#[test]
-fn an_exporter_that_fails_for_good_loses_what_it_was_given_and_says_why() {
-    for call in calls() {
-        let receipt = settle(call, Scripted(Script::Fails), LONG);
-        assert_lost(&receipt, Failure::Http(400), call);
-    }
-}
-
-#[test]
-fn an_exporter_that_panics_loses_its_batch_and_not_the_pipeline() {
-    for script in [Script::PanicsAtOnce, Script::PanicsWhileSending] {
-        for call in calls() {
-            let receipt = settle(call, Scripted(script), LONG);
-            assert_lost(&receipt, Failure::Panicked, call);
-        }
-    }
-}
-
-#[test]
-fn a_pipeline_whose_exporter_panicked_goes_on() {
-    let telemetry = start(Thread::start().expect("a thread"), Scripted(Script::PanicsAtOnce));
-    for flushes in 1..=3 {
-        make_spans(&telemetry);
-        let receipt = telemetry.flush_blocking(LONG);
-        assert_eq!(receipt.ledger().dropped(DropReason::ExportFailed), flushes * SPANS);
-        assert_eq!(receipt.ledger().in_flight(), 0);
-    }
-}
-
-#[test]
-fn a_second_shutdown_reports_what_the_first_did() {
-    for call in calls() {
-        let memory = Memory::new();
-        let [first, second] = watched(format!("{call:?}, twice"), move || {
-            on_place(call.place, memory, move |telemetry| async move {
-                let first = settle_as(&telemetry, call, LONG).await;
-                let again = Call { what: What::Shutdown, ..call };
-                settle_as(&telemetry, again, LONG).await;
-                // Nothing is recorded any more.
-                make_spans(&telemetry);
-                [first, settle_as(&telemetry, again, LONG).await]
-            })
-        });
-        assert_eq!(first.ledger(), second.ledger(), "{call:?}");
-        assert!(second.is_complete(), "{call:?}");
-    }
-}
-
-#[test]
-fn callers_at_the_same_time_all_get_a_true_receipt() {
-    watched("concurrent callers", || {
-        let memory = Memory::new();
-        let runtime = tokio_runtime(2);
-        let telemetry = start(Tokio::new(runtime.handle().clone()), memory.clone());
-        let barrier = std::sync::Barrier::new(8);
-        std::thread::scope(|scope| {
-            for caller in 0..8 {
-                let (telemetry, barrier) = (&telemetry, &barrier);
-                scope.spawn(move || {
-                    make_spans(telemetry);
-                    barrier.wait();
-                    let receipt = match caller % 4 {
-                        0 => telemetry.flush_blocking(LONG),
-                        1 => futures::executor::block_on(telemetry.flush(LONG)),
-                        2 => telemetry.shutdown_blocking(LONG),
-                        _ => futures::executor::block_on(telemetry.shutdown(LONG)),
-                    };
-                    // All had ended before the barrier.
-                    assert_eq!(receipt.ledger().exported(), 8 * SPANS, "{caller}: {receipt}");
-                    assert!(receipt.is_complete());
-                });
-            }
-        });
-        assert_eq!(memory.spans().len() as u64, 8 * SPANS);
-    });
-}
-
-#[test]
-fn the_background_task_drives_again_after_callers_gave_up() {
-    watched("callers that overlap", || {
-        let exporter = Switched::default();
-        let runtime = tokio_runtime(2);
-        let mut retry = Retry::new();
-        retry.initial_delay = Duration::from_millis(1);
-        retry.max_delay = Duration::from_millis(10);
-        retry.max_repetitions = u32::MAX;
-        let telemetry = builder()
-            .retry(retry)
-            .export_timeout(Some(Duration::from_millis(50)))
-            .start(Tokio::new(runtime.handle().clone()), exporter.clone());
-        make_spans(&telemetry);
-        // The second takes the seat from the first and leaves after it.
-        std::thread::scope(|scope| {
-            for within in [600, 1_000] {
-                let telemetry = &telemetry;
-                scope.spawn(move || telemetry.flush_blocking(Duration::from_millis(within)));
-            }
-        });
-        exporter.answer_from_now_on();
-        make_spans(&telemetry);
-        let receipt = runtime.block_on(telemetry.flush(LONG));
-        assert!(receipt.is_complete(), "{receipt}");
-        assert_eq!(receipt.ledger().exported(), 2 * SPANS, "{receipt}");
-    });
+mod thread {
+    // It is not torn down, and nothing is dropped with it.
+    throughline_tests::flush_matrix!(super::OnThread, without TearDown);
 }
 
 #[test]
@@ -192,25 +54,43 @@ fn what_a_blocked_caller_sends_itself_is_not_sent_by_the_background_task_too() {
 }
 
 #[test]
-fn an_async_flush_comes_back_while_nobody_drives_its_runtime() {
-    watched("an idle runtime", || {
-        let runtime = tokio_runtime(0);
-        let telemetry = start(Tokio::new(runtime.handle().clone()), Memory::new());
-        make_spans(&telemetry);
-        // Not `runtime.block_on`: neither its task nor its timer runs.
-        let receipt = futures::executor::block_on(telemetry.flush(SHORT));
-        let (exported, in_flight) = (receipt.ledger().exported(), receipt.ledger().in_flight());
-        assert_eq!(receipt.is_complete(), exported == SPANS, "{receipt}");
-        assert_eq!(exported + in_flight, SPANS, "{receipt}");
+fn an_awaited_flush_leaves_a_transmission_to_a_task_that_answers() {
+    watched("a slow transmission", || {
+        let (exporter, open) = Gated::new();
+        let runtime = tokio_runtime(1);
+        let receipt = runtime.block_on(async {
+            let telemetry = start(Tokio::current().expect("inside"), exporter.clone());
+            make_spans(&telemetry);
+            let receipt = telemetry.flush(SHORT).await;
+            assert_eq!(receipt.outcome(), Outcome::DeadlinePassed, "{receipt}");
+            assert_eq!(receipt.ledger().in_flight(), SPANS, "{receipt}");
+            let _ = open.send(());
+            telemetry.flush(LONG).await
+        });
+        assert!(receipt.is_complete(), "{receipt}");
+        // Nobody sent it a second time meanwhile.
+        assert_eq!(exporter.delivered().len() as u64, SPANS);
     });
 }
 
 #[test]
-fn a_deadline_without_end_is_a_deadline() {
-    for call in calls() {
-        let receipt = settle(call, Memory::new(), Duration::MAX);
-        assert!(receipt.is_complete(), "{call:?}: {receipt}");
-    }
+fn an_exporter_that_flushes_its_own_pipeline_does_not_wait_for_itself() {
+    watched("an exporter that flushes", || {
+        let exporter = Flushing::default();
+        let telemetry = start(Thread::start().expect("a thread"), exporter.clone());
+        exporter.telemetry.set(telemetry.clone()).expect("the first");
+        make_spans(&telemetry);
+        let receipt = telemetry.flush_blocking(LONG);
+        assert!(receipt.is_complete(), "{receipt}");
+        assert_eq!(receipt.ledger().exported(), SPANS, "{receipt}");
+        let inner = exporter.receipts.lock().expect("no panic").clone();
+        // While it was given the batch, and while it sent.
+        assert_eq!(inner.len(), 2);
+        for receipt in inner {
+            assert_eq!(receipt.outcome(), Outcome::DeadlinePassed, "{receipt}");
+            assert_eq!(receipt.ledger().in_flight(), SPANS, "{receipt}");
+        }
+    });
 }
 
 #[test]
@@ -248,15 +128,85 @@ fn under_a_paused_clock_the_deadline_is_a_virtual_one() {
     });
 }
 
-fn assert_lost(receipt: &Receipt, failure: Failure, call: Call) {
-    let ledger = receipt.ledger();
-    assert_eq!(receipt.outcome(), Outcome::Complete, "{call:?}: {receipt}");
-    assert_eq!(ledger.dropped(DropReason::ExportFailed), SPANS, "{call:?}: {receipt}");
-    assert_eq!(ledger.in_flight(), 0, "{call:?}: {receipt}");
-    assert_eq!(receipt.failure(), Some(ExportError::Permanent(failure)), "{call:?}");
+/// An exporter that flushes its own pipeline, as a panic hook in it would.
+#[derive(Clone, Debug, Default)]
+struct Flushing {
+    telemetry: Arc<OnceLock<Telemetry>>,
+    receipts: Arc<Mutex<Vec<Receipt>>>,
 }
 
-/// A deadline that is not reached.
-const LONG: Duration = Duration::from_secs(20);
-/// A deadline that is.
-const SHORT: Duration = Duration::from_millis(200);
+impl Flushing {
+    fn flush(&self) {
+        let receipt = self.telemetry.get().expect("set").flush_blocking(LONG);
+        self.receipts.lock().expect("no panic").push(receipt);
+    }
+}
+
+impl<R: Runtime> Exporter<R> for Flushing {
+    type Connection = Flushing;
+
+    fn connect(&self, _: &R) -> Flushing {
+        self.clone()
+    }
+}
+
+impl SpanExporter for Flushing {
+    type Sending = BoxFuture<'static, Result<Accepted, ExportError>>;
+
+    fn export(&mut self, _: &Batch<'_>) -> Self::Sending {
+        self.flush();
+        let exporter = self.clone();
+        Box::pin(async move {
+            exporter.flush();
+            Ok(Accepted::default())
+        })
+    }
+}
+
+/// A program without an async runtime. Its tasks are threads.
+struct OnThread;
+
+impl TestRuntime for OnThread {
+    type Runtime = Thread;
+    type Task<T: Send + 'static> = Task<T>;
+
+    fn runtime(&self) -> Thread {
+        Thread::start().expect("a thread")
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        block_on(future)
+    }
+
+    fn spawn<F>(future: F) -> Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        Self::spawn_blocking(|| block_on(future))
+    }
+
+    fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Task<T> {
+        let (done, result) = oneshot::channel();
+        std::thread::spawn(move || done.send(work()));
+        Task(result)
+    }
+
+    /// A thread is not cancelled.
+    fn abort<T: Send + 'static>(_: &Task<T>) {}
+
+    fn yield_now() -> impl Future<Output = ()> + Send {
+        std::thread::yield_now();
+        ready(())
+    }
+}
+
+struct Task<T>(oneshot::Receiver<T>);
+
+impl<T> Future for Task<T> {
+    type Output = Result<T, Lost>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map_err(|_| Lost)
+    }
+}

@@ -1,5 +1,6 @@
 //! The one loop that drives the flusher, on every runtime.
 
+use core::cell::Cell;
 use core::future::Future;
 use core::panic::AssertUnwindSafe;
 use core::pin::{Pin, pin};
@@ -39,9 +40,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
             match state.flusher.poll(engine.now(), |ticks| anchor.unix_nanos(ticks)) {
                 Action::Export => {
                     let batch = state.flusher.batch();
-                    let sending =
-                        std::panic::catch_unwind(AssertUnwindSafe(|| connection.export(&batch)));
-                    match sending {
+                    match exporting(|| connection.export(&batch)) {
                         Ok(sending) => {
                             let timeout = state.flusher.export_timeout();
                             Step::Export(sending, timeout, state.taken_over)
@@ -67,7 +66,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                 // The seat itself may have come back meanwhile, so the turns count.
                 let is_mine = |state: &State| state.seat == seat && state.taken_over == turn;
                 let over = |state: &State| !is_mine(state) || state.flusher.is_finished();
-                let over = pin!(engine.changed(over));
+                let over = pin!(engine.changed_for(Some(seat), over));
                 if let Either::Right((result, _)) = select(over, sending).await {
                     engine.with(|state| {
                         if is_mine(state) {
@@ -78,7 +77,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
             }
             Step::Wait(until) => {
                 // Whoever takes the seat takes the doorbell with it.
-                let unseated = pin!(engine.changed(|state| state.seat != seat));
+                let unseated = pin!(engine.changed_for(Some(seat), |state| state.seat != seat));
                 let rung = pin!(engine.rung());
                 let woken = select(rung, unseated);
                 match until {
@@ -133,10 +132,26 @@ where
     let mut sending = pin!(sending);
     core::future::poll_fn(move |context| {
         let sending: Pin<&mut S> = sending.as_mut();
-        std::panic::catch_unwind(AssertUnwindSafe(|| sending.poll(context)))
-            .unwrap_or(Poll::Ready(Err(PANICKED)))
+        exporting(|| sending.poll(context)).unwrap_or(Poll::Ready(Err(PANICKED)))
     })
     .await
+}
+
+/// Runs code of the exporter, which may panic.
+fn exporting<T>(work: impl FnOnce() -> T) -> std::thread::Result<T> {
+    let before = EXPORTING.replace(true);
+    let result = std::panic::catch_unwind(AssertUnwindSafe(work));
+    EXPORTING.set(before);
+    result
+}
+
+/// Whether the current thread runs code of an exporter.
+pub(crate) fn is_exporting_here() -> bool {
+    EXPORTING.get()
+}
+
+thread_local! {
+    static EXPORTING: Cell<bool> = const { Cell::new(false) };
 }
 
 async fn yield_now() {

@@ -1,7 +1,6 @@
 //! A running pipeline: the flusher, who drives it, and who waits for it.
 
-use core::future::Future;
-use core::pin::{Pin, pin};
+use core::pin::pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Poll, Waker};
 use core::time::Duration;
@@ -12,11 +11,16 @@ use std::time::Instant;
 use futures_util::future::select;
 use throughline_core::{Ledger, Pipeline, Ticket};
 
-use crate::drive::{FAR, drive};
+use crate::drive::{FAR, drive, is_exporting_here};
 use crate::pipeline::{DriverWaker, StdFlusher, create};
-use crate::{Context, Exporter, Outcome, PipelineOptions, Receipt, Runtime, Thread};
+use crate::{Context, Exporter, Outcome, PipelineOptions, Receipt, Runtime, Thread, suppressed};
 
 /// A running pipeline: its spans are exported in the background.
+///
+/// It belongs to the process that made it: in a child that was forked off,
+/// flush and shutdown return at once ([`Outcome::Forked`]) and the child's copy
+/// of the parent's spans is never sent. A child that is to be traced makes a
+/// pipeline of its own.
 ///
 /// Cloning gives another handle of the same pipeline. Flush and shutdown return
 /// by their deadline, from async or blocking code, whatever state the runtime or
@@ -34,13 +38,16 @@ pub(crate) struct Engine {
     waker: &'static DriverWaker,
     state: Mutex<State>,
     changed: Condvar,
+    /// The process that the pipeline belongs to, and not one forked from it.
+    process: u32,
     origin: Instant,
     now: Box<dyn Fn() -> Instant + Send + Sync>,
-    sleep: Box<dyn Fn(Duration) -> Sleep + Send + Sync>,
+    time: Box<Time>,
     take_over: Box<TakeOver>,
 }
 
-type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Has the runtime set a flag after some time, unless the goal is reached first.
+type Time = dyn Fn(Arc<Engine>, Goal, Duration, Arc<AtomicBool>) + Send + Sync;
 type TakeOver = dyn Fn(Arc<Engine>, Seat, Goal, Instant) + Send + Sync;
 
 pub(crate) struct State {
@@ -51,6 +58,10 @@ pub(crate) struct State {
     callers: Vec<u64>,
     /// How often a caller took the seat.
     pub(crate) taken_over: u64,
+    /// How often a caller asked whether somebody drives.
+    asked: u64,
+    /// The last of those questions that the driver answered.
+    answered: u64,
     /// The background task was dropped, with its runtime.
     abandoned: bool,
     waiting: Vec<Waker>,
@@ -95,6 +106,8 @@ impl Telemetry {
             seat: Seat::Background,
             callers: Vec::new(),
             taken_over: 0,
+            asked: 0,
+            answered: 0,
             abandoned: false,
             waiting: Vec::new(),
         };
@@ -104,15 +117,28 @@ impl Telemetry {
             waker,
             state: Mutex::new(state),
             changed: Condvar::new(),
+            process: std::process::id(),
             origin: runtime.now(),
             now: Box::new(move || clock.now()),
-            sleep: Box::new(move |duration| Box::pin(timer.sleep(duration))),
+            time: Box::new(move |engine, goal, within, over| {
+                // In a task, where a runtime that shuts down drops it instead of
+                // having its timer used.
+                let runtime = timer.clone();
+                timer.spawn(async move {
+                    let reached = |state: &State| goal.is_reached(&state.flusher);
+                    let sleep = pin!(runtime.sleep(within));
+                    select(pin!(engine.changed(reached)), sleep).await;
+                    engine.tell(&over);
+                });
+            }),
             take_over: Box::new(move |engine, seat, goal, deadline| {
                 let exporter = exporter.clone();
                 let driven = Thread::block_on(
                     |thread| {
                         let connection = exporter.connect(&thread);
-                        drive(engine, thread, connection, seat, move |f| goal.is_reached(f))
+                        suppressed(drive(engine, thread, connection, seat, move |f| {
+                            goal.is_reached(f)
+                        }))
                     },
                     deadline,
                 );
@@ -147,13 +173,22 @@ impl Telemetry {
     }
 
     /// Sends everything that has ended by now.
+    ///
+    /// While it waits, a thread watches the deadline, since the runtime whose
+    /// task drives the pipeline may not be running.
     pub async fn flush(&self, within: Duration) -> Receipt {
+        if let Some(receipt) = self.engine.refuse() {
+            return receipt;
+        }
         let (goal, within) = (self.engine.begin_flush(), within.min(FAR));
         self.engine.settle(goal, within).await
     }
 
     /// Sends everything that has ended by now, and blocks meanwhile.
     pub fn flush_blocking(&self, within: Duration) -> Receipt {
+        if let Some(receipt) = self.engine.refuse() {
+            return receipt;
+        }
         let (goal, within) = (self.engine.begin_flush(), within.min(FAR));
         self.engine.settle_blocking(goal, within)
     }
@@ -161,6 +196,9 @@ impl Telemetry {
     /// Sends everything that has ended by now and ends the pipeline: later spans
     /// are not recorded. A second call waits for the first.
     pub async fn shutdown(&self, within: Duration) -> Receipt {
+        if let Some(receipt) = self.engine.refuse_shutdown() {
+            return receipt;
+        }
         let within = within.min(FAR);
         let goal = self.engine.begin_shutdown(within);
         self.engine.settle(goal, within).await
@@ -168,9 +206,30 @@ impl Telemetry {
 
     /// As [`shutdown`](Self::shutdown), and blocks meanwhile.
     pub fn shutdown_blocking(&self, within: Duration) -> Receipt {
+        if let Some(receipt) = self.engine.refuse_shutdown() {
+            return receipt;
+        }
         let within = within.min(FAR);
         let goal = self.engine.begin_shutdown(within);
         self.engine.settle_blocking(goal, within)
+    }
+
+    /// Flushes in the panic hook, for programs that end when they panic: what had
+    /// ended by then leaves before the process does. Spans that the panic
+    /// itself ends come later, when it unwinds, if it does.
+    ///
+    /// The hook that was installed before runs first. Every panic of the process
+    /// then waits for the collector, up to the deadline, also one that is caught.
+    ///
+    /// # Panics
+    ///
+    /// If the current thread is panicking.
+    pub fn flush_on_panic(&self, within: Duration) {
+        let (telemetry, former) = (self.clone(), std::panic::take_hook());
+        std::panic::set_hook(Box::new(move |info| {
+            former(info);
+            telemetry.flush_blocking(within);
+        }));
     }
 }
 
@@ -190,21 +249,41 @@ impl Engine {
     pub(crate) fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let result = change(&mut state);
-        let waiting = core::mem::take(&mut state.waiting);
+        let mut waiting = core::mem::take(&mut state.waiting);
         drop(state);
         self.changed.notify_all();
-        waiting.into_iter().for_each(Waker::wake);
+        if !waiting.is_empty() {
+            // Not under the lock: a waker may drop a task, and that comes here.
+            waiting.drain(..).for_each(Waker::wake);
+            let mut state = self.lock();
+            // The memory goes back, so that waiting again allocates nothing.
+            if state.waiting.is_empty() {
+                state.waiting = waiting;
+            }
+        }
         result
     }
 
     /// Completes once a condition holds.
     pub(crate) async fn changed(&self, holds: impl Fn(&State) -> bool) {
+        self.changed_for(None, holds).await;
+    }
+
+    /// As [`changed`](Self::changed), for the driver in this seat: each look at
+    /// the state shows that somebody polls it.
+    pub(crate) async fn changed_for(&self, seat: Option<Seat>, holds: impl Fn(&State) -> bool) {
         core::future::poll_fn(|context| {
             let mut state = self.lock();
+            if seat == Some(state.seat) {
+                state.answered = state.asked;
+            }
             if holds(&state) {
                 return Poll::Ready(());
             }
-            state.waiting.push(context.waker().clone());
+            let waker = context.waker();
+            if !state.waiting.iter().any(|other| other.will_wake(waker)) {
+                state.waiting.push(waker.clone());
+            }
             Poll::Pending
         })
         .await;
@@ -217,6 +296,32 @@ impl Engine {
             if self.pipeline.bell().arm() { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
+    }
+
+    /// The receipt of a call that must touch nothing.
+    fn refuse(&self) -> Option<Receipt> {
+        // A fork copies neither the threads that drive nor the state of a lock
+        // that one of them may hold.
+        let outcome = if std::process::id() != self.process {
+            Outcome::Forked
+        } else if is_exporting_here() {
+            // The exporter itself calls, perhaps in a panic hook: this thread
+            // drives, and cannot wait for itself.
+            Outcome::DeadlinePassed
+        } else {
+            return None;
+        };
+        let (ledger, elapsed) = (self.pipeline.ledger(), Duration::ZERO);
+        Some(Receipt { outcome, ledger, elapsed, failure: None })
+    }
+
+    fn refuse_shutdown(&self) -> Option<Receipt> {
+        let refused = self.refuse();
+        if refused.is_some_and(|receipt| receipt.outcome == Outcome::Forked) {
+            // The copy of this process, whose spans nobody would take.
+            self.pipeline.close();
+        }
+        refused
     }
 
     fn begin_flush(&self) -> Goal {
@@ -234,63 +339,81 @@ impl Engine {
 
     async fn settle(self: &Arc<Self>, goal: Goal, within: Duration) -> Receipt {
         let began = Instant::now();
-        let reached = |state: &State| goal.is_reached(&state.flusher);
-        let (is_reached, is_abandoned) = self.lock_and(|state| (reached(state), state.abandoned));
-        if !is_reached {
-            // The runtime may be gone, or not driven at the moment, and its timer
-            // with it: a thread's clock always runs.
-            let expired = self.watch(goal, began + within);
-            let settled = pin!(self.changed(|state| {
+        if !self.lock_and(|state| goal.is_reached(&state.flusher)) {
+            let over = Arc::new(AtomicBool::new(false));
+            // The deadline on the runtime's own clock, which tests may have paused.
+            (self.time)(self.clone(), goal, within, over.clone());
+            // Nothing says whether that runtime still exists, or is driven by
+            // anybody, while this future is polled: a thread's clock always runs.
+            self.watch(goal, began + within, over.clone());
+            self.changed(|state| {
                 // Ordering: Relaxed; the lock is taken after it is set.
-                reached(state) || expired.load(Ordering::Relaxed)
-            }));
-            if is_abandoned {
-                settled.await;
-            } else {
-                select(settled, (self.sleep)(within)).await;
-            }
+                goal.is_reached(&state.flusher) || over.load(Ordering::Relaxed)
+            })
+            .await;
         }
         self.conclude(goal, began)
     }
 
-    /// Has a thread wait for the goal until the deadline, and take over when the
-    /// driver is gone with its runtime. Says when that is over.
-    fn watch(self: &Arc<Self>, goal: Goal, deadline: Instant) -> Arc<AtomicBool> {
-        let expired = Arc::new(AtomicBool::new(false));
-        let (engine, done) = (self.clone(), expired.clone());
-        // Without a thread there is the runtime's timer.
-        let _ = std::thread::Builder::new().name("throughline-flush".to_owned()).spawn(move || {
-            engine.wait_until(goal, deadline);
-            if engine.lock_and(|state| state.abandoned && !goal.is_reached(&state.flusher)) {
-                engine.take_over(goal, deadline);
-            }
-            // Ordering: Relaxed, see `settle`.
-            done.store(true, Ordering::Relaxed);
-            engine.with(|_| ());
-        });
-        expired
+    /// Has a thread attend to the goal, and say when that is over.
+    fn watch(self: &Arc<Self>, goal: Goal, deadline: Instant, over: Arc<AtomicBool>) {
+        let (engine, done) = (self.clone(), over.clone());
+        let attend = move || {
+            engine.attend(goal, deadline, &done);
+            engine.tell(&done);
+        };
+        let thread = std::thread::Builder::new().name("throughline-flush".to_owned());
+        if thread.spawn(attend).is_err() {
+            // Without a thread: blocking is better than never coming back.
+            self.attend(goal, deadline, &over);
+            self.tell(&over);
+        }
     }
 
     fn settle_blocking(self: &Arc<Self>, goal: Goal, within: Duration) -> Receipt {
         let began = Instant::now();
-        let deadline = began + within;
-        // Whoever drives gets a moment. A driver that is in the middle of a
-        // transmission gets half of the time, since what it sends would
-        // otherwise be sent twice.
-        let patience = began + (within / 4).min(PATIENCE);
-        self.wait_until(goal, patience);
-        if self.lock_and(|state| !state.abandoned && state.flusher.is_exporting()) {
-            self.wait_until(goal, began + within / 2);
-        }
-        if !self.lock_and(|state| goal.is_reached(&state.flusher)) {
-            self.take_over(goal, deadline);
-        }
+        self.attend(goal, began + within, &AtomicBool::new(false));
         self.conclude(goal, began)
     }
 
-    fn wait_until(&self, goal: Goal, deadline: Instant) {
+    /// Blocks until the goal is reached, the deadline has passed, or it is over
+    /// for another reason; drives the flusher itself if nobody else does.
+    fn attend(self: &Arc<Self>, goal: Goal, deadline: Instant, over: &AtomicBool) {
+        let began = Instant::now();
+        let within = deadline.saturating_duration_since(began);
+        let mut patience = (within / 4).min(PATIENCE);
+        loop {
+            let question = self.with(|state| {
+                state.asked += 1;
+                state.asked
+            });
+            let next = Instant::now() + patience;
+            self.wait_until(goal, next.min(deadline), over);
+            let (is_over, is_driven, is_exporting) = self.lock_and(|state| {
+                // Ordering: Relaxed; the lock is taken after it is set.
+                let is_over = goal.is_reached(&state.flusher) || over.load(Ordering::Relaxed);
+                let is_driven = !state.abandoned && state.answered >= question;
+                (is_over, is_driven, !state.abandoned && state.flusher.is_exporting())
+            });
+            if is_over || Instant::now() >= deadline {
+                return;
+            }
+            // What a driver is sending would be sent twice: one that does not
+            // answer may be in the middle of other work, so it gets half of the
+            // time.
+            let is_awaited = is_exporting && Instant::now() < began + within / 2;
+            if !is_driven && !is_awaited {
+                return self.take_over(goal, deadline);
+            }
+            patience = (2 * patience).min(LONGEST);
+        }
+    }
+
+    fn wait_until(&self, goal: Goal, deadline: Instant, over: &AtomicBool) {
         let mut state = self.lock();
-        while !goal.is_reached(&state.flusher) && !state.abandoned {
+        // Ordering: Relaxed, as in `attend`.
+        while !goal.is_reached(&state.flusher) && !state.abandoned && !over.load(Ordering::Relaxed)
+        {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
@@ -298,6 +421,12 @@ impl Engine {
             state =
                 self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Sets the flag, for all who wait for it.
+    fn tell(&self, over: &AtomicBool) {
+        // Ordering: Relaxed; whoever looks takes the lock after it.
+        self.with(|_| over.store(true, Ordering::Relaxed));
     }
 
     /// Drives the flusher on the current thread until the goal or the deadline.
@@ -327,16 +456,15 @@ impl Engine {
     /// is counted as lost.
     fn conclude(&self, goal: Goal, began: Instant) -> Receipt {
         self.with(|state| {
-            let outcome = if goal.is_reached(&state.flusher) {
-                Outcome::Complete
-            } else {
-                Outcome::DeadlinePassed
+            let in_time = match goal {
+                Goal::Served(ticket) => state.flusher.is_served(ticket),
+                Goal::Finished => {
+                    state.flusher.cut_short();
+                    !state.flusher.is_cut_short()
+                }
             };
-            if matches!(goal, Goal::Finished) {
-                state.flusher.abandon();
-            }
             Receipt {
-                outcome,
+                outcome: if in_time { Outcome::Complete } else { Outcome::DeadlinePassed },
                 ledger: self.pipeline.ledger(),
                 elapsed: began.elapsed(),
                 failure: state.flusher.failing(),
@@ -368,5 +496,8 @@ impl Drop for Leaving {
     }
 }
 
-/// How long a blocking caller waits for the background task to do something.
+/// How long a caller waits for an answer of whoever drives, at first.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How often it asks again at least.
+const LONGEST: Duration = Duration::from_secs(1);

@@ -16,12 +16,17 @@ pub struct Receipt {
 
 /// How a flush or shutdown ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Outcome {
     /// Every span that had ended before is exported or counted as lost.
     Complete,
     /// The deadline came first. What is left is in flight after a flush, and
-    /// counted as abandoned after a shutdown.
+    /// counted as abandoned after a shutdown. An exporter that flushes its own
+    /// pipeline while it sends gets this at once.
     DeadlinePassed,
+    /// This process was forked from the one that the pipeline belongs to: nothing
+    /// was sent, and what the parent had not sent at the fork is in flight there.
+    Forked,
 }
 
 impl Receipt {
@@ -66,6 +71,7 @@ impl fmt::Display for Receipt {
         let outcome = match self.outcome {
             Outcome::Complete => "complete",
             Outcome::DeadlinePassed => "deadline passed",
+            Outcome::Forked => "forked, nothing sent",
         };
         write!(f, "{outcome} after {:.1?}: {}", self.elapsed, self.ledger)?;
         match self.failure {

@@ -265,8 +265,7 @@ impl<R: Runtime> Shared<R> {
         let connect = self.runtime.connect(&endpoint.host, endpoint.port);
         let stream = connect.await.map_err(|_| FAILED)?;
         #[cfg(feature = "tls")]
-        let stream =
-            Wire::open(stream, endpoint, self.connector.as_ref()).await.map_err(|_| FAILED)?;
+        let stream = Wire::open(stream, endpoint, self.connector.as_ref()).await?;
         match &self.template {
             #[cfg(feature = "http")]
             Template::Http1(_) => Ok(Channel::Http1(Box::new(Http1::open(stream).await?))),

@@ -11,7 +11,8 @@ use futures_rustls::client::TlsStream;
 use futures_rustls::pki_types::pem::PemObject;
 use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use futures_rustls::rustls::crypto::ring;
-use futures_rustls::rustls::{ClientConfig, RootCertStore};
+use futures_rustls::rustls::{self, ClientConfig, RootCertStore};
+use throughline_core::{ExportError, Failure};
 
 use crate::config::Otlp;
 use crate::endpoint::Endpoint;
@@ -115,6 +116,16 @@ impl Tls {
     }
 }
 
+/// What a failed handshake means: a certificate that is not trusted now is not
+/// trusted a second later, while a connection that broke may hold the next time.
+fn refusal(error: &io::Error) -> ExportError {
+    let source = error.get_ref().and_then(|source| source.downcast_ref());
+    match source {
+        Some(rustls::Error::InvalidCertificate(_)) => ExportError::Permanent(Failure::Certificate),
+        _ => ExportError::Retry { after: None, failure: Failure::Connect },
+    }
+}
+
 /// Whether a certificate can name this host.
 pub(crate) fn is_server_name(host: &str) -> bool {
     ServerName::try_from(host).is_ok()
@@ -132,13 +143,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         stream: S,
         endpoint: &Endpoint,
         connector: Option<&TlsConnector>,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, ExportError> {
         if !endpoint.secure {
             return Ok(Wire::Plain(stream));
         }
-        let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
-        let connector = connector.ok_or(io::ErrorKind::Unsupported)?;
-        let stream = connector.connect(name, stream).await?;
+        // Both were tried when they were set.
+        let unusable = ExportError::Permanent(Failure::Connect);
+        let name = ServerName::try_from(endpoint.host.clone()).map_err(|_| unusable)?;
+        let connector = connector.ok_or(unusable)?;
+        let stream = connector.connect(name, stream).await.map_err(|error| refusal(&error))?;
         Ok(Wire::Tls(Box::new(stream)))
     }
 }

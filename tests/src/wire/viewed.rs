@@ -23,14 +23,14 @@ pub fn viewed(view: &SpanView<'_>) -> Span {
         kind: view.kind() as i32,
         start_time_unix_nano: view.start_unix_nanos(),
         end_time_unix_nano: view.end_unix_nanos(),
-        attributes: pairs(view.attributes()),
+        attributes: viewed_pairs(view.attributes()),
         dropped_attributes_count: view.dropped_attributes(),
         events: view
             .events()
             .map(|event| span::Event {
                 time_unix_nano: event.unix_nanos(),
                 name: event.name().to_owned(),
-                attributes: pairs(event.attributes()),
+                attributes: viewed_pairs(event.attributes()),
                 dropped_attributes_count: event.dropped_attributes(),
             })
             .collect(),
@@ -43,7 +43,7 @@ pub fn viewed(view: &SpanView<'_>) -> Span {
                     trace_id: to.trace_id().to_bytes().to_vec(),
                     span_id: to.span_id().to_bytes().to_vec(),
                     trace_state: link.trace_state().to_owned(),
-                    attributes: pairs(link.attributes()),
+                    attributes: viewed_pairs(link.attributes()),
                     dropped_attributes_count: link.dropped_attributes(),
                     flags: flags(to.trace_flags().to_bits(), to.is_remote()),
                 }
@@ -54,7 +54,8 @@ pub fn viewed(view: &SpanView<'_>) -> Span {
     }
 }
 
-fn pairs(attributes: AttributesView<'_>) -> Vec<KeyValue> {
+/// The attributes as their view shows them.
+pub fn viewed_pairs(attributes: AttributesView<'_>) -> Vec<KeyValue> {
     let pair = |(key, value): (&str, ValueView<'_>)| KeyValue {
         key: key.to_owned(),
         value: Some(any_value(value)),
@@ -74,7 +75,9 @@ fn any_value(value: ValueView<'_>) -> AnyValue {
         ValueView::Array(array) => {
             Some(Any::ArrayValue(ArrayValue { values: array.iter().map(any_value).collect() }))
         }
-        ValueView::Map(map) => Some(Any::KvlistValue(KeyValueList { values: pairs(map.iter()) })),
+        ValueView::Map(map) => {
+            Some(Any::KvlistValue(KeyValueList { values: viewed_pairs(map.iter()) }))
+        }
         _ => None,
     };
     AnyValue { value }

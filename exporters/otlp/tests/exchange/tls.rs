@@ -8,16 +8,16 @@ use futures_rustls::rustls::crypto::ring;
 use futures_rustls::rustls::server::WebPkiClientVerifier;
 use futures_rustls::rustls::{RootCertStore, ServerConfig};
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
-use throughline_core::{Accepted, Failure};
+use throughline_core::{Accepted, ExportError, Failure};
 use throughline_otlp::Otlp;
 use throughline_runtime::{Env, Exporter};
 use tokio::net::TcpStream;
 use tokio_util::compat::{FuturesAsyncReadCompatExt, TokioAsyncReadCompatExt};
 
+use crate::bytes;
 use crate::grpc::{data, done, listen, plain, serve};
 use crate::raw::{Accept, Receiver, Step, Stream, answer};
 use crate::runtime::Tokio;
-use crate::{bytes, retry};
 
 fn certificate() -> CertifiedKey<KeyPair> {
     generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap()
@@ -84,7 +84,7 @@ async fn a_receiver_that_is_not_trusted_gets_nothing() {
     let another = mozilla.clone().certificate(certificate().cert.pem().as_bytes()).unwrap();
     for otlp in [mozilla, another] {
         let sent = otlp.connect(&Tokio::new()).send(&bytes(1)).await;
-        assert_eq!(sent, Err(retry(Failure::Connect, None)));
+        assert_eq!(sent, Err(ExportError::Permanent(Failure::Certificate)));
     }
     assert!(!receiver.has_request());
 }

@@ -1,0 +1,101 @@
+//! Endings that need a process of their own: signals, panics, forks.
+
+#![cfg(unix)]
+
+use std::collections::HashSet;
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use throughline::exporters::Protocol;
+use throughline_tests::faulty::{Fault, Receiver};
+use throughline_tests::places::{SPANS, watched};
+
+#[test]
+fn a_signal_to_end_shuts_down_and_then_ends_the_process() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        let receiver = Receiver::start(Protocol::HttpProtobuf, [Fault::Nothing]);
+        let mut child = start("signal", &receiver);
+        until_ready(&mut child);
+        send(&child, signal);
+        let status = ended(child);
+        assert_eq!(status.signal(), Some(signal as i32), "{status}");
+        assert_eq!(receiver.spans().len() as u64, SPANS, "{signal}");
+    }
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_the_collector() {
+    let receiver = Receiver::start(Protocol::HttpProtobuf, [Fault::Hangs]);
+    let mut child = start("signal", &receiver);
+    until_ready(&mut child);
+    send(&child, Signal::SIGTERM);
+    // It is in the middle of its shutdown.
+    let receiver = watched("the request", move || {
+        while receiver.requests() == 0 {
+            std::thread::yield_now();
+        }
+        receiver
+    });
+    send(&child, Signal::SIGINT);
+    let status = ended(child);
+    assert_eq!(status.signal(), Some(Signal::SIGINT as i32), "{status}");
+    drop(receiver);
+}
+
+#[test]
+fn a_panic_flushes_after_the_hook_that_was_there() {
+    let receiver = Receiver::start(Protocol::HttpProtobuf, [Fault::Nothing]);
+    let child = start("panic", &receiver);
+    let (output, child) = read(child);
+    assert_eq!(ended(child).code(), Some(101));
+    assert_eq!(output, "the former hook\n");
+    assert_eq!(receiver.spans().len() as u64, SPANS);
+}
+
+#[test]
+fn a_forked_child_neither_hangs_nor_sends_the_parents_spans_nor_takes_its_ids() {
+    let receiver = Receiver::start(Protocol::HttpProtobuf, [Fault::Nothing]);
+    let child = start("fork", &receiver);
+    let (output, child) = read(child);
+    assert!(ended(child).success());
+    assert_eq!(output, "ready\n");
+    // Those of the parent before and after the fork, and those of the child's own
+    // pipeline, each once.
+    let spans = receiver.spans();
+    let distinct: HashSet<_> = spans.iter().collect();
+    assert_eq!((spans.len(), distinct.len()), (3 * SPANS as usize, 3 * SPANS as usize));
+}
+
+fn start(mode: &str, receiver: &Receiver) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_ending"))
+        .args([mode, &receiver.url()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts")
+}
+
+fn until_ready(child: &mut Child) {
+    let mut ready = [0; 6];
+    child.stdout.as_mut().expect("piped").read_exact(&mut ready).expect("it says something");
+    assert_eq!(&ready, b"ready\n");
+}
+
+fn read(mut child: Child) -> (String, Child) {
+    watched("what the child says", move || {
+        let mut output = String::new();
+        child.stdout.as_mut().expect("piped").read_to_string(&mut output).expect("text");
+        (output, child)
+    })
+}
+
+fn ended(mut child: Child) -> ExitStatus {
+    watched("the child", move || child.wait().expect("it ends"))
+}
+
+fn send(child: &Child, signal: Signal) {
+    let child = Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
+    kill(child, signal).expect("it runs");
+}
