@@ -70,7 +70,7 @@ mod tests {
 
     fn chosen() -> &'static str {
         let (sender, receiver) = mpsc::channel();
-        install(crate::builder(), Asking(sender)).expect("a runtime");
+        drop(install(crate::builder(), Asking(sender)).expect("a runtime"));
         receiver.recv().expect("one was taken")
     }
 
