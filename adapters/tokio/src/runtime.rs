@@ -73,7 +73,7 @@ impl Runtime for Tokio {
         async move {
             let stream = TcpStream::connect((host.as_str(), port)).await?;
             stream.set_nodelay(true)?;
-            Ok(TokioStream::new(stream))
+            Ok(TokioStream::from(stream))
         }
     }
 }
