@@ -76,7 +76,8 @@ pub mod exporters {
     pub use throughline_otlp::{Compression, Otlp, Protocol};
 }
 
-/// async-std: the runtime as a value, and spawning that carries the context.
+/// async-std, which is discontinued: the runtime as a value, and spawning that
+/// carries the context.
 #[cfg(feature = "async-std")]
 pub use throughline_async_std as async_std;
 #[cfg(feature = "async-std")]
