@@ -1,7 +1,8 @@
 //! The conformance suite on smol, and what only smol has.
 
+use core::cell::RefCell;
 use core::future::{Future, pending};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use smol::future::yield_now;
 use smol::{Executor, LocalExecutor, Task};
@@ -14,7 +15,7 @@ mod global_executor {
 }
 
 mod own_executor {
-    throughline_tests::conformance!(super::OnOwn);
+    throughline_tests::conformance!(super::OnOwn::new());
 }
 
 #[test]
@@ -176,21 +177,35 @@ impl TestRuntime for OnGlobal {
     }
 }
 
-/// smol with an executor that only those run who block on it.
-struct OnOwn;
+/// smol with an executor of its own, which is run by whoever blocks on it.
+struct OnOwn {
+    executor: Arc<Executor<'static>>,
+}
 
-static OWN: LazyLock<Arc<Executor<'static>>> = LazyLock::new(Arc::default);
+thread_local! {
+    /// The executor that runs on this thread.
+    static CURRENT: RefCell<Option<Arc<Executor<'static>>>> = const { RefCell::new(None) };
+}
+
+impl OnOwn {
+    fn new() -> Self {
+        OnOwn { executor: Arc::default() }
+    }
+}
 
 impl TestRuntime for OnOwn {
     type Runtime = Smol;
     type Task<T: Send + 'static> = Caught<Task<T>>;
 
     fn runtime(&self) -> Smol {
-        Smol::on(&OWN)
+        Smol::on(&self.executor)
     }
 
     fn block_on<F: Future>(&self, future: F) -> F::Output {
-        smol::block_on(OWN.run(future))
+        let outer = CURRENT.replace(Some(self.executor.clone()));
+        let output = smol::block_on(self.executor.run(future));
+        CURRENT.set(outer);
+        output
     }
 
     fn spawn<F>(future: F) -> Self::Task<F::Output>
@@ -198,7 +213,8 @@ impl TestRuntime for OnOwn {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        Caught(OWN.spawn_in_context(future))
+        let executor = CURRENT.with_borrow(Option::clone).expect("inside of `block_on`");
+        Caught(executor.spawn_in_context(future))
     }
 
     fn spawn_blocking<T: Send + 'static>(
