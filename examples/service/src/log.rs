@@ -28,7 +28,7 @@ pub(crate) fn log(level: &str, message: &str, fields: Value) {
 /// Makes panics log lines, too.
 pub(crate) fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        let message = panic.payload_as_str().unwrap_or(NO_MESSAGE);
+        let message = panic_message(panic.payload());
         let location = panic.location().map(ToString::to_string);
         log("error", message, json!({ "panic": true, "location": location }));
     }));
@@ -37,7 +37,6 @@ pub(crate) fn log_panics() {
 /// What a panic says.
 pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or(NO_MESSAGE)
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a message")
 }
-
-const NO_MESSAGE: &str = "a panic without a message";
