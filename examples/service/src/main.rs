@@ -85,12 +85,12 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn
     let orders = orders_telemetry.telemetry().cloned().ok_or("just installed")?;
 
     let routes = inventory::routes();
-    let back = Server::start(&runtime, routes, inventory_telemetry.clone()).await?;
+    let back = Server::start(&runtime, routes, inventory_telemetry.clone())?;
     let (outliving, mut all_done) = mpsc::channel(1);
     let client = HttpClient::new(runtime.clone());
     let shop = Shop { runtime: runtime.clone(), client, inventory: back.url.clone(), outliving };
     let routes = orders::routes(Arc::new(shop));
-    let front = Server::start(&runtime, routes, orders.clone()).await?;
+    let front = Server::start(&runtime, routes, orders.clone())?;
     log("info", "listening", json!({ "orders": front.url, "inventory": back.url }));
 
     let load = Arc::new(Load::default());

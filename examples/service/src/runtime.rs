@@ -5,6 +5,7 @@ use core::net::SocketAddr;
 use core::pin::pin;
 use core::time::Duration;
 use std::io;
+use std::net::TcpListener;
 
 use futures::FutureExt;
 use futures::channel::oneshot::{self, Canceled};
@@ -24,11 +25,19 @@ pub(crate) trait ServiceRuntime: Runtime {
     /// Starts work that blocks its thread, in the current context.
     fn start_blocking(&self, work: impl FnOnce() + Send + 'static);
 
-    /// Listens on a free port of loopback.
-    fn listen(&self) -> impl Future<Output = io::Result<(Self::Listener, SocketAddr)>> + Send;
+    /// A listener on the runtime's reactor, of one that does not block.
+    fn listener(listener: TcpListener) -> io::Result<Self::Listener>;
 
     /// The next connection.
     fn accept(listener: &Self::Listener) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Listens on a free port of loopback. (To be called on the runtime.)
+    fn listen(&self) -> io::Result<(Self::Listener, SocketAddr)> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let address = listener.local_addr()?;
+        listener.set_nonblocking(true)?;
+        Ok((Self::listener(listener)?, address))
+    }
 
     /// A task whose handle gives its result. Without its handle it is cancelled;
     /// its panic goes on in whoever awaits it.

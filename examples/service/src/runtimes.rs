@@ -1,7 +1,6 @@
 //! The runtimes that the service can run on, side by side.
 
 use core::future::Future;
-use core::net::SocketAddr;
 use std::io;
 
 use throughline::tokio::TokioStream;
@@ -20,10 +19,8 @@ impl ServiceRuntime for Tokio {
         throughline::tokio::spawn_blocking(work);
     }
 
-    async fn listen(&self) -> io::Result<(Self::Listener, SocketAddr)> {
-        let listener = tokio::net::TcpListener::bind(LOOPBACK).await?;
-        let address = listener.local_addr()?;
-        Ok((listener, address))
+    fn listener(listener: std::net::TcpListener) -> io::Result<Self::Listener> {
+        tokio::net::TcpListener::from_std(listener)
     }
 
     async fn accept(listener: &Self::Listener) -> io::Result<Self::Stream> {
@@ -44,10 +41,8 @@ impl ServiceRuntime for Smol {
         throughline::smol::unblock(work).detach();
     }
 
-    async fn listen(&self) -> io::Result<(Self::Listener, SocketAddr)> {
-        let listener = smol::net::TcpListener::bind(LOOPBACK).await?;
-        let address = listener.local_addr()?;
-        Ok((listener, address))
+    fn listener(listener: std::net::TcpListener) -> io::Result<Self::Listener> {
+        listener.try_into()
     }
 
     async fn accept(listener: &Self::Listener) -> io::Result<Self::Stream> {
@@ -68,10 +63,8 @@ impl ServiceRuntime for AsyncStd {
         throughline::async_std::spawn_blocking(work);
     }
 
-    async fn listen(&self) -> io::Result<(Self::Listener, SocketAddr)> {
-        let listener = async_std::net::TcpListener::bind(LOOPBACK).await?;
-        let address = listener.local_addr()?;
-        Ok((listener, address))
+    fn listener(listener: std::net::TcpListener) -> io::Result<Self::Listener> {
+        Ok(listener.into())
     }
 
     async fn accept(listener: &Self::Listener) -> io::Result<Self::Stream> {
@@ -80,6 +73,3 @@ impl ServiceRuntime for AsyncStd {
         Ok(stream)
     }
 }
-
-/// A free port of loopback.
-const LOOPBACK: (&str, u16) = ("127.0.0.1", 0);

@@ -27,12 +27,12 @@ pub(crate) struct Server {
 
 impl Server {
     /// Serves the routes, whose spans go to the service's own pipeline.
-    pub(crate) async fn start<R: ServiceRuntime>(
+    pub(crate) fn start<R: ServiceRuntime>(
         runtime: &R,
         routes: Router,
         telemetry: Telemetry,
     ) -> std::io::Result<Self> {
-        let (listener, address) = runtime.listen().await?;
+        let (listener, address) = runtime.listen()?;
         let routes = routes.layer(middleware::from_fn(move |request, next| {
             let telemetry = telemetry.clone();
             async move { traced(&telemetry, request, next).await }
