@@ -4,6 +4,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
 
+use futures::channel::mpsc;
 use futures::future::join_all;
 use throughline::{InSpanExt, span};
 
@@ -20,18 +21,21 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Makes the requests. Dropping the future stops it.
+    /// Makes the requests. Dropping the future stops it, a little later: callers
+    /// hold `outliving` until they are gone.
     pub(crate) async fn run<R: ServiceRuntime>(
         self: Arc<Self>,
         runtime: R,
         orders: String,
         requests: usize,
         concurrency: usize,
+        outliving: mpsc::Sender<()>,
     ) {
         let callers = (0..concurrency.min(requests)).map(|_| {
             let (load, orders, caller) = (self.clone(), orders.clone(), runtime.clone());
-            let client = HttpClient::new(runtime.clone());
+            let (client, outliving) = (HttpClient::new(runtime.clone()), outliving.clone());
             runtime.task(async move {
+                let _held = outliving;
                 loop {
                     let id = load.next.fetch_add(1, Ordering::Relaxed);
                     if id >= requests {

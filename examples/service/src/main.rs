@@ -88,17 +88,21 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn
     let back = Server::start(&runtime, routes, inventory_telemetry.clone())?;
     let (outliving, mut all_done) = mpsc::channel(1);
     let client = HttpClient::new(runtime.clone());
-    let shop = Shop { runtime: runtime.clone(), client, inventory: back.url.clone(), outliving };
+    let inventory = back.url.clone();
+    let shop = Shop { runtime: runtime.clone(), client, inventory, outliving: outliving.clone() };
     let routes = orders::routes(Arc::new(shop));
     let front = Server::start(&runtime, routes, orders.clone())?;
     log("info", "listening", json!({ "orders": front.url, "inventory": back.url }));
 
     let load = Arc::new(Load::default());
     let url = front.url.clone();
-    let work = load.clone().run(runtime.clone(), url, args.requests, args.concurrency);
+    let work = load.clone().run(runtime.clone(), url, args.requests, args.concurrency, outliving);
     let shown = progress::show(runtime, load.clone(), args.requests);
-    let (work, shown) = (pin!(work), pin!(shown));
-    let interrupted = matches!(select(select(work, shown), ctrl_c()?).await, Either::Right(_));
+    // What is left of the work is dropped with the block, and cancelled.
+    let interrupted = {
+        let (work, shown) = (pin!(work), pin!(shown));
+        matches!(select(select(work, shown), ctrl_c()?).await, Either::Right(_))
+    };
 
     // Every span ends before the pipelines do.
     front.stop().await;

@@ -26,7 +26,7 @@ pub(crate) struct Shop<R> {
     pub(crate) runtime: R,
     pub(crate) client: HttpClient<R>,
     pub(crate) inventory: String,
-    /// Held by work that outlives its request, so that the program can wait.
+    /// Held by work that may outlive its request, so that the program can wait.
     pub(crate) outliving: mpsc::Sender<()>,
 }
 
@@ -92,7 +92,12 @@ async fn reserve<R: ServiceRuntime>(shop: &Arc<Shop<R>>, order: u64) -> Vec<u64>
         answer.ok().and_then(|(_, body)| body.parse().ok()).unwrap_or(0)
     };
     let there = ask(shop.clone(), order).in_span(span!("reserve_in_task", article = order));
-    let there = shop.runtime.task(there);
+    let held = shop.outliving.clone();
+    let there = shop.runtime.task(async move {
+        let stock = there.await;
+        drop(held);
+        stock
+    });
     let here = [order + 1, order + 2]
         .map(|article| ask(shop.clone(), article).in_span(span!("reserve_here", article)));
     let mut stock = join_all(here).await;
