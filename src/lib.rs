@@ -5,7 +5,7 @@
 //! ```text
 //!   your code: span!, .in_span(..), spawn       ─┐
 //!   this crate: setup, macros, extension traits  │  features pick adapters
-//!   adapters: tokio, plain threads               │  and exporters
+//!   adapters: tokio, smol, async-std, threads    │  and exporters
 //!   exporters: OTLP, console, memory            ─┘
 //!   throughline-core: spans, ring, flusher
 //! ```
@@ -77,6 +77,19 @@ pub mod exporters {
     #[cfg(feature = "otlp")]
     pub use throughline_otlp::{Compression, Otlp, Protocol};
 }
+
+/// async-std, which is discontinued: the runtime as a value, and spawning that
+/// carries the context.
+#[cfg(feature = "async-std")]
+pub use throughline_async_std as async_std;
+#[cfg(feature = "async-std")]
+pub use throughline_async_std::AsyncStd;
+
+/// smol: the runtime as a value, and spawning that carries the context.
+#[cfg(feature = "smol")]
+pub use throughline_smol as smol;
+#[cfg(feature = "smol")]
+pub use throughline_smol::Smol;
 
 /// tokio: the runtime as a value, and spawning that carries the context.
 #[cfg(feature = "tokio")]

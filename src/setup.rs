@@ -12,7 +12,13 @@ use throughline_runtime::{
 use crate::config::{self, InitError};
 
 /// Sets everything up from the `OTEL_*` environment variables, on the runtime
-/// that the current code runs on, or on a thread where there is none.
+/// that is there.
+///
+/// That is, of those whose features are on: the tokio runtime that the current
+/// code runs on; async-std, if the current code is in one of its tasks; else
+/// smol, else async-std, whose global executors serve from anywhere; and where
+/// neither is built in, a [`Thread`]. [`Builder::install`] takes the runtime as a
+/// value instead, for a program that uses several, or an executor of its own.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

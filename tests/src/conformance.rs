@@ -6,9 +6,14 @@
 
 pub mod context;
 pub mod endings;
+pub mod export;
 pub mod hostile;
 
 use core::future::Future;
+use core::panic::AssertUnwindSafe;
+use core::pin::Pin;
+use core::task::{Context as TaskContext, Poll};
+use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use throughline::exporters::Memory;
@@ -38,8 +43,8 @@ pub trait TestRuntime: Send + Sync + 'static {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Self::Task<T>;
 
-    /// Cancels a task.
-    fn abort<T: Send + 'static>(task: &Self::Task<T>);
+    /// Cancels a task, and waits until it is gone.
+    fn cancel<T: Send + 'static>(task: Self::Task<T>) -> impl Future<Output = ()> + Send;
 
     /// Lets others run.
     fn yield_now() -> impl Future<Output = ()> + Send;
@@ -48,6 +53,21 @@ pub trait TestRuntime: Send + Sync + 'static {
 /// A task panicked or was cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lost;
+
+/// A task whose panic would go on in whoever awaits it, and is caught there.
+#[derive(Debug)]
+pub struct Caught<F>(pub F);
+
+impl<F: Future + Unpin> Future for Caught<F> {
+    type Output = Result<F::Output, Lost>;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.0).poll(task))) {
+            Ok(poll) => poll.map(Ok),
+            Err(_) => Poll::Ready(Err(Lost)),
+        }
+    }
+}
 
 /// A runtime with an isolated pipeline that is exported to memory.
 #[derive(Debug)]
@@ -150,13 +170,21 @@ macro_rules! conformance {
             ]
             endings: [
                 the_loser_of_a_select_ends_with_all_that_is_inside,
-                an_aborted_task_ends_its_span_as_cancelled,
+                a_cancelled_task_ends_its_span_as_cancelled,
                 a_panic_ends_every_span_around_it,
                 a_panic_that_is_caught_leaves_the_context_as_it_was,
                 a_future_that_was_never_polled_ends_as_dropped,
                 a_finished_task_is_exported_while_its_handle_is_kept,
                 a_stream_that_moves_between_tasks_is_one_span,
                 an_exhausted_stream_is_completed,
+            ]
+            export: [
+                spans_arrive_over_http,
+                spans_arrive_over_grpc,
+                spans_leave_by_themselves,
+                a_flush_may_block_the_runtime,
+                a_receiver_that_never_answers_costs_the_timeout,
+                a_receiver_that_is_not_there_costs_the_repetitions,
             ]
             hostile: [
                 attributes_may_start_spans_when_they_are_formatted,

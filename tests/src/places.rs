@@ -176,7 +176,7 @@ where
             });
             drop(runtime);
             // Of a runtime that outlives its handle.
-            R::abort(&task.expect("it was spawned"));
+            block_on(R::cancel(task.expect("it was spawned")));
             told()
         }
         Place::AfterTheRuntime => {

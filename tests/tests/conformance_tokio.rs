@@ -194,8 +194,9 @@ impl TestRuntime for OnTokio {
         Task(throughline::tokio::spawn_blocking(work))
     }
 
-    fn abort<T: Send + 'static>(task: &Task<T>) {
+    async fn cancel<T: Send + 'static>(task: Task<T>) {
         task.0.abort();
+        let _ = task.0.await;
     }
 
     fn yield_now() -> impl Future<Output = ()> + Send {

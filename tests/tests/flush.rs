@@ -1,29 +1,18 @@
-//! Flush and shutdown where there is no async runtime, and what only tokio's
-//! clock and its only thread can show. The matrix of each runtime is mounted
-//! beside its conformance suite.
+//! Flush and shutdown: what only tokio's clock and its only thread can show. The
+//! matrix of each runtime is mounted beside its conformance suite.
 
-use core::future::{Future, ready};
-use core::pin::Pin;
-use core::task::{Context, Poll};
 use core::time::Duration;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use futures::channel::oneshot;
 use futures::future::BoxFuture;
 use throughline::exporters::Memory;
 use throughline::{
     DropReason, Exporter, Outcome, Receipt, Runtime, Telemetry, Thread, Tokio, builder,
 };
 use throughline_core::{Accepted, Batch, ExportError, SpanExporter};
-use throughline_tests::conformance::{Lost, TestRuntime};
 use throughline_tests::flush::{LONG, SHORT};
-use throughline_tests::places::{SPANS, block_on, make_spans, start, tokio_runtime, watched};
+use throughline_tests::places::{SPANS, make_spans, start, tokio_runtime, watched};
 use throughline_tests::scripted::{Gated, Script, Scripted};
-
-mod thread {
-    // It is not torn down, and nothing is dropped with it.
-    throughline_tests::flush_matrix!(super::OnThread, without TearDown);
-}
 
 #[test]
 fn what_a_blocked_caller_sends_itself_is_not_sent_by_the_background_task_too() {
@@ -160,53 +149,5 @@ impl SpanExporter for Flushing {
             exporter.flush();
             Ok(Accepted::default())
         })
-    }
-}
-
-/// A program without an async runtime. Its tasks are threads.
-struct OnThread;
-
-impl TestRuntime for OnThread {
-    type Runtime = Thread;
-    type Task<T: Send + 'static> = Task<T>;
-
-    fn runtime(&self) -> Thread {
-        Thread::start().expect("a thread")
-    }
-
-    fn block_on<F: Future>(&self, future: F) -> F::Output {
-        block_on(future)
-    }
-
-    fn spawn<F>(future: F) -> Task<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        Self::spawn_blocking(|| block_on(future))
-    }
-
-    fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Task<T> {
-        let (done, result) = oneshot::channel();
-        std::thread::spawn(move || done.send(work()));
-        Task(result)
-    }
-
-    /// A thread is not cancelled.
-    fn abort<T: Send + 'static>(_: &Task<T>) {}
-
-    fn yield_now() -> impl Future<Output = ()> + Send {
-        std::thread::yield_now();
-        ready(())
-    }
-}
-
-struct Task<T>(oneshot::Receiver<T>);
-
-impl<T> Future for Task<T> {
-    type Output = Result<T, Lost>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(context).map_err(|_| Lost)
     }
 }

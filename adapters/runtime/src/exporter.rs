@@ -8,9 +8,10 @@ use crate::Runtime;
 ///
 /// It is a description (endpoint, headers, limits) from which connections are
 /// made: one for the flusher's task, and one more when a caller that blocks the
-/// runtime drives the flusher itself. An exporter that needs a particular
-/// runtime implements this for that one alone, and then cannot be paired with
-/// another.
+/// runtime drives the flusher itself, on a [`Thread`](crate::Thread), for which
+/// every exporter therefore implements this. An exporter that needs a particular
+/// runtime implements it for that one besides, and then cannot be paired with
+/// another: it does not compile.
 #[diagnostic::on_unimplemented(
     message = "the exporter `{Self}` cannot work on the runtime `{R}`",
     label = "this exporter needs another runtime",

@@ -23,7 +23,9 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// The time on the runtime's clock, which tests may have paused.
     fn now(&self) -> Instant;
 
-    /// Resolves the name and connects to the first address that answers.
+    /// Resolves the name and connects to the first address that answers. An IPv6
+    /// address is written without brackets. Small writes are sent at once
+    /// (`TCP_NODELAY`).
     fn connect(
         &self,
         host: &str,

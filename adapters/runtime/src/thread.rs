@@ -177,7 +177,7 @@ impl Runtime for Thread {
     ) -> impl Future<Output = io::Result<ThreadStream>> + Send + 'static {
         let (shared, host) = (self.shared.clone(), host.to_owned());
         async move {
-            let addresses = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            let addresses = match host.parse::<IpAddr>() {
                 Ok(address) => vec![SocketAddr::new(address, port)],
                 Err(_) => resolve(&shared, host, port).await?,
             };

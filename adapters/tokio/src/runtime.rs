@@ -69,11 +69,11 @@ impl Runtime for Tokio {
         host: &str,
         port: u16,
     ) -> impl Future<Output = io::Result<TokioStream>> + Send + 'static {
-        let host = host.trim_matches(['[', ']']).to_owned();
+        let host = host.to_owned();
         async move {
             let stream = TcpStream::connect((host.as_str(), port)).await?;
             stream.set_nodelay(true)?;
-            Ok(TokioStream::new(stream))
+            Ok(TokioStream::from(stream))
         }
     }
 }

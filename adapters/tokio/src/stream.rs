@@ -14,8 +14,8 @@ pub struct TokioStream {
     stream: TcpStream,
 }
 
-impl TokioStream {
-    pub(crate) fn new(stream: TcpStream) -> Self {
+impl From<TcpStream> for TokioStream {
+    fn from(stream: TcpStream) -> Self {
         TokioStream { stream }
     }
 }

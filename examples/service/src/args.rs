@@ -9,6 +9,10 @@ use clap::{Parser, ValueEnum};
 #[derive(Clone, Debug, Parser)]
 #[command(name = "service", version)]
 pub(crate) struct Args {
+    /// The runtime of services, load and export. (smol runs one thread, or as
+    /// many as SMOL_THREADS says; the others one per processor.)
+    #[arg(long, value_enum, default_value_t = On::Tokio)]
+    pub(crate) runtime: On,
     /// Requests to make.
     #[arg(long, default_value_t = 300, value_name = "N")]
     pub(crate) requests: usize,
@@ -25,6 +29,13 @@ pub(crate) struct Args {
     /// Print the summary as one JSON object on stdout.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum On {
+    Tokio,
+    Smol,
+    AsyncStd,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -4,10 +4,11 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
 
+use futures::channel::mpsc;
+use futures::future::join_all;
 use throughline::{InSpanExt, span};
-use tokio::task::JoinSet;
-use tokio::time::timeout;
 
+use crate::runtime::ServiceRuntime;
 use crate::wire::HttpClient;
 
 /// What came of the requests.
@@ -20,31 +21,46 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Makes the requests. Dropping the future stops it.
-    pub(crate) async fn run(self: Arc<Self>, orders: String, requests: usize, concurrency: usize) {
-        let mut callers = JoinSet::new();
-        for _ in 0..concurrency.min(requests) {
-            let (load, orders, client) = (self.clone(), orders.clone(), HttpClient::new());
-            callers.spawn(async move {
+    /// Makes the requests. Dropping the future stops it, a little later: callers
+    /// hold `outliving` until they are gone.
+    pub(crate) async fn run<R: ServiceRuntime>(
+        self: Arc<Self>,
+        runtime: R,
+        orders: String,
+        requests: usize,
+        concurrency: usize,
+        outliving: mpsc::Sender<()>,
+    ) {
+        let callers = (0..concurrency.min(requests)).map(|_| {
+            let (load, orders, caller) = (self.clone(), orders.clone(), runtime.clone());
+            let (client, outliving) = (HttpClient::new(runtime.clone()), outliving.clone());
+            runtime.task(async move {
+                let _held = outliving;
                 loop {
                     let id = load.next.fetch_add(1, Ordering::Relaxed);
                     if id >= requests {
                         return;
                     }
-                    load.request(&client, &orders, id).await;
+                    load.request(&caller, &client, &orders, id).await;
                 }
-            });
-        }
-        while callers.join_next().await.is_some() {}
+            })
+        });
+        join_all(callers).await;
     }
 
     /// One request, the root of one trace.
-    async fn request(&self, client: &HttpClient, orders: &str, id: usize) {
+    async fn request<R: ServiceRuntime>(
+        &self,
+        runtime: &R,
+        client: &HttpClient<R>,
+        orders: &str,
+        id: usize,
+    ) {
         // One in forty loses patience: its order is cancelled on the way.
         if id % 40 == 13 {
             let slow = client.get(format!("{orders}/orders/{id}/slow"));
             let slow = slow.in_span(span!(root, "impatient_customer", order = id));
-            let _ = timeout(Duration::from_millis(20), slow).await;
+            let _ = runtime.timeout(Duration::from_millis(20), slow).await;
             self.abandoned.fetch_add(1, Ordering::Relaxed);
         } else {
             let order = client.get(format!("{orders}/orders/{id}"));

@@ -1,5 +1,6 @@
 //! JSON log lines on stderr, with the ids of the span they are written in.
 
+use core::any::Any;
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -27,8 +28,15 @@ pub(crate) fn log(level: &str, message: &str, fields: Value) {
 /// Makes panics log lines, too.
 pub(crate) fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        let message = panic.payload_as_str().unwrap_or("a panic without a message");
+        let message = panic_message(panic.payload());
         let location = panic.location().map(ToString::to_string);
         log("error", message, json!({ "panic": true, "location": location }));
     }));
+}
+
+/// What a panic says.
+pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a message")
 }

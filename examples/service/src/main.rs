@@ -1,4 +1,4 @@
-//! Two HTTP services on tokio and a load against them, traced whole.
+//! Two HTTP services and a load against them, traced whole, on any runtime.
 //!
 //! ```text
 //!   load ──HTTP──▶ orders ──HTTP──▶ inventory
@@ -9,16 +9,20 @@
 //! Each service has a pipeline of its own, as two processes would.
 
 mod args;
+mod connections;
 mod inventory;
 mod load;
 mod log;
 mod orders;
 mod progress;
 mod report;
+mod runtime;
+mod runtimes;
 mod server;
 mod wire;
 
 use core::error::Error;
+use core::pin::pin;
 use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::process::ExitCode;
@@ -26,25 +30,27 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Parser;
+use futures::StreamExt;
+use futures::channel::{mpsc, oneshot};
+use futures::future::{Either, join, select};
 use serde_json::json;
 use throughline::exporters::Otlp;
-use throughline::{Builder, Env, Tokio};
+use throughline::{AsyncStd, Builder, Env, Smol, Tokio};
 use throughline_viewer::{StoreLimits, Viewer, ViewerConfig};
-use tokio::sync::mpsc;
 
-use args::{Args, Protocol};
+use args::{Args, On, Protocol};
 use load::Load;
 use log::log;
 use orders::Shop;
 use report::Report;
+use runtime::ServiceRuntime;
 use server::Server;
 use wire::HttpClient;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let args = Args::parse();
     log::log_panics();
-    match run(&args).await {
+    match start(&args) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -54,8 +60,19 @@ async fn main() -> ExitCode {
     }
 }
 
+fn start(args: &Args) -> Result<bool, Box<dyn Error>> {
+    match args.runtime {
+        On::Tokio => {
+            let runtime = tokio::runtime::Runtime::new()?;
+            runtime.block_on(run(args, Tokio::new(runtime.handle().clone())))
+        }
+        On::Smol => smol::block_on(run(args, Smol::global())),
+        On::AsyncStd => async_std::task::block_on(run(args, AsyncStd)),
+    }
+}
+
 /// Returns whether every trace is whole and every span is accounted for.
-async fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
+async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn Error>> {
     let began = Instant::now();
     let mut env = Env::process();
     let (otlp, viewer) = exporter(args, &mut env)?;
@@ -63,30 +80,36 @@ async fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
         log("warn", &warning.to_string(), json!({}));
     }
 
-    let orders_telemetry = settings("orders").install(Tokio::current()?, otlp.clone())?;
-    let inventory_telemetry = settings("inventory").start(Tokio::current()?, otlp);
+    let orders_telemetry = settings("orders").install(runtime.clone(), otlp.clone())?;
+    let inventory_telemetry = settings("inventory").start(runtime.clone(), otlp);
     let orders = orders_telemetry.telemetry().cloned().ok_or("just installed")?;
 
-    let back = Server::start(inventory::routes(), inventory_telemetry.clone()).await?;
+    let routes = inventory::routes();
+    let back = Server::start(&runtime, routes, inventory_telemetry.clone())?;
     let (outliving, mut all_done) = mpsc::channel(1);
-    let shop = Shop { client: HttpClient::new(), inventory: back.url.clone(), outliving };
-    let front = Server::start(orders::routes(Arc::new(shop)), orders.clone()).await?;
+    let client = HttpClient::new(runtime.clone());
+    let inventory = back.url.clone();
+    let shop = Shop { runtime: runtime.clone(), client, inventory, outliving: outliving.clone() };
+    let routes = orders::routes(Arc::new(shop));
+    let front = Server::start(&runtime, routes, orders.clone())?;
     log("info", "listening", json!({ "orders": front.url, "inventory": back.url }));
 
     let load = Arc::new(Load::default());
-    let work = load.clone().run(front.url.clone(), args.requests, args.concurrency);
-    let interrupted = tokio::select! {
-        () = work => false,
-        () = progress::show(load.clone(), args.requests) => false,
-        _ = tokio::signal::ctrl_c() => true,
+    let url = front.url.clone();
+    let work = load.clone().run(runtime.clone(), url, args.requests, args.concurrency, outliving);
+    let shown = progress::show(runtime, load.clone(), args.requests);
+    // What is left of the work is dropped with the block, and cancelled.
+    let interrupted = {
+        let (work, shown) = (pin!(work), pin!(shown));
+        matches!(select(select(work, shown), ctrl_c()?).await, Either::Right(_))
     };
 
     // Every span ends before the pipelines do.
     front.stop().await;
-    let _ = all_done.recv().await;
+    while all_done.next().await.is_some() {}
     back.stop().await;
     let (front_receipt, back_receipt) =
-        tokio::join!(orders.shutdown(DEADLINE), inventory_telemetry.shutdown(DEADLINE));
+        join(orders.shutdown(DEADLINE), inventory_telemetry.shutdown(DEADLINE)).await;
     let receipts = [("orders", front_receipt), ("inventory", back_receipt)];
     drop(orders_telemetry);
 
@@ -106,6 +129,18 @@ async fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
         result => result?,
     }
     Ok(report.is_good())
+}
+
+/// Completes when the program is asked to end.
+fn ctrl_c() -> Result<oneshot::Receiver<()>, ctrlc::Error> {
+    let (sender, asked) = oneshot::channel();
+    let mut sender = Some(sender);
+    ctrlc::set_handler(move || {
+        if let Some(sender) = sender.take() {
+            let _ = sender.send(());
+        }
+    })?;
+    Ok(asked)
 }
 
 /// Where spans go: to `--endpoint`, else where the environment says, else to an

@@ -1,6 +1,8 @@
 //! The front service. A request does what async programs do: it fans out, races,
 //! times out, spawns, blocks, streams, fails, panics and floods.
 
+use core::panic::AssertUnwindSafe;
+use core::pin::pin;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -8,28 +10,29 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
-use futures::future::join_all;
-use futures::{StreamExt, stream};
+use futures::channel::mpsc;
+use futures::future::{join_all, select};
+use futures::{FutureExt, StreamExt, stream};
+use futures_lite::future::yield_now;
 use serde_json::json;
-use throughline::tokio::{JoinSet, spawn, spawn_blocking};
 use throughline::{CurrentSpan, InSpanExt, span, trace};
-use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
 
-use crate::log::log;
+use crate::log::{log, panic_message};
+use crate::runtime::ServiceRuntime;
 use crate::wire::HttpClient;
 
 /// What the handlers share.
-pub(crate) struct Shop {
-    pub(crate) client: HttpClient,
+pub(crate) struct Shop<R> {
+    pub(crate) runtime: R,
+    pub(crate) client: HttpClient<R>,
     pub(crate) inventory: String,
-    /// Held by work that outlives its request, so that the program can wait.
+    /// Held by work that may outlive its request, so that the program can wait.
     pub(crate) outliving: mpsc::Sender<()>,
 }
 
-pub(crate) fn routes(shop: Arc<Shop>) -> Router {
+pub(crate) fn routes<R: ServiceRuntime>(shop: Arc<Shop<R>>) -> Router {
     Router::new()
-        .route("/orders/{id}", get(order))
+        .route("/orders/{id}", get(order::<R>))
         .route("/orders/{id}/slow", get(slow_order))
         .with_state(shop)
 }
@@ -39,19 +42,23 @@ fn is_one_in(id: u64, every: u64, which: u64) -> bool {
     id % every == which
 }
 
-async fn order(State(shop): State<Arc<Shop>>, Path(id): Path<u64>) -> Result<String, StatusCode> {
+async fn order<R: ServiceRuntime>(
+    State(shop): State<Arc<Shop<R>>>,
+    Path(id): Path<u64>,
+) -> Result<String, StatusCode> {
     CurrentSpan::set_attribute("order.id", id);
     let valid = span!("validate", id).in_scope(|| id < u64::MAX);
     let stock = reserve(&shop, id).await;
     let price = quickest_price(id).await;
     if is_one_in(id, 8, 3) {
-        recommend(id).await;
+        recommend(&shop.runtime, id).await;
     }
-    let receipt = spawn_blocking(move || span!("sign").in_scope(|| checksum(id))).await;
+    let sign = move || span!("sign").in_scope(|| checksum(id));
+    let receipt = shop.runtime.blocking(sign).await;
     let lines = print_lines(id).await;
     audit_later(&shop, id);
     if is_one_in(id, 23, 5) {
-        survive_a_panic(id).await;
+        survive_a_panic(&shop.runtime, id).await;
     }
     if is_one_in(id, 29, 7) {
         block_the_executor().in_span(span!("block", millis = 4)).await;
@@ -76,22 +83,25 @@ async fn slow_order(Path(id): Path<u64>) -> String {
     String::new()
 }
 
-/// Fans out: some calls joined in place, some in tasks of a set.
+/// Fans out: some calls joined in place, one in a task.
 #[trace(skip(shop))]
-async fn reserve(shop: &Arc<Shop>, order: u64) -> Vec<u64> {
-    let ask = |shop: Arc<Shop>, article: u64| async move {
+async fn reserve<R: ServiceRuntime>(shop: &Arc<Shop<R>>, order: u64) -> Vec<u64> {
+    let ask = |shop: Arc<Shop<R>>, article: u64| async move {
         let url = format!("{}/stock/{article}", shop.inventory);
         let answer = shop.client.get(url).await;
         answer.ok().and_then(|(_, body)| body.parse().ok()).unwrap_or(0)
     };
-    let mut tasks = JoinSet::new();
-    tasks.spawn(ask(shop.clone(), order).in_span(span!("reserve_in_task", article = order)));
+    let there = ask(shop.clone(), order).in_span(span!("reserve_in_task", article = order));
+    let held = shop.outliving.clone();
+    let there = shop.runtime.task(async move {
+        let stock = there.await;
+        drop(held);
+        stock
+    });
     let here = [order + 1, order + 2]
         .map(|article| ask(shop.clone(), article).in_span(span!("reserve_here", article)));
     let mut stock = join_all(here).await;
-    while let Some(result) = tasks.join_next().await {
-        stock.extend(result);
-    }
+    stock.push(there.await);
     stock
 }
 
@@ -99,23 +109,22 @@ async fn reserve(shop: &Arc<Shop>, order: u64) -> Vec<u64> {
 #[trace]
 async fn quickest_price(order: u64) -> u64 {
     let cached = async {
-        tokio::task::yield_now().await;
+        yield_now().await;
         order % 100
     };
     let computed = async {
         core::future::pending::<()>().await;
         order
     };
-    tokio::select! {
-        price = cached.in_span(span!("price_from_cache")) => price,
-        price = computed.in_span(span!("price_from_supplier")) => price,
-    }
+    let cached = pin!(cached.in_span(span!("price_from_cache")));
+    let computed = pin!(computed.in_span(span!("price_from_supplier")));
+    select(cached, computed).await.factor_first().0
 }
 
 /// Gives up after a millisecond; the work inside is cancelled.
-async fn recommend(order: u64) {
+async fn recommend<R: ServiceRuntime>(runtime: &R, order: u64) {
     let never = core::future::pending::<()>().in_span(span!("recommend", order));
-    if timeout(Duration::from_millis(1), never).await.is_err() {
+    if runtime.timeout(Duration::from_millis(1), never).await.is_none() {
         CurrentSpan::add_event("no recommendation in time", &[]);
         log("warn", "no recommendation in time", json!({ "order": order }));
     }
@@ -125,7 +134,7 @@ async fn recommend(order: u64) {
 async fn print_lines(order: u64) -> u64 {
     let lines = stream::iter(0..3u64).then(|line| {
         async move {
-            tokio::task::yield_now().await;
+            yield_now().await;
             line
         }
         .in_span(span!("line", line))
@@ -134,30 +143,30 @@ async fn print_lines(order: u64) -> u64 {
 }
 
 /// Goes on after the response is sent.
-fn audit_later(shop: &Arc<Shop>, order: u64) {
+fn audit_later<R: ServiceRuntime>(shop: &Shop<R>, order: u64) {
     let held = shop.outliving.clone();
     let audit = async move {
-        tokio::task::yield_now().await;
+        yield_now().await;
         drop(held);
     };
-    spawn(audit.in_span(span!("audit", order)));
+    shop.runtime.start(audit.in_span(span!("audit", order)));
 }
 
 /// A task panics; the request goes on.
-async fn survive_a_panic(order: u64) {
-    let task = spawn(
+async fn survive_a_panic<R: ServiceRuntime>(runtime: &R, order: u64) {
+    let task = runtime.task(
         async move {
-            tokio::task::yield_now().await;
+            yield_now().await;
             assert!(order == u64::MAX, "the loyalty service is broken");
         }
         .in_span(span!("award_points", order)),
     );
-    if let Err(error) = task.await {
+    if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
         CurrentSpan::add_event(
             "exception",
             &[
                 ("exception.type", "panic".into()),
-                ("exception.message", error.to_string().as_str().into()),
+                ("exception.message", panic_message(&*panic).into()),
             ],
         );
     }
@@ -166,7 +175,7 @@ async fn survive_a_panic(order: u64) {
 /// Blocks its thread in the middle of a poll, as careless code does.
 async fn block_the_executor() {
     std::thread::sleep(Duration::from_millis(4));
-    sleep(Duration::ZERO).await;
+    yield_now().await;
 }
 
 #[derive(Debug)]
@@ -184,7 +193,7 @@ impl core::error::Error for CardRefused {}
 
 #[trace(err)]
 async fn charge(order: u64) -> Result<(), CardRefused> {
-    tokio::task::yield_now().await;
+    yield_now().await;
     Err(CardRefused { order })
 }
 

@@ -5,17 +5,18 @@ use core::time::Duration;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
+use throughline::Runtime;
+
 use crate::load::Load;
 
 /// Shows how far the load is, until it is dropped.
-pub(crate) async fn show(load: Arc<Load>, requests: usize) {
+pub(crate) async fn show(runtime: impl Runtime, load: Arc<Load>, requests: usize) {
     if !std::io::stderr().is_terminal() {
         return core::future::pending().await;
     }
     let _clear = ClearLine;
-    let mut tick = tokio::time::interval(Duration::from_millis(100));
     loop {
-        tick.tick().await;
+        runtime.sleep(Duration::from_millis(100)).await;
         let done = load.done.load(Ordering::Relaxed);
         let _ = write!(std::io::stderr().lock(), "\r{done} of {requests} requests ");
     }

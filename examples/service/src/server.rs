@@ -1,48 +1,81 @@
-//! What both services share: a server span per request.
+//! What both services share: a server, and a span per request.
+
+use core::pin::pin;
+use core::time::Duration;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::{self, Next};
 use axum::response::Response;
+use futures::channel::oneshot;
+use futures::future::{Either, RemoteHandle, select};
+use hyper::server::conn::http1;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use smol_hyper::rt::FuturesIo;
 use throughline::{CurrentSpan, InSpanExt, StatusCode, Telemetry, span};
-use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
+use crate::runtime::ServiceRuntime;
 use crate::wire::Headers;
 
 /// A service on a port of loopback, until it is told to stop.
 pub(crate) struct Server {
     pub(crate) url: String,
-    stop: watch::Sender<bool>,
-    task: JoinHandle<()>,
+    stop: oneshot::Sender<()>,
+    task: RemoteHandle<()>,
 }
 
 impl Server {
     /// Serves the routes, whose spans go to the service's own pipeline.
-    pub(crate) async fn start(routes: Router, telemetry: Telemetry) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let url = format!("http://{}", listener.local_addr()?);
+    pub(crate) fn start<R: ServiceRuntime>(
+        runtime: &R,
+        routes: Router,
+        telemetry: Telemetry,
+    ) -> std::io::Result<Self> {
+        let (listener, address) = runtime.listen()?;
         let routes = routes.layer(middleware::from_fn(move |request, next| {
             let telemetry = telemetry.clone();
             async move { traced(&telemetry, request, next).await }
         }));
-        let (stop, mut stopped) = watch::channel(false);
-        let task = tokio::spawn(async move {
-            let stopped = async move {
-                let _ = stopped.wait_for(|stop| *stop).await;
-            };
-            // What ends a server early would end its requests with errors.
-            let _ = axum::serve(listener, routes).with_graceful_shutdown(stopped).await;
-        });
-        Ok(Server { url, stop, task })
+        let (stop, stopped) = oneshot::channel();
+        let task = runtime.task(serve(runtime.clone(), listener, routes, stopped));
+        Ok(Server { url: format!("http://{address}"), stop, task })
     }
 
     /// Takes no more requests, and waits for those under way.
     pub(crate) async fn stop(self) {
-        let _ = self.stop.send(true);
-        let _ = self.task.await;
+        let _ = self.stop.send(());
+        self.task.await;
     }
+}
+
+/// Serves each connection in a task of its own until the server is told to stop.
+async fn serve<R: ServiceRuntime>(
+    runtime: R,
+    listener: R::Listener,
+    routes: Router,
+    mut stopped: oneshot::Receiver<()>,
+) {
+    let under_way = GracefulShutdown::new();
+    loop {
+        let stream = match select(&mut stopped, pin!(R::accept(&listener))).await {
+            Either::Left(_) => break,
+            Either::Right((Ok(stream), _)) => stream,
+            Either::Right((Err(_), _)) => {
+                // Too many open files, mostly, which passes.
+                runtime.sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let service = TowerToHyperService::new(routes.clone());
+        let connection = http1::Builder::new().serve_connection(FuturesIo::new(stream), service);
+        let connection = under_way.watch(connection);
+        runtime.start(async move {
+            // A caller that goes away is no error of the server.
+            let _ = connection.await;
+        });
+    }
+    under_way.shutdown().await;
 }
 
 /// Continues the caller's trace for the time of the request. When the caller

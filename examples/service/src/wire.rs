@@ -1,16 +1,13 @@
 //! HTTP between the services: contexts go out with requests and come in with
 //! them.
 
-use core::time::Duration;
-
-use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
-use http_body_util::BodyExt;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use http_body_util::Empty;
 use throughline::w3c::{Getter, Setter};
 use throughline::{Context, CurrentSpan, InSpanExt, StatusCode as SpanStatus, span};
+
+use crate::connections::Connections;
+use crate::runtime::ServiceRuntime;
 
 /// HTTP headers as a carrier of contexts.
 pub(crate) struct Headers<H>(pub(crate) H);
@@ -29,18 +26,15 @@ impl Setter for Headers<&mut HeaderMap> {
     }
 }
 
-/// A client whose requests are spans.
+/// A client of one server, whose requests are spans.
 #[derive(Clone)]
-pub(crate) struct HttpClient {
-    client: Client<HttpConnector, Body>,
+pub(crate) struct HttpClient<R> {
+    connections: Connections<R>,
 }
 
-impl HttpClient {
-    pub(crate) fn new() -> Self {
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(Duration::from_secs(30))
-            .build_http();
-        HttpClient { client }
+impl<R: ServiceRuntime> HttpClient<R> {
+    pub(crate) fn new(runtime: R) -> Self {
+        HttpClient { connections: Connections::new(runtime) }
     }
 
     /// Makes a GET request in a span of its own, whose context goes along.
@@ -48,15 +42,9 @@ impl HttpClient {
         let span = span!(kind: Client, "GET", http.request.method = "GET", url.full = &url);
         async {
             let mut request =
-                Request::get(&url).body(Body::empty()).map_err(|error| error.to_string())?;
+                Request::get(&url).body(Empty::new()).map_err(|error| error.to_string())?;
             throughline::inject(&Context::current(), &mut Headers(request.headers_mut()));
-            let result: Result<_, String> = async {
-                let response = self.client.request(request).await.map_err(|e| e.to_string())?;
-                let status = response.status();
-                let body = response.into_body().collect().await.map_err(|e| e.to_string())?;
-                Ok((status, String::from_utf8_lossy(&body.to_bytes()).into_owned()))
-            }
-            .await;
+            let result = self.connections.send(request).await.map_err(|error| error.to_string());
             match &result {
                 Ok((status, _)) => {
                     CurrentSpan::set_attribute("http.response.status_code", status.as_u16());

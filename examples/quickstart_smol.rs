@@ -1,0 +1,19 @@
+//! The shortest program on smol: set up by `OTEL_*`, traced, flushed.
+//!
+//! `OTEL_TRACES_EXPORTER=console cargo run --example quickstart_smol --features console,macros,smol`
+
+use throughline::trace;
+
+#[trace]
+async fn greet(name: &str) -> String {
+    format!("Hello, {name}!")
+}
+
+fn main() -> Result<(), Box<dyn core::error::Error>> {
+    smol::block_on(async {
+        let telemetry = throughline::init()?;
+        println!("{}", greet("world").await);
+        eprintln!("{}", telemetry.shutdown().await);
+        Ok(())
+    })
+}
