@@ -37,7 +37,7 @@ pub(crate) trait OnAny {
     fn install<R: Runtime>(self, builder: Builder, runtime: R) -> Result<Guard, InitError>;
 }
 
-#[cfg(feature = "otlp")]
+#[cfg(feature = "_otlp")]
 impl OnAny for throughline_otlp::Otlp {
     fn install<R: Runtime>(self, builder: Builder, runtime: R) -> Result<Guard, InitError> {
         builder.install(runtime, self)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use throughline_core::{AlwaysOff, AlwaysOn, ParentBased, Sampler, TraceIdRatioBased};
 use throughline_runtime::{Env, PipelineOptions, Resource};
 
-#[cfg(any(feature = "console", feature = "otlp"))]
+#[cfg(any(feature = "console", feature = "_otlp"))]
 use crate::any_runtime;
 use crate::setup::{Builder, Guard};
 
@@ -163,12 +163,12 @@ fn batches(env: &mut Env, options: &mut PipelineOptions) {
 }
 
 /// Installs the pipeline with the exporter that the variables name.
-#[cfg_attr(not(any(feature = "otlp", feature = "console")), expect(unused_variables))]
+#[cfg_attr(not(any(feature = "_otlp", feature = "console")), expect(unused_variables))]
 pub(crate) fn install(builder: Builder, env: &mut Env) -> Result<Guard, InitError> {
     let names = [("otlp", Name::Otlp), ("console", Name::Console), ("none", Name::None)];
     match env.choice("OTEL_TRACES_EXPORTER", &names).unwrap_or(Name::Otlp) {
         Name::None => Ok(Guard::disabled()),
-        #[cfg(feature = "otlp")]
+        #[cfg(feature = "_otlp")]
         Name::Otlp => {
             let otlp = throughline_otlp::Otlp::from_env(env)
                 .map_err(|error| InitError::Exporter(Box::new(error)))?;

@@ -28,7 +28,7 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg(any(feature = "console", feature = "otlp"))]
+#[cfg(any(feature = "console", feature = "_otlp"))]
 mod any_runtime;
 mod config;
 mod discard;
@@ -74,7 +74,7 @@ pub mod exporters {
     pub use throughline_console::Console;
     #[cfg(feature = "memory")]
     pub use throughline_memory::{CapturedSpan, Memory};
-    #[cfg(feature = "otlp")]
+    #[cfg(feature = "_otlp")]
     pub use throughline_otlp::{Compression, Otlp, Protocol};
 }
 

@@ -8,13 +8,13 @@ use core::task::Poll;
 use core::time::Duration;
 use std::sync::Arc;
 
-use futures_util::future::{Either, select};
 use throughline_core::{Accepted, Action, ExportError, Failure, SpanExporter};
 
 use crate::Runtime;
 use crate::clock::Anchor;
 use crate::engine::{Engine, Seat, State};
 use crate::pipeline::StdFlusher;
+use crate::race::{First, race};
 
 /// Drives the flusher until it is finished, or until `is_done` says so.
 ///
@@ -36,7 +36,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
             if state.seat != seat {
                 return Step::NotMine;
             }
-            let anchor = Anchor::now();
+            let anchor = Anchor::current();
             match state.flusher.poll(engine.now(), |ticks| anchor.unix_nanos(ticks)) {
                 Action::Export => {
                     let batch = state.flusher.batch();
@@ -67,7 +67,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                 let is_mine = |state: &State| state.seat == seat && state.taken_over == turn;
                 let over = |state: &State| !is_mine(state) || state.flusher.is_finished();
                 let over = pin!(engine.changed_for(Some(seat), over));
-                if let Either::Right((result, _)) = select(over, sending).await {
+                if let First::Right(result) = race(over, sending).await {
                     engine.with(|state| {
                         if is_mine(state) {
                             state.flusher.on_export(engine.now(), result);
@@ -79,14 +79,14 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                 // Whoever takes the seat takes the doorbell with it.
                 let unseated = pin!(engine.changed_for(Some(seat), |state| state.seat != seat));
                 let rung = pin!(engine.rung());
-                let woken = select(rung, unseated);
+                let woken = pin!(race(rung, unseated));
                 match until {
                     None => {
                         woken.await;
                     }
                     Some(until) => {
                         let left = until.saturating_sub(engine.now()).min(FAR);
-                        select(woken, pin!(runtime.sleep(left))).await;
+                        race(woken, pin!(runtime.sleep(left))).await;
                     }
                 }
             }
@@ -118,9 +118,9 @@ where
 {
     let sending = pin!(catch_panic(sending));
     let Some(timeout) = timeout else { return sending.await };
-    match select(sending, pin!(runtime.sleep(timeout.min(FAR)))).await {
-        Either::Left((result, _)) => result,
-        Either::Right(_) => Err(ExportError::Retry { after: None, failure: Failure::Timeout }),
+    match race(sending, pin!(runtime.sleep(timeout.min(FAR)))).await {
+        First::Left(result) => result,
+        First::Right(()) => Err(ExportError::Retry { after: None, failure: Failure::Timeout }),
     }
 }
 

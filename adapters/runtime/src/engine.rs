@@ -8,11 +8,11 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use futures_util::future::select;
 use throughline_core::{Ledger, Pipeline, Ticket};
 
 use crate::drive::{FAR, drive, is_exporting_here};
 use crate::pipeline::{DriverWaker, StdFlusher, create};
+use crate::race::race;
 use crate::{Context, Exporter, Outcome, PipelineOptions, Receipt, Runtime, Thread, suppressed};
 
 /// A running pipeline: its spans are exported in the background.
@@ -127,7 +127,7 @@ impl Telemetry {
                 timer.spawn(async move {
                     let reached = |state: &State| goal.is_reached(&state.flusher);
                     let sleep = pin!(runtime.sleep(within));
-                    select(pin!(engine.changed(reached)), sleep).await;
+                    race(pin!(engine.changed(reached)), sleep).await;
                     engine.tell(&over);
                 });
             }),

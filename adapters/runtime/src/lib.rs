@@ -23,6 +23,7 @@ mod env;
 mod exporter;
 mod pipeline;
 mod platform;
+mod race;
 mod receipt;
 mod resource;
 mod runtime;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::task::AtomicWaker;
+use atomic_waker::AtomicWaker;
 use throughline_core::{
     AlwaysOn, Entry, Flusher, FlusherSettings, FrameTag, MAX_SHARDS, ParentBased, Parts, Pipeline,
     Sampler, Shard, Slot, SpanLimits, TakenWord, UNIT, Unit, Wakeup,
