@@ -56,8 +56,13 @@ impl<P: Platform> Local<P> {
     /// The generator of ids.
     #[inline]
     pub fn ids(&self) -> &IdGenerator {
-        self.shard();
-        &self.ids
+        self.shard_and_ids().1
+    }
+
+    /// The shard of the thread, and its generator, which is seeded.
+    #[inline(always)]
+    pub(crate) fn shard_and_ids(&self) -> (usize, &IdGenerator) {
+        (self.shard(), &self.ids)
     }
 
     #[inline(always)]

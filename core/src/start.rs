@@ -90,36 +90,53 @@ fn below<P: Platform>(
 ) -> Begun {
     match current {
         Some(State::Held(Held { carried, by: Holder::Span(parent) })) if carried.is_empty() => {
-            let (pipeline, flags) = (parent.pipeline(), parent.trace_flags());
-            if !(flags.is_sampled() && pipeline.follows_local_parents()) {
-                return Begun::Otherwise;
-            }
-            let start = P::ticks();
-            let opening = Opening {
-                trace: parent.trace_id(),
-                span: local.ids().span_id_at(start),
-                flags,
-                parent: parent.span_id(),
-                remote_parent: false,
-                kind: callsite.kind(),
-                start,
-                callsite,
-            };
-            let Some(live) = pipeline.open(local.shard(), local.place(), &opening) else {
-                return Begun::Otherwise;
-            };
-            live.shard().count_started();
-            Begun::Recorded(live)
+            below_recorded(local, parent, callsite)
         }
-        Some(State::Plain { span, route, .. }) if route.is_local_unsampled() => {
-            let pipeline = route.pipeline().or_else(P::default_pipeline);
-            match pipeline {
-                Some(pipeline) if pipeline.follows_local_parents() && span.is_valid() => {
-                    pipeline.count_unsampled(local.shard());
-                    Begun::Unsampled(local.ids().span_id())
-                }
-                _ => Begun::Otherwise,
-            }
+        Some(State::Plain { span, route, .. }) if route.is_local_unsampled() && span.is_valid() => {
+            below_unsampled(local, *route)
+        }
+        _ => Begun::Otherwise,
+    }
+}
+
+/// Each case is a function of its own, so that none pays for what others keep in
+/// registers.
+#[inline(never)]
+fn below_recorded<P: Platform>(
+    local: &Local<P>,
+    parent: &Live,
+    callsite: &'static Callsite,
+) -> Begun {
+    let (pipeline, flags) = (parent.pipeline(), parent.trace_flags());
+    if !(flags.is_sampled() && pipeline.follows_local_parents()) {
+        return Begun::Otherwise;
+    }
+    let start = P::ticks();
+    let (shard, ids) = local.shard_and_ids();
+    let opening = Opening {
+        trace: parent.trace_id(),
+        span: ids.span_id_at(start),
+        flags,
+        parent: parent.span_id(),
+        remote_parent: false,
+        kind: callsite.kind(),
+        start,
+        callsite,
+    };
+    let Some(live) = pipeline.open(shard, local.place(), &opening) else {
+        return Begun::Otherwise;
+    };
+    live.shard().count_started();
+    Begun::Recorded(live)
+}
+
+#[inline(never)]
+fn below_unsampled<P: Platform>(local: &Local<P>, route: Route) -> Begun {
+    match route.pipeline().or_else(P::default_pipeline) {
+        Some(pipeline) if pipeline.follows_local_parents() => {
+            let (shard, ids) = local.shard_and_ids();
+            pipeline.count_unsampled(shard);
+            Begun::Unsampled(ids.span_id())
         }
         _ => Begun::Otherwise,
     }
