@@ -90,6 +90,12 @@ impl Body {
         self.renamed
     }
 
+    /// How many events there are.
+    #[inline]
+    pub(crate) fn events(&self) -> u32 {
+        self.events
+    }
+
     /// Where the first event begins.
     #[inline]
     pub(crate) fn first_event(&self) -> Option<u32> {

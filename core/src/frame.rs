@@ -7,15 +7,17 @@
 use crate::body::{self, Body};
 use crate::key::{PREPARED, Prepared};
 use crate::live::Slot;
-use crate::wire::{self, Fields, Out};
+use crate::wire::{self, Fields, ONE_BYTE, Out};
 use crate::{Callsite, SpanId};
 
 /// What accompanies a frame through the ring.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameTag {
     pub(crate) callsite: &'static Callsite,
-    /// Where in the span's message the first event begins; 0 without events.
+    /// Where in the span's message the first event begins.
     pub(crate) events_at: u32,
+    /// How many events there are.
+    pub(crate) events: u32,
 }
 
 /// How a span came to its end.
@@ -121,7 +123,7 @@ impl<'a> Finished<'a> {
             None => 0,
             Some(at) => body_at(self.callsite, self.parent, self.body) as u32 + at,
         };
-        FrameTag { callsite: self.callsite, events_at }
+        FrameTag { callsite: self.callsite, events_at, events: self.body.events() }
     }
 
     /// Fills [`len`](Self::len) bytes; what is behind them may be overwritten.
@@ -214,40 +216,59 @@ fn body_at(callsite: &Callsite, parent: SpanId, body: &Body) -> usize {
 /// Turns the times of a frame from ticks into nanoseconds since the Unix epoch.
 #[inline]
 pub(crate) fn stamp(frame: &mut [u8], tag: &FrameTag, unix_nanos: impl Fn(u64) -> u64) {
-    let mut rest = frame.get(1..).unwrap_or_default();
-    if wire::read_varint(&mut rest).is_none() {
+    let start = header_len(frame.len());
+    let Some(times) = frame.get_mut(start..).and_then(|span| span.first_chunk_mut::<TIMES>())
+    else {
         return;
-    }
-    let start = frame.len() - rest.len();
+    };
     // The end is not before the start, though the clock of another core may be
     // behind by a tick, and times that the program gave may be anything.
-    let mut least = 0;
-    for at in [start + 1, start + 10] {
-        if let Some(bytes) = frame.get_mut(at..at + 8)
-            && let Ok(ticks) = <[u8; 8]>::try_from(&*bytes)
-        {
-            least = unix_nanos(u64::from_le_bytes(ticks)).max(least);
-            bytes.copy_from_slice(&least.to_le_bytes());
-        }
-    }
-    if tag.events_at == 0 {
-        return;
-    }
-    let mut at = start + tag.events_at as usize;
-    while let Some(field) = frame.get(at..).and_then(|rest| Fields::of(rest).next()) {
-        let len = field.whole.len();
-        let content = field.payload.bytes().len();
-        if field.number == EVENT_FIELD {
-            // An event begins with its time.
-            let time = at + len - content + 1;
-            if let Some(bytes) = frame.get_mut(time..time + 8)
-                && let Ok(ticks) = <[u8; 8]>::try_from(&*bytes)
-            {
-                bytes.copy_from_slice(&unix_nanos(u64::from_le_bytes(ticks)).to_le_bytes());
-            }
+    let begun = stamp_one::<1>(times, &unix_nanos, 0);
+    stamp_one::<10>(times, &unix_nanos, begun);
+    let (mut at, mut events) = (start + tag.events_at as usize, tag.events);
+    while events > 0 {
+        let Some(rest) = frame.get_mut(at..) else { return };
+        let (head, len) = match rest {
+            // What is not an event may be in between.
+            [EVENT, len @ 0..0x80, ..] => (2, *len as usize + 2),
+            _ => match Fields::of(rest).next() {
+                None => return,
+                Some(field) if field.number != EVENT_FIELD => {
+                    at += field.whole.len();
+                    continue;
+                }
+                Some(field) => (field.whole.len() - field.payload.bytes().len(), field.whole.len()),
+            },
+        };
+        // An event begins with its time.
+        if let Some(time) = rest.get_mut(head..).and_then(|event| event.first_chunk_mut::<9>()) {
+            stamp_one::<1>(time, &unix_nanos, 0);
         }
         at += len;
+        events -= 1;
     }
+}
+
+/// Turns the time at this place, which is `least` at least. Returns it.
+#[inline]
+fn stamp_one<const AT: usize>(
+    bytes: &mut [u8],
+    unix_nanos: impl Fn(u64) -> u64,
+    least: u64,
+) -> u64 {
+    let Some(time) = bytes.get_mut(AT..).and_then(|rest| rest.first_chunk_mut()) else {
+        return least;
+    };
+    let nanos = unix_nanos(u64::from_le_bytes(*time)).max(least);
+    *time = nanos.to_le_bytes();
+    nanos
+}
+
+/// The length of the tag and the length before a span's message in a frame.
+#[inline]
+fn header_len(frame_len: usize) -> usize {
+    let len = |header: usize| wire::field_len(frame_len.saturating_sub(header)) == frame_len;
+    if frame_len < ONE_BYTE + 2 { 2 } else { (3..=6).find(|header| len(*header)).unwrap_or(3) }
 }
 
 fn end_entry_len(text: &str) -> usize {
@@ -279,6 +300,9 @@ const FIXED: usize = 9 + 9 + 18 + 10 + 6 + 2;
 const BEGINNING: usize = FIXED + PARENT + PREPARED;
 
 const EVENT_FIELD: u32 = 11;
+const EVENT: u8 = wire::tag(11, wire::LEN);
+/// Start and end, each behind its tag.
+const TIMES: usize = 18;
 
 const SPAN: u8 = wire::tag(2, wire::LEN);
 const TRACE_ID: u8 = wire::tag(1, wire::LEN);
