@@ -39,7 +39,7 @@ pub struct Span<P: Platform> {
 impl<P: Platform> Span<P> {
     /// Begins a span below what is current. `fill` adds the first attributes; it
     /// is called only when the span is recorded.
-    #[inline]
+    #[inline(always)]
     pub fn start(callsite: &'static Callsite, fill: impl FnOnce(&mut Span<P>)) -> Self {
         // Only words leave the calls: a value that is built in memory by one
         // function and copied by another waits for its stores.
@@ -225,7 +225,7 @@ impl<P: Platform> Span<P> {
     ///
     /// The span is the current one meanwhile. If the closure panics, the span
     /// ends as [`Panicked`](Ending::Panicked) and the panic goes on.
-    #[inline]
+    #[inline(always)]
     pub fn in_scope<R>(mut self, work: impl FnOnce() -> R) -> R {
         if self.state.is_nothing() && P::with_local(Local::is_idle) {
             core::mem::forget(self);
@@ -239,13 +239,13 @@ impl<P: Platform> Span<P> {
     }
 
     /// Runs the closure inside the span, which goes on afterwards.
-    #[inline]
+    #[inline(always)]
     pub fn enter_for<R>(&mut self, work: impl FnOnce() -> R) -> R {
         P::with_local(|local| local.enter(&self.state, work))
     }
 
     /// Ends the span now, completed.
-    #[inline]
+    #[inline(always)]
     pub fn end(mut self) {
         // SAFETY: forgotten below.
         unsafe { self.end_in_place() };
