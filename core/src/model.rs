@@ -7,7 +7,7 @@ use core::cell::Cell;
 
 use crate::bitmap::Bitmap;
 use crate::live::{Live, Opening};
-use crate::{Callsite, Ending, Pipeline, Scope, SpanContext, SpanId, SpanKind, TakenWord};
+use crate::{Callsite, Ending, Pipeline, SpanContext, SpanId, SpanKind, TakenWord};
 
 /// The bitmap that gives out slots and spill blocks.
 #[derive(Debug)]
@@ -44,6 +44,7 @@ impl LiveSpan {
     /// Starts a span and counts it.
     pub fn open(
         pipeline: &'static Pipeline,
+        callsite: &'static Callsite,
         context: SpanContext,
         parent: SpanId,
         start: u64,
@@ -56,7 +57,7 @@ impl LiveSpan {
             remote_parent: false,
             kind: SpanKind::Internal,
             start,
-            callsite: &CALLSITE,
+            callsite,
         };
         let live = pipeline.open(0, &Cell::new(0), &opening);
         match &live {
@@ -94,5 +95,3 @@ impl LiveSpan {
         Pipeline::finish(self.0, 0, Ending::Completed);
     }
 }
-
-static CALLSITE: Callsite = Callsite::new("model", &Scope::new("loom-tests", ""));

@@ -3,7 +3,9 @@
 
 use loom::thread;
 use throughline_core::model::LiveSpan;
-use throughline_core::{LiveView, Pipeline, SpanContext, SpanId, TraceFlags, TraceId, Wakeup};
+use throughline_core::{
+    Callsite, LiveView, Pipeline, Scope, SpanContext, SpanId, TraceFlags, TraceId, Wakeup,
+};
 use throughline_loom_tests::{Preemptions, join, model, pipeline};
 
 struct Nobody;
@@ -21,17 +23,21 @@ fn span(number: u8) -> LiveView {
             TraceFlags::from_bits(number),
         ),
         parent_span_id: SpanId::from_bytes([number; 8]),
-        name: "model",
+        name: CALLSITES[number as usize % 2].name(),
         start_ticks: u64::from_be_bytes([number; 8]),
     }
 }
 
 fn open(pipeline: &'static Pipeline, number: u8) -> Option<LiveSpan> {
     let LiveView { context, parent_span_id, start_ticks, .. } = span(number);
-    let live = LiveSpan::open(pipeline, context, parent_span_id, start_ticks)?;
+    let callsite = &CALLSITES[number as usize % 2];
+    let live = LiveSpan::open(pipeline, callsite, context, parent_span_id, start_ticks)?;
     assert_eq!(live.context(), context, "the owner reads another span");
     Some(live)
 }
+
+static SCOPE: Scope = Scope::new("loom-tests", "");
+static CALLSITES: [Callsite; 2] = [Callsite::new("even", &SCOPE), Callsite::new("odd", &SCOPE)];
 
 /// What a reader that starts now sees.
 fn read(pipeline: &'static Pipeline) -> thread::JoinHandle<()> {

@@ -8,8 +8,8 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 use throughline_core::model::LiveSpan;
 use throughline_core::{
-    Accepted, Action, DropReason, Entry, Flusher, Pipeline, SpanContext, SpanId, TraceFlags,
-    TraceId, Wakeup,
+    Accepted, Action, Callsite, DropReason, Entry, Flusher, Pipeline, Scope, SpanContext, SpanId,
+    TraceFlags, TraceId, Wakeup,
 };
 use throughline_loom_tests::{Preemptions, flusher, join, model, pipeline};
 
@@ -25,7 +25,7 @@ fn open(pipeline: &'static Pipeline, number: u8) -> LiveSpan {
         SpanId::from_bytes([number; 8]),
         TraceFlags::SAMPLED,
     );
-    LiveSpan::open(pipeline, span, SpanId::INVALID, 0).expect("a slot for each span")
+    LiveSpan::open(pipeline, &CALLSITE, span, SpanId::INVALID, 0).expect("a slot for each span")
 }
 
 /// One step of a driver whose exporter takes everything at once. Returns what
@@ -139,7 +139,7 @@ fn the_ledger_never_shows_a_loss_without_its_start() {
             assert!(ledger.dropped_total() <= ledger.started(), "{ledger}");
         });
         let span = SpanContext::INVALID;
-        assert!(LiveSpan::open(pipeline, span, SpanId::INVALID, 0).is_none(), "no slot");
+        assert!(LiveSpan::open(pipeline, &CALLSITE, span, SpanId::INVALID, 0).is_none(), "no slot");
         join(reader);
         assert_eq!(pipeline.ledger().dropped(DropReason::LiveTableFull), 1);
         assert_balanced(pipeline, 0);
@@ -178,3 +178,4 @@ fn a_sleeping_flusher_is_woken_by_every_announced_span() {
 
 const NOW: Duration = Duration::ZERO;
 const LATER: Duration = Duration::from_secs(1);
+static CALLSITE: Callsite = Callsite::new("model", &Scope::new("loom-tests", ""));
