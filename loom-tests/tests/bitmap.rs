@@ -71,7 +71,7 @@ fn a_claim_finds_the_free_place_of_another_word() {
     let bits = usize::BITS as usize;
     model(Preemptions { quick: 4, full: 8 }, move || {
         let owned = Owned::new(&[usize::MAX, 0], bits + 2);
-        let threads = [0, 1].map(|hint| {
+        let threads = [0, bits].map(|hint| {
             thread::spawn(move || {
                 let place = owned.places.claim(hint)?;
                 owned.touch(place);
@@ -81,8 +81,8 @@ fn a_claim_finds_the_free_place_of_another_word() {
         let mut claimed = threads.map(join);
         claimed.sort_unstable();
         assert_eq!(claimed, [Some(bits), Some(bits + 1)]);
-        assert_eq!(owned.places.claim(1), None);
+        assert_eq!(owned.places.claim(bits), None);
         owned.places.release(3);
-        assert_eq!(owned.places.claim(1), Some(3));
+        assert_eq!(owned.places.claim(bits), Some(3));
     });
 }

@@ -115,6 +115,8 @@ fn a_frame_that_does_not_fit_at_the_end_begins_at_the_start() {
         assert_eq!(taken[..2], [1, 2]);
         assert_eq!(sorted(taken), accepted);
         assert_eq!(ring.used(), 0);
+        submit(ring, 5, 2).expect("an empty ring has room for half of it");
+        assert_eq!(drain(&mut consumer), [5]);
     });
 }
 
