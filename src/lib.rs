@@ -33,6 +33,7 @@ mod any_runtime;
 mod config;
 mod discard;
 mod ext;
+mod failure;
 mod fields;
 mod propagation;
 mod setup;
@@ -43,10 +44,13 @@ mod signals;
 pub use ext::InSpanExt;
 pub use fields::ToValue;
 pub use throughline_core::{
-    Attributes, Callsite, Carry, Ending, Key, Scope, SpanContext, SpanId, SpanKind, StatusCode,
-    TraceFlags, TraceId, Value,
+    Attributes, Callsite, Carry, Ending, Exception, Key, Scope, SpanContext, SpanId, SpanKind,
+    StatusCode, TraceFlags, TraceId, Value,
 };
-pub use throughline_runtime::{Context, CurrentSpan, InSpan, Span, SpanOptions, WithContext};
+pub use throughline_runtime::{
+    Context, CurrentSpan, EachInSpan, InSpan, Span, SpanOptions, TryInSpan, WithContext,
+    record_panics,
+};
 
 // Propagation between processes.
 pub use propagation::{extract, inject};
@@ -110,5 +114,6 @@ struct Faq;
 /// What the macros refer to.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::failure::{Failure, OfDeref, OfError, OfNothing, stacktrace};
     pub use crate::fields::{is_distinct, record, record_debug, record_display};
 }

@@ -115,6 +115,22 @@ impl Builder {
         self
     }
 
+    /// Whether the polls of futures and streams in spans are timed; they are by
+    /// default. It takes two readings of the clock per poll and four attributes:
+    /// `throughline.poll.count`, `throughline.busy_ns`, `throughline.idle_ns` and
+    /// `throughline.poll.longest_ns`.
+    pub fn poll_profile(mut self, is_on: bool) -> Self {
+        self.options.poll_profile = is_on;
+        self
+    }
+
+    /// From how long a poll is an event `throughline.poll.long` on its span, if
+    /// polls are timed. 10 ms by default; `None` is never.
+    pub fn long_poll(mut self, threshold: Option<Duration>) -> Self {
+        self.options.long_poll = threshold;
+        self
+    }
+
     /// Makes the pipeline the default one of the process, exporting on this
     /// runtime.
     ///

@@ -1,4 +1,4 @@
-//! Futures and streams in a span.
+//! Futures, streams and sinks in a span.
 //!
 //! The span is current while the inner future is polled and while it is
 //! dropped, and never in between.
@@ -11,62 +11,134 @@ use core::task::{Context as TaskContext, Poll};
 use futures_core::Stream;
 use futures_core::future::FusedFuture;
 use futures_core::stream::FusedStream;
+use futures_sink::Sink;
 use pin_project::{pin_project, pinned_drop};
 
-use crate::{Context, Ending, Platform, Span};
+use crate::poll_profile::Tally;
+use crate::{Ending, Platform, Span, StatusCode};
 
-/// A future or stream whose polls happen inside a span.
+/// A future, stream or sink whose polls happen inside a span.
 ///
-/// The span ends when the future is ready or the stream is exhausted; when it
-/// panics; or when it is dropped before, which is a
+/// The span ends when the future is ready, the stream exhausted or the sink
+/// closed; when it panics; or when it is dropped before, which is a
 /// [cancellation](Ending::Cancelled) if it was ever polled. Destructors of the
 /// inner future run inside the span.
+///
+/// How it was polled is on the span too: see [`PollProfile`](crate::PollProfile).
 #[pin_project(PinnedDrop)]
 pub struct InSpan<T, P: Platform> {
     /// `None` only while it is dropped.
     #[pin]
     inner: Option<T>,
+    course: Course<P>,
+}
+
+/// The span, and how far the work in it has come.
+struct Course<P: Platform> {
     span: Span<P>,
-    state: State,
+    tally: Tally,
+    stage: Stage,
 }
 
 /// Where the span is in its life, as far as the wrapper knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum Stage {
     Created,
     Suspended,
     Ended,
 }
 
+/// What a poll means for the span.
+pub(crate) enum Then {
+    /// The span goes on.
+    GoOn,
+    /// It ends, and nothing is polled any more.
+    End,
+    /// It ends; what is polled later is still below it.
+    EndAndStand,
+}
+
 impl<T, P: Platform> InSpan<T, P> {
-    /// Puts a future or stream into a span.
+    /// Puts a future, stream or sink into a span.
     pub fn new(inner: T, span: Span<P>) -> Self {
-        InSpan { inner: Some(inner), span, state: State::Created }
+        let course = Course { span, tally: Tally::new(), stage: Stage::Created };
+        InSpan { inner: Some(inner), course }
     }
 
-    /// Polls inside the span; ends it when `is_end` says so.
-    #[inline]
-    fn poll_inside<R>(
+    /// What is in the span.
+    pub(crate) fn inner(&self) -> Option<&T> {
+        self.inner.as_ref()
+    }
+
+    /// Polls inside the span; `then` tells from the result what becomes of it.
+    #[inline(always)]
+    pub(crate) fn poll_inside<R>(
         self: Pin<&mut Self>,
         poll: impl FnOnce(Pin<&mut T>) -> Poll<R>,
-        is_end: impl FnOnce(&R) -> bool,
-        finished: Poll<R>,
+        then: impl FnOnce(&mut Span<P>, &R) -> Then,
+        gone: Poll<R>,
     ) -> Poll<R> {
         let this = self.project();
-        let Some(inner) = this.inner.as_pin_mut() else { return finished };
-        if *this.state == State::Created {
-            *this.state = State::Suspended;
+        match this.inner.as_pin_mut() {
+            Some(inner) => this.course.step(|| poll(inner), then),
+            None => gone,
         }
-        let guard = EndOnPanic { span: this.span, state: this.state };
-        let polled = guard.span.enter_for(|| poll(inner));
-        if let Poll::Ready(result) = &polled
-            && is_end(result)
-        {
-            guard.span.finish(Ending::Completed);
-            *guard.state = State::Ended;
+    }
+}
+
+impl<P: Platform> Course<P> {
+    #[inline(always)]
+    fn step<R>(
+        &mut self,
+        poll: impl FnOnce() -> Poll<R>,
+        then: impl FnOnce(&mut Span<P>, &R) -> Then,
+    ) -> Poll<R> {
+        if self.stage == Stage::Created {
+            self.stage = Stage::Suspended;
+            self.tally.begin::<P>(self.span.state.live());
         }
-        core::mem::forget(guard);
+        let before = self.tally.before::<P>();
+        let step = Step { course: self, before };
+        let polled = step.course.span.enter_for(poll);
+        let now = step.course.count(before);
+        if let Poll::Ready(result) = &polled {
+            step.course.act(then, result, now);
+        }
+        core::mem::forget(step);
         polled
+    }
+
+    #[inline(always)]
+    fn count(&mut self, before: u64) -> Option<u64> {
+        self.tally.after::<P>(before, self.span.state.live_mut())
+    }
+
+    #[inline(always)]
+    fn act<R>(
+        &mut self,
+        then: impl FnOnce(&mut Span<P>, &R) -> Then,
+        result: &R,
+        now: Option<u64>,
+    ) {
+        match then(&mut self.span, result) {
+            Then::GoOn => {}
+            Then::End => self.end(Ending::Completed, now),
+            Then::EndAndStand => {
+                let standing = self.span.state.capture();
+                self.end(Ending::Completed, now);
+                self.span.state = standing;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn end(&mut self, ending: Ending, now: Option<u64>) {
+        self.stage = Stage::Ended;
+        if let Some(live) = self.span.state.live_mut() {
+            let now = now.unwrap_or_else(P::ticks);
+            self.tally.write::<P>(live, now);
+            self.span.finish_at(ending, || now);
+        }
     }
 }
 
@@ -75,7 +147,7 @@ impl<T: Future, P: Platform> Future for InSpan<T, P> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<T::Output> {
-        self.poll_inside(|inner| inner.poll(task), |_| true, Poll::Pending)
+        self.poll_inside(|inner| inner.poll(task), |_, _| Then::End, Poll::Pending)
     }
 }
 
@@ -89,7 +161,12 @@ impl<T: Stream, P: Platform> Stream for InSpan<T, P> {
     type Item = T::Item;
 
     fn poll_next(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Option<T::Item>> {
-        self.poll_inside(|inner| inner.poll_next(task), Option::is_none, Poll::Ready(None))
+        let then = |_: &mut _, item: &Option<_>| match item {
+            Some(_) => Then::GoOn,
+            // It may be a sink too.
+            None => Then::EndAndStand,
+        };
+        self.poll_inside(|inner| inner.poll_next(task), then, Poll::Ready(None))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -103,100 +180,82 @@ impl<T: FusedStream, P: Platform> FusedStream for InSpan<T, P> {
     }
 }
 
+impl<I, T: Sink<I>, P: Platform> Sink<I> for InSpan<T, P> {
+    type Error = T::Error;
+
+    fn poll_ready(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Result<(), T::Error>> {
+        self.poll_inside(|inner| inner.poll_ready(task), until_error, Poll::Pending)
+    }
+
+    fn start_send(self: Pin<&mut Self>, item: I) -> Result<(), T::Error> {
+        let send = |inner: Pin<&mut T>| Poll::Ready(inner.start_send(item));
+        ready(self.poll_inside(send, until_error, Poll::Ready(Ok(()))))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Result<(), T::Error>> {
+        self.poll_inside(|inner| inner.poll_flush(task), until_error, Poll::Pending)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Result<(), T::Error>> {
+        let then = |span: &mut Span<P>, result: &Result<(), T::Error>| {
+            until_error(span, result);
+            Then::EndAndStand
+        };
+        self.poll_inside(|inner| inner.poll_close(task), then, Poll::Pending)
+    }
+}
+
+/// A sink that failed is of no use any more; why, its error may not tell.
+fn until_error<P: Platform, E>(span: &mut Span<P>, result: &Result<(), E>) -> Then {
+    match result {
+        Ok(()) => Then::GoOn,
+        Err(_) => {
+            span.set_status(StatusCode::Error, "");
+            Then::EndAndStand
+        }
+    }
+}
+
+/// The result of something that never waits.
+pub(crate) fn ready<E>(polled: Poll<Result<(), E>>) -> Result<(), E> {
+    match polled {
+        Poll::Ready(result) => result,
+        Poll::Pending => Ok(()),
+    }
+}
+
 #[pinned_drop]
 impl<T, P: Platform> PinnedDrop for InSpan<T, P> {
     fn drop(self: Pin<&mut Self>) {
         let mut this = self.project();
-        if *this.state == State::Ended {
-            return;
-        }
-        let ending = match (P::is_panicking(), *this.state) {
+        let ending = match (P::is_panicking(), this.course.stage) {
+            (_, Stage::Ended) => return,
             (true, _) => Ending::Panicked,
-            (false, State::Created) => Ending::Dropped,
-            (false, _) => Ending::Cancelled,
+            (false, Stage::Created) => Ending::Dropped,
+            (false, Stage::Suspended) => Ending::Cancelled,
         };
-        this.span.enter_for(|| this.inner.set(None));
-        this.span.finish(ending);
+        this.course.span.enter_for(|| this.inner.set(None));
+        this.course.end(ending, None);
     }
 }
 
 impl<T: fmt::Debug, P: Platform> fmt::Debug for InSpan<T, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InSpan").field("inner", &self.inner).field("span", &self.span).finish()
+        let InSpan { inner, course } = self;
+        f.debug_struct("InSpan").field("inner", inner).field("span", &course.span).finish()
     }
 }
 
-/// Ends the span when the poll unwinds: whoever catches the panic may keep the
-/// future.
-struct EndOnPanic<'a, P: Platform> {
-    span: &'a mut Span<P>,
-    state: &'a mut State,
+/// A poll that is under way. Ends the span when it unwinds: whoever catches the
+/// panic may keep the future.
+struct Step<'a, P: Platform> {
+    course: &'a mut Course<P>,
+    before: u64,
 }
 
-impl<P: Platform> Drop for EndOnPanic<'_, P> {
+impl<P: Platform> Drop for Step<'_, P> {
     fn drop(&mut self) {
-        self.span.finish(Ending::Panicked);
-        *self.state = State::Ended;
-    }
-}
-
-/// A future or stream whose polls, and whose drop, happen inside a context that
-/// was captured elsewhere.
-#[pin_project(PinnedDrop)]
-pub struct WithContext<T, P: Platform> {
-    #[pin]
-    inner: Option<T>,
-    context: Context<P>,
-}
-
-impl<T, P: Platform> WithContext<T, P> {
-    /// Puts a future or stream into a context.
-    pub fn new(inner: T, context: Context<P>) -> Self {
-        WithContext { inner: Some(inner), context }
-    }
-}
-
-impl<T: Future, P: Platform> Future for WithContext<T, P> {
-    type Output = T::Output;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<T::Output> {
-        let this = self.project();
-        let Some(inner) = this.inner.as_pin_mut() else { return Poll::Pending };
-        this.context.scope(|| inner.poll(task))
-    }
-}
-
-impl<T: FusedFuture, P: Platform> FusedFuture for WithContext<T, P> {
-    fn is_terminated(&self) -> bool {
-        self.inner.as_ref().is_none_or(FusedFuture::is_terminated)
-    }
-}
-
-impl<T: Stream, P: Platform> Stream for WithContext<T, P> {
-    type Item = T::Item;
-
-    fn poll_next(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Option<T::Item>> {
-        let this = self.project();
-        let Some(inner) = this.inner.as_pin_mut() else { return Poll::Ready(None) };
-        this.context.scope(|| inner.poll_next(task))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.inner.as_ref().map_or((0, Some(0)), Stream::size_hint)
-    }
-}
-
-#[pinned_drop]
-impl<T, P: Platform> PinnedDrop for WithContext<T, P> {
-    fn drop(self: Pin<&mut Self>) {
-        let mut this = self.project();
-        this.context.scope(|| this.inner.set(None));
-    }
-}
-
-impl<T: fmt::Debug, P: Platform> fmt::Debug for WithContext<T, P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WithContext").field("inner", &self.inner).finish_non_exhaustive()
+        let now = self.course.count(self.before);
+        self.course.end(Ending::Panicked, now);
     }
 }

@@ -31,6 +31,8 @@ mod callsite;
 mod context;
 mod counter;
 mod doorbell;
+mod each_in_span;
+mod exception;
 mod export;
 mod flusher;
 mod frame;
@@ -47,6 +49,7 @@ mod local;
 pub mod model;
 mod pipeline;
 mod platform;
+mod poll_profile;
 mod resource;
 mod ring;
 mod route;
@@ -56,10 +59,12 @@ mod span_context;
 mod start;
 mod state;
 mod sync;
+mod try_in_span;
 mod value;
 mod view;
 pub mod w3c;
 mod wire;
+mod with_context;
 mod writer;
 
 // Identity.
@@ -71,15 +76,23 @@ pub use span_context::{SpanContext, TraceFlags};
 pub use body::{Attributes, StatusCode};
 pub use callsite::{Callsite, Scope, SpanKind};
 pub use context::Context;
+pub use each_in_span::{EXHAUSTED_ATTRIBUTE, EachInSpan};
+pub use exception::{ErrorChain, Exception};
 pub use frame::{END_ATTRIBUTE, Ending, FrameTag};
-pub use in_span::{InSpan, WithContext};
+pub use in_span::InSpan;
 pub use key::Key;
 pub use limits::SpanLimits;
 pub use local::{Local, Seed};
 pub use platform::{Carry, Platform};
+pub use poll_profile::{
+    BUSY_ATTRIBUTE, IDLE_ATTRIBUTE, LONG_POLL_EVENT, POLL_COUNT_ATTRIBUTE, POLL_LONGEST_ATTRIBUTE,
+    PollProfile,
+};
 pub use span::{CurrentSpan, Span};
 pub use start::SpanOptions;
+pub use try_in_span::TryInSpan;
 pub use value::Value;
+pub use with_context::WithContext;
 
 // Sampling.
 pub use sampler::{

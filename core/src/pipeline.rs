@@ -11,7 +11,7 @@ use crate::ring::{Refusal, Ring, Unit};
 use crate::sampler::{Addition, Additions, Described};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, const_fn};
 use crate::{
-    Decision, Doorbell, DropReason, Ending, Ledger, LiveView, MAX_SHARDS, Sampler,
+    Decision, Doorbell, DropReason, Ending, Ledger, LiveView, MAX_SHARDS, PollProfile, Sampler,
     SamplingParameters, Slot, SpanLimits, TakenWord,
 };
 
@@ -33,6 +33,7 @@ pub struct Pipeline {
     is_plain: AtomicBool,
     decides_early: bool,
     limits: SpanLimits,
+    poll_profile: PollProfile,
     resource: &'static [u8],
     bell: Doorbell,
     wakeup: &'static dyn Wakeup,
@@ -144,12 +145,25 @@ impl Pipeline {
             is_plain: AtomicBool::new(parts.sampler.follows_local_parent()),
             decides_early: parts.sampler.decides_early(),
             limits: parts.limits,
+            poll_profile: PollProfile::OFF,
             resource: parts.resource,
             bell: Doorbell::new(),
             wakeup: parts.wakeup,
             closed: AtomicBool::new(false),
             counters: Counters::new(),
         }
+    }
+
+    /// The same pipeline, which times polls so. They are not timed otherwise.
+    #[must_use]
+    pub fn with_poll_profile(self, poll_profile: PollProfile) -> Self {
+        Pipeline { poll_profile, ..self }
+    }
+
+    /// Whether polls are timed.
+    #[inline]
+    pub fn poll_profile(&self) -> PollProfile {
+        self.poll_profile
     }
 
     /// What became of every span so far.

@@ -1,6 +1,6 @@
 //! What the core asks of the place it runs in.
 
-use core::fmt::Debug;
+use core::fmt::{Debug, Display, Write};
 
 use crate::w3c::{Baggage, TraceState, TraceStateBuf};
 use crate::{Local, Pipeline, Seed, TraceId};
@@ -29,6 +29,39 @@ pub trait Platform: Sized + Debug + 'static {
     /// Whether the current thread unwinds from a panic.
     fn is_panicking() -> bool {
         false
+    }
+
+    /// How many nanoseconds so many ticks took that ended by `now`. As many, if not
+    /// said otherwise.
+    fn nanos_of(ticks: u64, now: u64) -> u64 {
+        let _ = now;
+        ticks
+    }
+
+    /// How many ticks so many nanoseconds take. As many, if not said otherwise.
+    fn ticks_of(nanos: u64) -> u64 {
+        nanos
+    }
+
+    /// Shows the text of a value to the closure. Where nothing else is said, it is
+    /// cut after 256 bytes, which lie on the stack.
+    fn with_text<R>(value: impl Display, use_it: impl FnOnce(&str) -> R) -> R {
+        let mut text = Beginning(heapless::String::new());
+        // An error says that the text goes on, or that the value has none.
+        let _ = write!(text, "{value}");
+        use_it(&text.0)
+    }
+}
+
+/// Keeps the beginning of a text, up to a whole character.
+struct Beginning(heapless::String<256>);
+
+impl Write for Beginning {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        let room = self.0.capacity() - self.0.len();
+        let kept = text.floor_char_boundary(room);
+        self.0.push_str(&text[..kept]).map_err(|_| core::fmt::Error)?;
+        if kept < text.len() { Err(core::fmt::Error) } else { Ok(()) }
     }
 }
 

@@ -123,7 +123,7 @@ impl<P: Platform> Span<P> {
     }
 
     #[inline(always)]
-    fn writer(&mut self) -> Option<Writer<'_>> {
+    pub(crate) fn writer(&mut self) -> Option<Writer<'_>> {
         self.state.live_mut().map(Writer::new)
     }
 
@@ -288,7 +288,7 @@ impl<P: Platform> Span<P> {
     }
 
     #[inline(always)]
-    fn finish_at(&mut self, ending: Ending, end: impl FnOnce() -> u64) {
+    pub(crate) fn finish_at(&mut self, ending: Ending, end: impl FnOnce() -> u64) {
         if self.is_recording()
             && let State::Held(Held { by: Holder::Span(live), .. }) =
                 core::mem::replace(&mut self.state, State::NOTHING)
@@ -374,11 +374,12 @@ impl<P: Platform> CurrentSpan<P> {
     }
 
     /// Hands the current span to a closure that runs no foreign code.
-    fn with(use_it: impl FnOnce(Writer<'_>)) -> bool {
+    pub(crate) fn with(use_it: impl FnOnce(Writer<'_>)) -> bool {
         P::with_local(|local| {
             local.with_current(|current| match current.and_then(State::live) {
                 Some(live) => {
-                    // SAFETY: the closures are those above, which add data.
+                    // SAFETY: the closures are those above and in `exception`,
+                    // which add data.
                     use_it(unsafe { Writer::of_current(live) });
                     true
                 }

@@ -172,7 +172,9 @@ use proc_macro::TokenStream;
 ///
 /// For functions that return a `Result`: an `Err` sets the status Error and adds
 /// the event `exception` with `exception.type` and `exception.message`, by `Display`
-/// or, if asked for, by `Debug`.
+/// or, if asked for, by `Debug`. If it is an [`Error`](core::error::Error), or points
+/// to one as `Box<dyn Error>` does, and has sources, they are in
+/// `exception.stacktrace`.
 /// ([Exceptions](https://opentelemetry.io/docs/specs/otel/trace/exceptions/))
 ///
 /// ```
@@ -236,7 +238,6 @@ use proc_macro::TokenStream;
 /// - A `const fn` is refused: it may run in the compiler.
 /// - A future that is made by an `async fn` and never polled leaves no span; one
 ///   that another function returned leaves a span that was dropped.
-/// - The error's chain of sources is recorded only if its format shows it.
 #[proc_macro_attribute]
 pub fn trace(options: TokenStream, item: TokenStream) -> TokenStream {
     expand(options, item.clone()).unwrap_or_else(|error| {

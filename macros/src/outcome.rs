@@ -107,11 +107,16 @@ impl Recording<'_> {
         let message = err.by.unwrap_or(By::Display).text(error, at);
         quote_spanned! {at=>
             let message = #message;
-            #on set_status(#root::StatusCode::Error, message.as_str());
-            #on add_event("exception", &[
-                ("exception.type", #root::Value::Str(::core::any::type_name_of_val(#error))),
-                ("exception.message", #root::Value::Str(message.as_str())),
-            ]);
+            let source = {
+                #[allow(unused_imports)]
+                use #root::__private::{OfDeref as _, OfError as _, OfNothing as _};
+                (&&&#root::__private::Failure(#error)).source_of()
+            };
+            #on record_exception(&#root::Exception {
+                kind: ::core::any::type_name_of_val(#error),
+                message: message.as_str(),
+                stacktrace: #root::__private::stacktrace(message.as_str(), source).as_str(),
+            });
         }
     }
 }

@@ -7,7 +7,10 @@
 pub mod context;
 pub mod endings;
 pub mod export;
+pub mod failures;
 pub mod hostile;
+pub mod items;
+pub mod polls;
 
 use core::future::Future;
 use core::panic::AssertUnwindSafe;
@@ -81,9 +84,10 @@ pub struct Stage<R> {
 }
 
 impl<R: TestRuntime> Stage<R> {
-    /// A pipeline of the default settings.
+    /// A pipeline of the default settings, but that a poll may take long: what is
+    /// asserted must not depend on how busy the machine is.
     pub fn new(runtime: R) -> Self {
-        Self::with(builder(), runtime)
+        Self::with(builder().long_poll(None), runtime)
     }
 
     /// A pipeline of these settings.
@@ -185,6 +189,27 @@ macro_rules! conformance {
                 a_flush_may_block_the_runtime,
                 a_receiver_that_never_answers_costs_the_timeout,
                 a_receiver_that_is_not_there_costs_the_repetitions,
+            ]
+            failures: [
+                an_error_is_recorded_with_what_caused_it,
+                an_error_within_an_error_type_is_recorded_with_what_caused_it,
+                a_stream_in_a_span_ends_it_at_its_error,
+                a_sink_is_in_its_span_until_it_is_closed,
+                a_sink_that_fails_ends_its_span,
+                a_sink_that_is_dropped_is_cancelled,
+                wrappers_are_as_large_and_as_fused_as_what_they_wrap,
+            ]
+            items: [
+                each_item_of_a_stream_has_a_span,
+                an_item_that_never_came_is_cancelled,
+                each_item_of_a_sink_has_a_span,
+            ]
+            polls: [
+                a_span_says_how_it_was_polled,
+                a_cancelled_span_says_how_it_was_polled,
+                a_long_poll_is_an_event,
+                polls_need_not_be_timed,
+                synchronous_spans_have_no_polls,
             ]
             hostile: [
                 attributes_may_start_spans_when_they_are_formatted,

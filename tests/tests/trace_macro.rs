@@ -27,7 +27,7 @@ use throughline_core::{Accepted, Batch, ExportError, SpanExporter};
 /// Runs the work in a pipeline of its own, and returns what it exported.
 fn traced(work: impl FnOnce()) -> Memory {
     let memory = Memory::new();
-    let telemetry = builder().start(Thread::start().unwrap(), memory.clone());
+    let telemetry = builder().poll_profile(false).start(Thread::start().unwrap(), memory.clone());
     telemetry.context().scope(work);
     let receipt = telemetry.shutdown_blocking(Duration::from_secs(10));
     assert!(receipt.is_complete(), "{receipt}");
@@ -37,7 +37,7 @@ fn traced(work: impl FnOnce()) -> Memory {
 /// Keys and values of the only span, with the kinds of the values.
 fn attributes(work: impl FnOnce()) -> Vec<String> {
     let kinds = Kinds::default();
-    let telemetry = builder().start(Thread::start().unwrap(), kinds.clone());
+    let telemetry = builder().poll_profile(false).start(Thread::start().unwrap(), kinds.clone());
     telemetry.context().scope(work);
     telemetry.shutdown_blocking(Duration::from_secs(10));
     let mut spans = core::mem::take(&mut *kinds.0.lock().unwrap());

@@ -16,7 +16,7 @@
 //! Both ends are converted alike, so a duration is never negative and never sees
 //! the wall clock being set.
 
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -111,6 +111,46 @@ fn is_reliable() -> bool {
     false
 }
 
+/// How many nanoseconds so many ticks took that ended by now.
+///
+/// The rate is that of the program's life so far, found out anew each time that this
+/// has doubled; so it errs over a duration as an [`Anchor`]'s does.
+#[inline]
+pub(crate) fn nanos_of(ticks: u64, now: u64) -> u64 {
+    // Ordering: Relaxed here and below; each value says all there is.
+    if now >= RENEW_AT.load(Ordering::Relaxed) {
+        renew();
+    }
+    (ticks as f64 * f64::from_bits(NANOS_PER_TICK.load(Ordering::Relaxed))) as u64
+}
+
+/// How many ticks so many nanoseconds take; at most those of all time.
+pub(crate) fn ticks_of(nanos: u64) -> u64 {
+    if NANOS_PER_TICK.load(Ordering::Relaxed) == 0 {
+        renew();
+    }
+    (nanos as f64 / f64::from_bits(NANOS_PER_TICK.load(Ordering::Relaxed))) as u64
+}
+
+/// The bits of a number; zero before it is known.
+static NANOS_PER_TICK: AtomicU64 = AtomicU64::new(0);
+/// The tick from which on it could be known better.
+static RENEW_AT: AtomicU64 = AtomicU64::new(0);
+
+#[cold]
+fn renew() {
+    let origin = Origin::get();
+    let rate = origin.nanos_per_tick();
+    let now = origin.ticks();
+    let next = if origin.counts_cycles {
+        now.saturating_add(now.saturating_sub(origin.ticks))
+    } else {
+        u64::MAX
+    };
+    NANOS_PER_TICK.store(rate.to_bits(), Ordering::Relaxed);
+    RENEW_AT.store(next, Ordering::Relaxed);
+}
+
 /// One moment on both clocks, and the rate between them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Anchor {
@@ -175,6 +215,16 @@ const READINGS: usize = 4;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_duration_is_the_same_in_ticks_and_in_nanoseconds() {
+        let now = ticks();
+        for nanos in [0_u64, 1_000, 10_000_000, 3_600_000_000_000] {
+            let again = nanos_of(ticks_of(nanos), now);
+            assert!(nanos.abs_diff(again) <= 2 + nanos / 10, "{nanos} and {again}");
+        }
+        assert_eq!(ticks_of(u64::MAX).max(1 << 60), ticks_of(u64::MAX), "it is never over");
+    }
 
     #[test]
     fn a_later_tick_is_a_later_time_on_both_sides_of_the_anchor() {

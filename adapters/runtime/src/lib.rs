@@ -21,6 +21,7 @@ mod drive;
 mod engine;
 mod env;
 mod exporter;
+mod panics;
 mod pipeline;
 mod platform;
 mod race;
@@ -37,6 +38,7 @@ pub use carried::Carried;
 pub use engine::Telemetry;
 pub use env::{Env, Warning};
 pub use exporter::Exporter;
+pub use panics::record_panics;
 pub use pipeline::PipelineOptions;
 pub use platform::{Std, default_pipeline, set_default_pipeline, suppressed};
 pub use receipt::{Outcome, Receipt};
@@ -52,7 +54,11 @@ pub type Context = throughline_core::Context<Std>;
 pub type SpanOptions<'a> = throughline_core::SpanOptions<'a, Std>;
 /// The span whose scope the current code runs in.
 pub type CurrentSpan = throughline_core::CurrentSpan<Std>;
-/// A future or stream in a span.
+/// A future, stream or sink in a span.
 pub type InSpan<T> = throughline_core::InSpan<T, Std>;
-/// A future or stream in a context.
+/// A future, stream or sink in a span that tells why it failed.
+pub type TryInSpan<T> = throughline_core::TryInSpan<T, Std>;
+/// A stream or sink with a span for each item.
+pub type EachInSpan<T, F> = throughline_core::EachInSpan<T, F, Std>;
+/// A future, stream or sink in a context.
 pub type WithContext<T> = throughline_core::WithContext<T, Std>;

@@ -1,11 +1,12 @@
 //! Making a pipeline: its memory, once.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use atomic_waker::AtomicWaker;
 use throughline_core::{
     AlwaysOn, Entry, Flusher, FlusherSettings, FrameTag, MAX_SHARDS, ParentBased, Parts, Pipeline,
-    Sampler, Shard, Slot, SpanLimits, TakenWord, UNIT, Unit, Wakeup,
+    PollProfile, Sampler, Shard, Slot, SpanLimits, TakenWord, UNIT, Unit, Wakeup,
 };
 
 use crate::{Resource, platform};
@@ -29,6 +30,12 @@ pub struct PipelineOptions {
     pub max_live_spans: usize,
     /// Spans that may be larger than that at once, 16 KiB each. 256 by default.
     pub max_large_spans: usize,
+    /// Whether the polls of futures and streams in spans are timed: see
+    /// [`PollProfile`]. They are by default.
+    pub poll_profile: bool,
+    /// From how long a poll is an event on its span, if polls are timed. 10 ms by
+    /// default; `None` is never.
+    pub long_poll: Option<Duration>,
     /// The most bytes of a batch. 4,000,000 by default, below the 4 MiB that
     /// gRPC servers accept.
     pub max_batch_bytes: usize,
@@ -44,6 +51,8 @@ impl Default for PipelineOptions {
             max_queue_size: 2_048,
             max_live_spans: 8_192,
             max_large_spans: 256,
+            poll_profile: true,
+            long_poll: Some(Duration::from_millis(10)),
             max_batch_bytes: 4_000_000,
         }
     }
@@ -57,6 +66,8 @@ impl core::fmt::Debug for PipelineOptions {
             .field("flusher", &self.flusher)
             .field("max_queue_size", &self.max_queue_size)
             .field("max_live_spans", &self.max_live_spans)
+            .field("poll_profile", &self.poll_profile)
+            .field("long_poll", &self.long_poll)
             .field("max_batch_bytes", &self.max_batch_bytes)
             .finish_non_exhaustive()
     }
@@ -92,7 +103,7 @@ pub(crate) fn create(
     let slots: Vec<Slot> = (0..options.max_live_spans.max(1)).map(|_| Slot::new()).collect();
     let sampler: &'static Arc<dyn Sampler + Send + Sync> =
         Box::leak(Box::new(options.sampler.clone()));
-    let pipeline: &'static Pipeline = Box::leak(Box::new(Pipeline::new(Parts {
+    let pipeline = Pipeline::new(Parts {
         shards: (0..shards).map(|_| shard()).collect::<Vec<_>>().leak(),
         slot_words: words(slots.len()),
         slots: slots.leak(),
@@ -103,12 +114,21 @@ pub(crate) fn create(
         limits: options.limits,
         resource: options.resource.encode().leak(),
         wakeup: waker,
-    })));
+    });
+    let pipeline = Box::leak(Box::new(pipeline.with_poll_profile(poll_profile(options))));
     let bytes = vec![0; options.max_batch_bytes.max(2 * SPILL)];
     let entries = vec![Entry::default(); options.flusher.max_export_batch_size.max(1)];
     let flusher = Flusher::new(pipeline, options.flusher, bytes, entries, platform::random())
         .expect("a new pipeline has no flusher yet");
     (pipeline, flusher, waker)
+}
+
+fn poll_profile(options: &PipelineOptions) -> PollProfile {
+    if !options.poll_profile {
+        return PollProfile::OFF;
+    }
+    let nanos = options.long_poll.map_or(u128::MAX, |long| long.as_nanos());
+    PollProfile::new(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 /// Memory that the operating system provides when it is touched.

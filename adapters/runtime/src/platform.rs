@@ -1,5 +1,6 @@
 //! The platform of programs with a standard library: threads.
 
+use core::fmt::Display;
 use core::future::Future;
 use core::hash::{BuildHasher, Hasher};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -38,6 +39,19 @@ impl Platform for Std {
 
     fn is_panicking() -> bool {
         std::thread::panicking()
+    }
+
+    #[inline]
+    fn nanos_of(ticks: u64, now: u64) -> u64 {
+        clock::nanos_of(ticks, now)
+    }
+
+    fn ticks_of(nanos: u64) -> u64 {
+        clock::ticks_of(nanos)
+    }
+
+    fn with_text<R>(value: impl Display, use_it: impl FnOnce(&str) -> R) -> R {
+        use_it(&value.to_string())
     }
 }
 
