@@ -45,10 +45,10 @@ pub use ext::InSpanExt;
 pub use fields::ToValue;
 pub use throughline_core::{
     Attributes, Callsite, Carry, Ending, Exception, Key, Scope, SpanContext, SpanId, SpanKind,
-    StatusCode, TraceFlags, TraceId, Value,
+    SpawnPolicy, StatusCode, TraceFlags, TraceId, Value,
 };
 pub use throughline_runtime::{
-    Context, CurrentSpan, EachInSpan, InSpan, Span, SpanOptions, TryInSpan, WithContext,
+    Context, CurrentSpan, EachInSpan, InSpan, Message, Span, SpanOptions, TryInSpan, WithContext,
     record_panics,
 };
 

@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::route::Route;
 use crate::state::State;
-use crate::{Pipeline, Platform, SpanContext};
+use crate::{Pipeline, Platform, SpanContext, SpanId, TraceFlags, TraceId};
 
 /// An immutable snapshot of what is current: the span's identity, the trace
 /// state and baggage, the pipeline, and whether telemetry is suppressed.
@@ -77,8 +77,31 @@ impl<P: Platform> Context<P> {
         self.rebuilt(self.state.route().suppressed(), self.state.carried().clone())
     }
 
+    /// The same context without its span: spans that begin in it are roots of new
+    /// traces. Pipeline, suppression and baggage stay.
+    #[must_use]
+    pub fn detached(self) -> Self {
+        let route = self.state.route().with_flags(TraceFlags::NONE, false);
+        let (trace, span) = (TraceId::INVALID, SpanId::INVALID);
+        Context { state: State::unrecorded(trace, span, route, self.state.carried().clone()) }
+    }
+
+    /// As [`detached`](Self::detached), and the spans that begin new traces link back
+    /// to the span that was there. Without one, this is no different.
+    ///
+    /// It is for work that a span causes and does not wait for: a queue that is
+    /// drained later, a connection that others use too.
+    /// ([Links](https://opentelemetry.io/docs/specs/otel/overview/#links-between-spans))
+    #[must_use]
+    pub fn linked(self) -> Self {
+        if !self.span_context().is_valid() {
+            return self;
+        }
+        self.rebuilt(self.state.route().linked(), self.state.carried().clone())
+    }
+
     fn rebuilt(&self, route: Route, carried: P::Carried) -> Self {
-        let span = self.span_context();
+        let span = self.state.ids();
         Context { state: State::unrecorded(span.trace_id(), span.span_id(), route, carried) }
     }
 
@@ -86,6 +109,15 @@ impl<P: Platform> Context<P> {
     #[inline]
     pub fn scope<R>(&self, work: impl FnOnce() -> R) -> R {
         P::with_local(|local| local.enter(&self.state, work))
+    }
+
+    /// The closure, to be called anywhere, with this context as the current one
+    /// meanwhile: work for a pool of threads.
+    ///
+    /// A closure that is called more than once calls [`scope`](Self::scope) itself.
+    #[must_use = "closures do nothing unless they are called"]
+    pub fn wrap<R>(self, work: impl FnOnce() -> R) -> impl FnOnce() -> R {
+        move || self.scope(work)
     }
 }
 

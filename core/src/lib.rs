@@ -45,6 +45,7 @@ mod ledger;
 mod limits;
 mod live;
 mod local;
+mod message;
 #[cfg(throughline_loom)]
 pub mod model;
 mod pipeline;
@@ -56,6 +57,7 @@ mod route;
 mod sampler;
 mod span;
 mod span_context;
+mod spawn_policy;
 mod start;
 mod state;
 mod sync;
@@ -83,12 +85,14 @@ pub use in_span::InSpan;
 pub use key::Key;
 pub use limits::SpanLimits;
 pub use local::{Local, Seed};
+pub use message::Message;
 pub use platform::{Carry, Platform};
 pub use poll_profile::{
     BUSY_ATTRIBUTE, IDLE_ATTRIBUTE, LONG_POLL_EVENT, POLL_COUNT_ATTRIBUTE, POLL_LONGEST_ATTRIBUTE,
     PollProfile,
 };
 pub use span::{CurrentSpan, Span};
+pub use spawn_policy::SpawnPolicy;
 pub use start::SpanOptions;
 pub use try_in_span::TryInSpan;
 pub use value::Value;

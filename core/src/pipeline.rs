@@ -22,7 +22,7 @@ use crate::{
 /// microcontroller it is a `static`.
 ///
 /// Its alignment leaves room for the flags of a context beside a pointer to it.
-#[repr(align(64))]
+#[repr(align(128))]
 pub struct Pipeline {
     shards: &'static [Shard],
     first_shard: &'static Shard,

@@ -44,7 +44,7 @@ impl Route {
     #[inline]
     pub(crate) fn with_flags(self, flags: TraceFlags, is_remote: bool) -> Self {
         let bits = flags.to_bits() as usize | if is_remote { REMOTE } else { 0 };
-        let cleared = !(FLAGS | REMOTE | NOTHING);
+        let cleared = !(FLAGS | REMOTE | NOTHING | LINKED);
         // PRESENT stays, so the address is never zero.
         Route(self.0.map_addr(|address| {
             NonZero::new(address.get() & cleared).map_or(address, |kept| kept | bits)
@@ -54,6 +54,13 @@ impl Route {
     /// The same, below which nothing is recorded.
     pub(crate) fn suppressed(self) -> Self {
         let bits = self.bits() & !NOTHING | SUPPRESSED;
+        Route::of_bits(bits).with_pipeline(self.pipeline())
+    }
+
+    /// The same for a context whose ids are not those of the parent of spans below,
+    /// but those of a span to which they link.
+    pub(crate) fn linked(self) -> Self {
+        let bits = self.bits() & !NOTHING | LINKED;
         Route::of_bits(bits).with_pipeline(self.pipeline())
     }
 
@@ -87,6 +94,11 @@ impl Route {
     }
 
     #[inline]
+    pub(crate) fn is_linked(self) -> bool {
+        self.bits() & LINKED != 0
+    }
+
+    #[inline]
     pub(crate) fn is_nothing(self) -> bool {
         self.bits() & NOTHING != 0
     }
@@ -95,7 +107,8 @@ impl Route {
     /// spans are decided about: the plain case, tested at once.
     #[inline]
     pub(crate) fn is_local_unsampled(self) -> bool {
-        self.bits() & (TraceFlags::SAMPLED.to_bits() as usize | REMOTE | SUPPRESSED | NOTHING) == 0
+        let other = REMOTE | SUPPRESSED | NOTHING | LINKED;
+        self.bits() & (TraceFlags::SAMPLED.to_bits() as usize | other) == 0
     }
 }
 
@@ -105,7 +118,8 @@ const SUPPRESSED: usize = 1 << 3;
 const NOTHING: usize = 1 << 4;
 /// Always set, so that the word is never zero.
 const PRESENT: usize = 1 << 5;
-const ALL: usize = (1 << 6) - 1;
+const LINKED: usize = 1 << 6;
+const ALL: usize = (1 << 7) - 1;
 
 const _: () =
     assert!(align_of::<Pipeline>() > ALL && TraceFlags::from_bits(0xff).to_bits() == 0b11);
@@ -124,6 +138,8 @@ mod tests {
         let route = route.with_flags(TraceFlags::NONE, false);
         assert_eq!(route.flags(), TraceFlags::NONE);
         assert!(route.is_suppressed() && !route.is_remote() && !route.is_local_unsampled());
+        assert!(route.linked().is_linked() && route.linked().is_suppressed());
+        assert!(!route.linked().with_flags(flags, false).is_linked());
         assert!(Route::NOTHING.is_nothing() && !Route::NOTHING.with_pipeline(None).is_nothing());
     }
 }

@@ -5,6 +5,7 @@ use crate::live::{Live, Opening};
 use crate::route::Route;
 use crate::sampler::{Addition, Additions};
 use crate::state::{Held, Holder, State};
+use crate::w3c::TraceStateBuf;
 use crate::writer::Writer;
 use crate::{
     Callsite, Carry, Context, Decision, Local, Platform, SamplingParameters, SpanContext, SpanId,
@@ -148,15 +149,22 @@ pub(crate) fn begin<P: Platform>(
     callsite: &'static Callsite,
     options: &SpanOptions<'_, P>,
 ) -> Beginning<P> {
-    let Origin { parent, route, carried } = local.with_current(|current| options.origin(current));
-    let pipeline = route.pipeline().or_else(P::default_pipeline);
+    let mut origin = local.with_current(|current| options.origin(current));
+    let pipeline = origin.route.pipeline().or_else(P::default_pipeline);
     let pipeline = match pipeline {
-        Some(pipeline) if !route.is_suppressed() && !pipeline.is_closed() => pipeline,
-        _ => return Beginning::of(transparent(parent, route, carried)),
+        Some(pipeline) if !origin.route.is_suppressed() && !pipeline.is_closed() => pipeline,
+        _ => return Beginning::of(origin.transparent()),
     };
+    let parent = origin.parent;
     let now = P::ticks();
     // An invalid parent counts as none.
     let has_parent = parent.is_valid();
+    let mut link_state = P::Carried::default();
+    if !has_parent && !origin.carried.trace_state().is_empty() {
+        // The state is of the trace that was left.
+        link_state = origin.carried.clone();
+        origin.carried = origin.carried.with_trace_state(&TraceStateBuf::new());
+    }
     let (trace, flags) = if has_parent {
         (parent.trace_id(), parent.trace_flags())
     } else {
@@ -169,8 +177,8 @@ pub(crate) fn begin<P: Platform>(
     let flags = flags.with_sampled(decision == Some(Decision::RecordAndSample));
     if decision == Some(Decision::Drop) {
         pipeline.count_unsampled(local.shard());
-        let route = route.with_flags(flags, false);
-        return Beginning::of(State::unrecorded(trace, span, route, carried));
+        let route = origin.route.with_flags(flags, false);
+        return Beginning::of(State::unrecorded(trace, span, route, origin.carried));
     }
     let opening = Opening {
         trace,
@@ -185,12 +193,16 @@ pub(crate) fn begin<P: Platform>(
     let Some(mut live) = pipeline.open(local.shard(), local.place(), &opening) else {
         pipeline.count_refused(local.shard());
         if has_parent {
-            return Beginning::of(transparent(parent, route, carried));
+            return Beginning::of(origin.transparent());
         }
         // Below a root that is not recorded, nothing is.
-        let route = route.with_flags(flags.with_sampled(false), false);
-        return Beginning::of(State::unrecorded(trace, span, route, carried));
+        let route = origin.route.with_flags(flags.with_sampled(false), false);
+        return Beginning::of(State::unrecorded(trace, span, route, origin.carried));
     };
+    let Origin { link, route, carried, .. } = origin;
+    if let Some(to) = link {
+        Writer::new(&mut live).add_link(&to, link_state.trace_state().as_str(), &[]);
+    }
     let carried = if carried.is_empty() { carried } else { carried.bound_to(trace) };
     if decision.is_none() {
         let state = State::recorded(live, carried);
@@ -268,6 +280,8 @@ impl Undecided {
 /// Where a span comes from.
 struct Origin<P: Platform> {
     parent: SpanContext,
+    /// To what a root links back.
+    link: Option<SpanContext>,
     route: Route,
     carried: P::Carried,
 }
@@ -276,6 +290,7 @@ impl<P: Platform> SpanOptions<'_, P> {
     fn origin(&self, current: Option<&State<P>>) -> Origin<P> {
         let of = |state: &State<P>| Origin {
             parent: state.span_context(),
+            link: state.link(),
             route: state.route(),
             carried: state.carried().clone(),
         };
@@ -300,10 +315,14 @@ impl<P: Platform> SpanOptions<'_, P> {
     }
 }
 
-/// Stands for its parent: what happens inside belongs to the parent.
-fn transparent<P: Platform>(parent: SpanContext, route: Route, carried: P::Carried) -> State<P> {
-    let route = route.with_flags(parent.trace_flags(), parent.is_remote());
-    State::unrecorded(parent.trace_id(), parent.span_id(), route, carried)
+impl<P: Platform> Origin<P> {
+    /// Stands for the parent: what happens inside belongs to it.
+    fn transparent(self) -> State<P> {
+        let ids = self.link.unwrap_or(self.parent);
+        let route = self.route.with_flags(ids.trace_flags(), ids.is_remote());
+        let route = if self.link.is_some() { route.linked() } else { route };
+        State::unrecorded(ids.trace_id(), ids.span_id(), route, self.carried)
+    }
 }
 
 fn set_trace_state<P: Platform>(live: &mut Live, is_of_trace: bool, carried: &P::Carried) {

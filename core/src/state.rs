@@ -72,9 +72,28 @@ impl<P: Platform> State<P> {
         }
     }
 
-    /// The identity of the span.
+    /// The identity of the span, if there is one.
     #[inline]
     pub(crate) fn span_context(&self) -> SpanContext {
+        match self {
+            State::Plain { route, .. }
+            | State::Held(Held { by: Holder::Ids { route, .. }, .. })
+                if route.is_linked() =>
+            {
+                SpanContext::INVALID
+            }
+            _ => self.ids(),
+        }
+    }
+
+    /// The identity of the span to which roots below link, if they do.
+    pub(crate) fn link(&self) -> Option<SpanContext> {
+        self.route().is_linked().then(|| self.ids())
+    }
+
+    /// The ids, of whatever they are.
+    #[inline]
+    pub(crate) fn ids(&self) -> SpanContext {
         match self {
             State::Plain { trace, span, route } => identity(*trace, *span, *route),
             State::Held(Held { by: Holder::Span(live), .. }) => live.context(),

@@ -11,6 +11,7 @@ pub mod failures;
 pub mod hostile;
 pub mod items;
 pub mod polls;
+pub mod spawns;
 
 use core::future::Future;
 use core::panic::AssertUnwindSafe;
@@ -189,6 +190,13 @@ macro_rules! conformance {
                 a_flush_may_block_the_runtime,
                 a_receiver_that_never_answers_costs_the_timeout,
                 a_receiver_that_is_not_there_costs_the_repetitions,
+            ]
+            spawns: [
+                linked_work_begins_new_traces_that_link_back,
+                detached_work_begins_new_traces,
+                a_policy_keeps_pipeline_suppression_and_baggage,
+                a_wrapped_closure_runs_in_its_context_on_any_thread,
+                a_message_is_handled_in_the_context_in_which_it_was_sent,
             ]
             failures: [
                 an_error_is_recorded_with_what_caused_it,

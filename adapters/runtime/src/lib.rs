@@ -62,3 +62,5 @@ pub type TryInSpan<T> = throughline_core::TryInSpan<T, Std>;
 pub type EachInSpan<T, F> = throughline_core::EachInSpan<T, F, Std>;
 /// A future, stream or sink in a context.
 pub type WithContext<T> = throughline_core::WithContext<T, Std>;
+/// A value that travels with the context in which it was sent.
+pub type Message<T> = throughline_core::Message<T, Std>;
