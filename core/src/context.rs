@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::route::Route;
 use crate::state::State;
-use crate::{Pipeline, Platform, SpanContext, SpanId, TraceFlags, TraceId};
+use crate::{Carry, Pipeline, Platform, SpanContext, SpanId, TraceFlags, TraceId};
 
 /// An immutable snapshot of what is current: the span's identity, the trace
 /// state and baggage, the pipeline, and whether telemetry is suppressed.
@@ -109,6 +109,31 @@ impl<P: Platform> Context<P> {
     #[inline]
     pub fn scope<R>(&self, work: impl FnOnce() -> R) -> R {
         P::with_local(|local| local.enter(&self.state, work))
+    }
+
+    /// Exchanges the ambient context of the thread, which is current wherever no
+    /// scope, future or stream is entered. Returns the former one.
+    ///
+    /// For adapters of runtimes that say when a task begins and ceases to run, and
+    /// leave no place to wrap it. Whoever sets one puts the former one back, on the
+    /// same thread. What code enters hides it, and it never reaches into that.
+    ///
+    /// A call from inside of [`Carry`](crate::Carry) changes nothing, and returns its
+    /// argument.
+    pub fn replace_ambient(ambient: Option<Self>) -> Option<Self> {
+        let state = ambient.map(|context| context.state);
+        P::with_local(|local| local.replace_ambient(state)).map(|state| Context { state })
+    }
+
+    /// Whether there is nothing in it: no span, nothing carried, no pipeline of its
+    /// own, no suppression.
+    pub fn is_empty(&self) -> bool {
+        let route = self.state.route();
+        let has_ids = self.state.ids().is_valid();
+        !has_ids
+            && self.carried().is_empty()
+            && route.pipeline().is_none()
+            && !route.is_suppressed()
     }
 
     /// The closure, to be called anywhere, with this context as the current one

@@ -1,7 +1,8 @@
 //! What belongs to one thread.
 
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 use core::fmt;
+use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
 use crate::state::State;
@@ -17,8 +18,15 @@ use crate::{IdGenerator, Platform, SpanContext};
 ///   current ──▶ inner ┐ each lies in the frame of a call that is below on
 ///               outer ┘ the thread's stack, and puts the former one back
 /// ```
+///
+/// Where nothing is entered, the thread's ambient context is current, if it has one:
+/// see [`Context::replace_ambient`](crate::Context::replace_ambient).
 pub struct Local<P: Platform> {
     current: Cell<Option<NonNull<State<P>>>>,
+    has_ambient: Cell<bool>,
+    /// `NOTHING` if there is none. Not dropped with the thread: a thread-local
+    /// value with a destructor is gone before others of the thread are.
+    ambient: RefCell<ManuallyDrop<State<P>>>,
     ids: IdGenerator,
     /// Which shard of a pipeline the thread uses; `UNSEEDED` before its first span.
     shard: Cell<usize>,
@@ -41,6 +49,8 @@ impl<P: Platform> Local<P> {
     pub const fn new() -> Self {
         Local {
             current: Cell::new(None),
+            has_ambient: Cell::new(false),
+            ambient: RefCell::new(ManuallyDrop::new(State::NOTHING)),
             ids: IdGenerator::new(0),
             shard: Cell::new(UNSEEDED),
             place: Cell::new(0),
@@ -90,21 +100,42 @@ impl<P: Platform> Local<P> {
         &self.place
     }
 
-    /// Whether nothing was entered on the thread.
+    /// Whether nothing was entered on the thread, and there is no ambient context.
     #[inline(always)]
     pub(crate) fn is_idle(&self) -> bool {
-        self.current.get().is_none()
+        self.current.get().is_none() && !self.has_ambient.get()
+    }
+
+    /// Exchanges the ambient context. While somebody looks at it, it stays.
+    pub(crate) fn replace_ambient(&self, new: Option<State<P>>) -> Option<State<P>> {
+        let Ok(mut ambient) = self.ambient.try_borrow_mut() else { return new };
+        let had = self.has_ambient.replace(new.is_some());
+        let new = ManuallyDrop::new(new.unwrap_or(State::NOTHING));
+        let former = ManuallyDrop::into_inner(core::mem::replace(&mut *ambient, new));
+        had.then_some(former)
+    }
+
+    #[cold]
+    fn with_ambient<R>(&self, use_it: impl FnOnce(Option<&State<P>>) -> R) -> R {
+        match self.ambient.try_borrow() {
+            Ok(ambient) => use_it(Some(&ambient)),
+            Err(_) => use_it(None),
+        }
     }
 
     /// Shows what is current to the closure.
     #[inline(always)]
     pub(crate) fn with_current<R>(&self, use_it: impl FnOnce(Option<&State<P>>) -> R) -> R {
+        let current = self.current.get();
+        if current.is_none() && self.has_ambient.get() {
+            return self.with_ambient(use_it);
+        }
         // SAFETY: a call of `enter` that is below on this thread's stack (a
         // `Local` is not `Sync`) set the pointer to what it borrows, and puts the
         // former one back before its borrow ends. It can only end after
         // `use_it`. What is borrowed there is never written to while it is
         // entered, apart from what a slot's cell holds.
-        use_it(self.current.get().map(|current| unsafe { current.as_ref() }))
+        use_it(current.map(|current| unsafe { current.as_ref() }))
     }
 
     /// Makes this current while the closure runs.

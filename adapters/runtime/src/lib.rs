@@ -45,6 +45,7 @@ pub use receipt::{Outcome, Receipt};
 pub use resource::Resource;
 pub use runtime::Runtime;
 pub use thread::{Thread, ThreadStream};
+pub use throughline_core::SpawnPolicy;
 
 /// A span of a program with a standard library.
 pub type Span = throughline_core::Span<Std>;
