@@ -59,9 +59,9 @@ struct Beginning(heapless::String<256>);
 impl Write for Beginning {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         let room = self.0.capacity() - self.0.len();
-        let kept = text.floor_char_boundary(room);
-        self.0.push_str(&text[..kept]).map_err(|_| core::fmt::Error)?;
-        if kept < text.len() { Err(core::fmt::Error) } else { Ok(()) }
+        let kept = text.get(..text.floor_char_boundary(room)).unwrap_or_default();
+        self.0.push_str(kept).map_err(|_| core::fmt::Error)?;
+        if kept.len() < text.len() { Err(core::fmt::Error) } else { Ok(()) }
     }
 }
 

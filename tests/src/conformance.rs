@@ -194,6 +194,7 @@ macro_rules! conformance {
             spawns: [
                 linked_work_begins_new_traces_that_link_back,
                 detached_work_begins_new_traces,
+                a_new_trace_leaves_the_trace_state_behind,
                 a_policy_keeps_pipeline_suppression_and_baggage,
                 a_wrapped_closure_runs_in_its_context_on_any_thread,
                 a_message_is_handled_in_the_context_in_which_it_was_sent,

@@ -4,7 +4,7 @@ use core::cell::Cell;
 use core::time::Duration;
 
 use throughline::exporters::Memory;
-use throughline::{AlwaysOff, SpanKind, Telemetry, Thread, builder, span};
+use throughline::{AlwaysOff, InSpan, SpanKind, Telemetry, Thread, TryInSpan, builder, span};
 
 fn traced(work: impl FnOnce()) -> Memory {
     let memory = Memory::new();
@@ -16,6 +16,12 @@ fn traced(work: impl FnOnce()) -> Memory {
 
 fn telemetry(memory: Memory) -> Telemetry {
     builder().start(Thread::start().expect("a thread"), memory)
+}
+
+#[test]
+fn a_future_in_a_span_grows_by_96_bytes_at_most() {
+    assert!(size_of::<InSpan<u64>>() - size_of::<u64>() <= 96, "{}", size_of::<InSpan<u64>>());
+    assert_eq!(size_of::<TryInSpan<u64>>(), size_of::<InSpan<u64>>());
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Why work failed, and sinks, which say so most often.
 
+use core::error::Error;
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context as TaskContext, Poll};
-use std::error::Error;
 
 use futures::channel::mpsc;
 use futures::stream::FusedStream;

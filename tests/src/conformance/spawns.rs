@@ -3,7 +3,7 @@
 use futures::StreamExt;
 use futures::channel::mpsc;
 use throughline::w3c::BaggageBuf;
-use throughline::{Carried, Carry, Context, InSpanExt, Message, SpawnPolicy, span};
+use throughline::{Carried, Carry, Context, InSpanExt, Message, SpawnPolicy, extract, span};
 
 use super::{Stage, TestRuntime, current};
 
@@ -69,7 +69,31 @@ pub fn detached_work_begins_new_traces<R: TestRuntime>(runtime: R) {
 }
 
 fn has_tenant(context: &Context) -> bool {
-    context.carried().baggage().get("tenant").is_some_and(|value| value.to_string() == "7")
+    context.carried().baggage().get("tenant").is_some_and(|value| value == "7")
+}
+
+/// A trace state is of its trace: neither a new one records it, nor does it go on.
+pub fn a_new_trace_leaves_the_trace_state_behind<R: TestRuntime>(runtime: R) {
+    let stage = Stage::new(runtime);
+    let headers = [
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("tracestate", "vendor=1"),
+    ];
+    stage.run(async {
+        let pipeline = stage.telemetry.pipeline();
+        let incoming = extract(&headers[..]).with_pipeline(pipeline);
+        let state = || Context::current().carried().trace_state().as_str().to_owned();
+        incoming.scope(|| span!("served").in_scope(|| assert_eq!(state(), "vendor=1")));
+        let left = [incoming.clone().linked(), incoming.detached()];
+        for context in left {
+            let work = async move { span!("queued").in_scope(|| assert_eq!(state(), "")) };
+            R::spawn(work.with_context(context)).await.expect("no panic");
+        }
+    });
+    stage.finish_with_tree("served (remote parent)\nqueued\nqueued");
+    let spans = stage.memory.spans();
+    let states: Vec<&str> = spans.iter().map(|span| span.trace_state.as_str()).collect();
+    assert_eq!(states, ["vendor=1", "", ""]);
 }
 
 /// What is not the span goes along.
