@@ -110,8 +110,9 @@ impl Tally {
         Some(now)
     }
 
-    /// Says on the span what was counted; it ends now.
-    #[inline]
+    /// Says on the span what was counted; it ends now. Apart from the places where
+    /// futures are polled, which are many.
+    #[inline(never)]
     pub(crate) fn write<P: Platform>(&self, live: &mut Live, end: u64) {
         if self.polls == 0 {
             return;
