@@ -72,7 +72,7 @@ impl<'a> Value<'a> {
             _ => {
                 let inner = bounds.inner();
                 let mut len = 0;
-                self.each_element(|value| len += wire::field_len(value.encoded_len(inner)));
+                self.each_element(&mut |value| len += wire::field_len(value.encoded_len(inner)));
                 wire::field_len(len)
             }
         }
@@ -126,15 +126,15 @@ impl<'a> Value<'a> {
     fn encode_array(&self, bounds: Bounds, out: &mut Out<'_>) {
         let inner = bounds.inner();
         let mut len = 0;
-        self.each_element(|value| len += wire::field_len(value.encoded_len(inner)));
+        self.each_element(&mut |value| len += wire::field_len(value.encoded_len(inner)));
         out.header(ARRAY, len);
-        self.each_element(|value| {
+        self.each_element(&mut |value| {
             out.header(LIST_ELEMENT, value.encoded_len(inner));
             value.encode(inner, out);
         });
     }
 
-    fn each_element(&self, mut visit: impl FnMut(Value<'_>)) {
+    fn each_element(&self, visit: &mut dyn FnMut(Value<'_>)) {
         match *self {
             Value::Array(values) => values.iter().for_each(|value| visit(*value)),
             Value::Strs(values) => values.iter().for_each(|value| visit(Value::Str(value))),

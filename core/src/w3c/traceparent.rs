@@ -12,7 +12,7 @@
 use core::fmt;
 
 use super::trim_ows;
-use crate::{SpanContext, SpanId, TraceFlags, TraceId};
+use crate::{SpanContext, SpanId, TraceFlags, TraceId, wire};
 
 /// Reads a `traceparent` header.
 ///
@@ -62,8 +62,8 @@ pub fn parse(header: &[u8]) -> Result<SpanContext, TraceParentError> {
 #[inline]
 pub fn write(context: &SpanContext) -> [u8; 55] {
     let mut header = *b"00-                                -                -0 ";
-    put::<3, _>(&mut header, context.trace_id().to_hex());
-    put::<36, _>(&mut header, context.span_id().to_hex());
+    wire::put::<3, _>(&mut header, context.trace_id().to_hex());
+    wire::put::<36, _>(&mut header, context.span_id().to_hex());
     // Only the two low bits exist, so one decimal digit tells them.
     header[54] = b'0' + context.trace_flags().to_bits();
     header
@@ -160,14 +160,6 @@ impl fmt::Display for TraceParentError {
 }
 
 impl core::error::Error for TraceParentError {}
-
-/// Writes digits from `AT`, which is a constant so that no bound is checked.
-#[inline]
-fn put<const AT: usize, const N: usize>(header: &mut [u8; LENGTH], digits: [u8; N]) {
-    if let Some(to) = header.get_mut(AT..).and_then(|rest| rest.first_chunk_mut()) {
-        *to = digits;
-    }
-}
 
 /// The eight bytes written as 16 lower-case digits from `AT`, which is a constant
 /// so that no bound is checked.
