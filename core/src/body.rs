@@ -214,9 +214,9 @@ impl Body {
         let free = bytes.get_mut(self.len as usize..)?;
         let (head, rest) = free.split_first_chunk_mut::<13>()?;
         let place = rest.get_mut(..name.len())?;
-        wire::put::<0, _>(head, [EVENT, content as u8, EVENT_TIME]);
-        wire::put::<3, _>(head, time.to_le_bytes());
-        wire::put::<11, _>(head, [EVENT_NAME, name.len() as u8]);
+        head[..3].copy_from_slice(&[EVENT, content as u8, EVENT_TIME]);
+        head[3..11].copy_from_slice(&time.to_le_bytes());
+        head[11..].copy_from_slice(&[EVENT_NAME, name.len() as u8]);
         wire::copy(place, name.as_bytes());
         self.first_event.get_or_insert(self.len);
         self.len += 2 + content as u32;
