@@ -216,7 +216,7 @@ fn body_at(callsite: &Callsite, parent: SpanId, body: &Body) -> usize {
 /// Turns the times of a frame from ticks into nanoseconds since the Unix epoch.
 #[inline]
 pub(crate) fn stamp(frame: &mut [u8], tag: &FrameTag, unix_nanos: impl Fn(u64) -> u64) {
-    let start = header_len(frame.len());
+    let start = header_len(frame);
     let Some(times) = frame.get_mut(start..).and_then(|span| span.first_chunk_mut::<TIMES>())
     else {
         return;
@@ -266,9 +266,8 @@ fn stamp_one<const AT: usize>(
 
 /// The length of the tag and the length before a span's message in a frame.
 #[inline]
-fn header_len(frame_len: usize) -> usize {
-    let len = |header: usize| wire::field_len(frame_len.saturating_sub(header)) == frame_len;
-    if frame_len < ONE_BYTE + 2 { 2 } else { (3..=6).find(|header| len(*header)).unwrap_or(3) }
+fn header_len(frame: &[u8]) -> usize {
+    2 + frame.iter().skip(1).take_while(|byte| **byte >= ONE_BYTE as u8).count()
 }
 
 fn end_entry_len(text: &str) -> usize {

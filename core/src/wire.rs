@@ -300,7 +300,7 @@ impl<'a> Fields<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = Field<'a>;
 
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn next(&mut self) -> Option<Field<'a>> {
         let start = self.rest;
         let mut rest = start;

@@ -47,16 +47,16 @@ impl<'a> Writer<'a> {
         &mut self,
         mut write: impl FnMut(&mut Body, &mut [u8]) -> Result<(), NoRoom>,
     ) -> Result<(), NoRoom> {
-        let (body, bytes) = self.record();
-        if write(body, bytes).is_ok() {
-            return Ok(());
+        loop {
+            let (body, bytes) = self.record();
+            if write(body, bytes).is_ok() {
+                return Ok(());
+            }
+            // Once at most. SAFETY: as in `record`.
+            if !unsafe { self.live.spill() } {
+                return Err(NoRoom);
+            }
         }
-        // SAFETY: as in `record`.
-        if !unsafe { self.live.spill() } {
-            return Err(NoRoom);
-        }
-        let (body, bytes) = self.record();
-        write(body, bytes)
     }
 
     pub(crate) fn set_attribute(&mut self, key: &str, value: &Value<'_>) {
