@@ -47,6 +47,8 @@ mod local;
 pub mod model;
 mod pipeline;
 mod platform;
+#[cfg(all(not(target_has_atomic = "ptr"), not(throughline_loom)))]
+mod portable;
 mod resource;
 mod ring;
 mod route;
