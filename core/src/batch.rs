@@ -91,7 +91,7 @@ impl<'a> Batch<'a> {
         wire::header(RESOURCE_SPANS, self.resource_spans_len(), &mut write);
         wire::header(RESOURCE, self.resource.len(), &mut write);
         write(self.resource);
-        self.each_scope(|scope, frames_len| {
+        self.each_scope(&mut |scope, frames_len| {
             wire::header(SCOPE_SPANS, scope_spans_len(scope, frames_len), &mut write);
             wire::header(SCOPE, scope.encoded_len(), &mut write);
             scope.encode(&mut write);
@@ -101,14 +101,14 @@ impl<'a> Batch<'a> {
 
     fn resource_spans_len(&self) -> usize {
         let mut len = wire::field_len(self.resource.len());
-        self.each_scope(|scope, frames_len| {
+        self.each_scope(&mut |scope, frames_len| {
             len += wire::field_len(scope_spans_len(scope, frames_len));
         });
         len
     }
 
     /// Calls back for each distinct scope, with the length of its frames.
-    fn each_scope(&self, mut visit: impl FnMut(&'static Scope, usize)) {
+    fn each_scope(&self, visit: &mut dyn FnMut(&'static Scope, usize)) {
         for (i, entry) in self.entries.iter().enumerate() {
             let is_known = |earlier: &Entry| earlier.is_of(entry.scope);
             // Runs of one scope are the rule: look back at the nearest first.
@@ -122,7 +122,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Calls back for each run of neighbouring frames of the scope.
-    fn each_run(&self, scope: &'static Scope, visit: &mut impl FnMut(&[u8])) {
+    fn each_run(&self, scope: &'static Scope, visit: &mut dyn FnMut(&[u8])) {
         let (mut start, mut end) = (self.start, self.start);
         for entry in self.entries {
             if entry.is_of(scope) {

@@ -42,7 +42,7 @@ impl Bitmap {
     }
 
     /// Takes a place, if any is free: the hinted one, or one near it.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn claim(&self, hint: usize) -> Option<usize> {
         if hint < self.len
             && let Some(word) = self.words.get(hint / BITS)

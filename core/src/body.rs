@@ -245,8 +245,8 @@ impl Body {
         self.first_event.get_or_insert(at);
         out.header(EVENT, content);
         if let Some(stamp) = out.chunk::<9>() {
-            stamp[0] = EVENT_TIME;
-            stamp[1..].copy_from_slice(&time.to_le_bytes());
+            wire::put::<0, _>(stamp, [EVENT_TIME]);
+            wire::put::<1, _>(stamp, time.to_le_bytes());
         }
         out.field(EVENT_NAME, name.as_bytes());
         kept.encode(bounds, EVENT_ATTRIBUTE, EVENT_DROPPED, &mut out);
@@ -458,23 +458,17 @@ impl<'a> Kept<'a> {
     }
 
     fn encoded_len(&self, bounds: Bounds) -> usize {
-        let entry = |(key, value): &(&str, Value<'_>)| {
-            wire::field_len(value::entry_len(key, value.encoded_len(bounds)))
-        };
         let dropped = match self.dropped() {
             0 => 0,
             dropped => 1 + wire::varint_len(dropped),
         };
-        self.kept().map(entry).sum::<usize>() + dropped
+        self.kept().map(|(key, value)| value::field_len(key, value, bounds)).sum::<usize>()
+            + dropped
     }
 
     fn encode(&self, bounds: Bounds, attribute: u8, dropped: u8, out: &mut Out<'_>) {
         for (key, value) in self.kept() {
-            let len = value.encoded_len(bounds);
-            out.header(attribute, value::entry_len(key, len));
-            out.field(value::ENTRY_KEY, key.as_bytes());
-            out.header(value::ENTRY_VALUE, len);
-            value.encode(bounds, out);
+            value::field(attribute, key, value, bounds, out);
         }
         if self.dropped() > 0 {
             out.byte(dropped);

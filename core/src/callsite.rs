@@ -34,7 +34,7 @@ impl Scope {
     }
 
     /// Hands the OTLP `InstrumentationScope` to `write`.
-    pub(crate) fn encode(&self, write: &mut impl FnMut(&[u8])) {
+    pub(crate) fn encode(&self, write: &mut dyn FnMut(&[u8])) {
         wire::text(SCOPE_NAME, self.name, write);
         wire::text(SCOPE_VERSION, self.version, write);
     }

@@ -154,9 +154,9 @@ impl<'a> Finished<'a> {
             self.write_fixed(fixed);
         }
         let parent = &mut beginning[FIXED..];
-        parent[..2].copy_from_slice(&[PARENT_ID, 8]);
-        parent[2..PARENT].copy_from_slice(&self.parent.to_bytes());
-        parent[PARENT..].copy_from_slice(name.padded());
+        wire::put::<0, _>(parent, [PARENT_ID, 8]);
+        wire::put::<2, _>(parent, self.parent.to_bytes());
+        wire::put::<PARENT, _>(parent, *name.padded());
     }
 
     #[cold]
@@ -191,18 +191,18 @@ impl<'a> Finished<'a> {
         let slot = self.slot;
         let [high, low] = slot.trace_id().halves();
         let (flags, kind) = slot.wire_flags_and_kind();
-        fixed[0] = START;
-        fixed[1..9].copy_from_slice(&slot.start().to_le_bytes());
-        fixed[9] = END;
-        fixed[10..18].copy_from_slice(&self.end.to_le_bytes());
-        fixed[18..20].copy_from_slice(&[TRACE_ID, 16]);
-        fixed[20..28].copy_from_slice(&high.to_be_bytes());
-        fixed[28..36].copy_from_slice(&low.to_be_bytes());
-        fixed[36..38].copy_from_slice(&[SPAN_ID, 8]);
-        fixed[38..46].copy_from_slice(&slot.span_id().to_bytes());
-        fixed[46..48].copy_from_slice(&FLAGS);
-        fixed[48..52].copy_from_slice(&flags.to_le_bytes());
-        fixed[52..54].copy_from_slice(&[KIND, kind]);
+        wire::put::<0, _>(fixed, [START]);
+        wire::put::<1, _>(fixed, slot.start().to_le_bytes());
+        wire::put::<9, _>(fixed, [END]);
+        wire::put::<10, _>(fixed, self.end.to_le_bytes());
+        wire::put::<18, _>(fixed, [TRACE_ID, 16]);
+        wire::put::<20, _>(fixed, high.to_be_bytes());
+        wire::put::<28, _>(fixed, low.to_be_bytes());
+        wire::put::<36, _>(fixed, [SPAN_ID, 8]);
+        wire::put::<38, _>(fixed, slot.span_id().to_bytes());
+        wire::put::<46, _>(fixed, FLAGS);
+        wire::put::<48, _>(fixed, flags.to_le_bytes());
+        wire::put::<52, _>(fixed, [KIND, kind]);
     }
 }
 
@@ -216,7 +216,7 @@ fn body_at(callsite: &Callsite, parent: SpanId, body: &Body) -> usize {
 /// Turns the times of a frame from ticks into nanoseconds since the Unix epoch.
 #[inline]
 pub(crate) fn stamp(frame: &mut [u8], tag: &FrameTag, unix_nanos: impl Fn(u64) -> u64) {
-    let start = header_len(frame.len());
+    let start = header_len(frame);
     let Some(times) = frame.get_mut(start..).and_then(|span| span.first_chunk_mut::<TIMES>())
     else {
         return;
@@ -266,9 +266,8 @@ fn stamp_one<const AT: usize>(
 
 /// The length of the tag and the length before a span's message in a frame.
 #[inline]
-fn header_len(frame_len: usize) -> usize {
-    let len = |header: usize| wire::field_len(frame_len.saturating_sub(header)) == frame_len;
-    if frame_len < ONE_BYTE + 2 { 2 } else { (3..=6).find(|header| len(*header)).unwrap_or(3) }
+fn header_len(frame: &[u8]) -> usize {
+    2 + frame.iter().skip(1).take_while(|byte| **byte >= ONE_BYTE as u8).count()
 }
 
 fn end_entry_len(text: &str) -> usize {

@@ -25,13 +25,13 @@ impl IdGenerator {
     /// A new trace id, always valid.
     #[inline]
     pub fn trace_id(&self) -> TraceId {
-        TraceId::from_halves([self.next(), nonzero(self.next())])
+        self.trace_id_at(0)
     }
 
     /// A new span id, always valid.
     #[inline]
     pub fn span_id(&self) -> SpanId {
-        SpanId::from_number(nonzero(self.next()))
+        self.span_id_at(0)
     }
 
     /// Begins anew with this seed.
@@ -49,13 +49,21 @@ impl IdGenerator {
     /// has the same generator, and is never asked at the same tick.
     #[inline]
     pub(crate) fn trace_id_at(&self, ticks: u64) -> TraceId {
-        TraceId::from_halves([self.next_at(ticks), nonzero(self.next_at(ticks))])
+        TraceId::from_halves([self.next_at(ticks), self.nonzero_at(ticks)])
     }
 
     /// A span id that depends on the time too.
     #[inline]
     pub(crate) fn span_id_at(&self, ticks: u64) -> SpanId {
-        SpanId::from_number(nonzero(self.next_at(ticks)))
+        SpanId::from_number(self.nonzero_at(ticks))
+    }
+
+    #[cfg_attr(not(target_os = "none"), inline)]
+    fn nonzero_at(&self, ticks: u64) -> u64 {
+        match self.next_at(ticks) {
+            0 => 1,
+            number => number,
+        }
     }
 
     #[inline]
@@ -66,11 +74,6 @@ impl IdGenerator {
         let product = u128::from(state) * u128::from(state ^ 0xe703_7ed1_a0b4_28db);
         (product >> 64) as u64 ^ product as u64
     }
-}
-
-#[inline]
-fn nonzero(number: u64) -> u64 {
-    if number == 0 { 1 } else { number }
 }
 
 #[cfg(test)]

@@ -190,6 +190,7 @@ impl Counters {
         self.exported.fetch_add(spans as usize, Ordering::Release);
     }
 
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn count_dropped(&self, reason: DropReason, spans: u64) {
         // Ordering: Release, as for `count_exported`.
         self.dropped[reason as usize].fetch_add(spans as usize, Ordering::Release);

@@ -51,6 +51,8 @@ pub mod model;
 mod pipeline;
 mod platform;
 mod poll_profile;
+#[cfg(all(not(target_has_atomic = "ptr"), not(throughline_loom)))]
+mod portable;
 mod resource;
 mod ring;
 mod route;

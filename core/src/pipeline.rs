@@ -308,7 +308,7 @@ impl Pipeline {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn submit(
         &self,
         shard: &Shard,

@@ -211,7 +211,7 @@ impl<T: Send> Ring<T> {
     }
 
     /// Takes units that are next to each other, and tells the first.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn claim(&self, units: usize) -> Result<usize, Refusal> {
         // Ordering: Relaxed; the compare-exchange validates it, and nothing is
         // read through it.
@@ -278,7 +278,7 @@ impl<T: Send> Ring<T> {
     }
 
     /// The units from `tail` to `head`; `None` when `tail` is not behind.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn distance(&self, tail: usize, head: usize) -> Option<usize> {
         let capacity = self.units.len();
         // In one lap the difference is that of the units. In the next one it is a

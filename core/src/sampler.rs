@@ -275,16 +275,17 @@ where
     }
 
     fn description(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "ParentBased{{root:{},remoteParentSampled:{},remoteParentNotSampled:{},\
-             localParentSampled:{},localParentNotSampled:{}}}",
-            Described(&self.root),
-            Described(&self.remote_sampled),
-            Described(&self.remote_not_sampled),
-            Described(&self.local_sampled),
-            Described(&self.local_not_sampled),
-        )
+        f.write_str("ParentBased{root:")?;
+        self.root.description(f)?;
+        f.write_str(",remoteParentSampled:")?;
+        self.remote_sampled.description(f)?;
+        f.write_str(",remoteParentNotSampled:")?;
+        self.remote_not_sampled.description(f)?;
+        f.write_str(",localParentSampled:")?;
+        self.local_sampled.description(f)?;
+        f.write_str(",localParentNotSampled:")?;
+        self.local_not_sampled.description(f)?;
+        f.write_str("}")
     }
 
     fn follows_local_parent(&self) -> bool {

@@ -41,14 +41,14 @@ impl<P: Platform> Span<P> {
     /// is called only when the span is recorded.
     #[inline(always)]
     pub fn start(callsite: &'static Callsite, fill: impl FnOnce(&mut Span<P>)) -> Self {
+        if cfg!(target_os = "none") {
+            // Where code is dearer than calls, one way is enough.
+            return Self::start_with(callsite, SpanOptions::new(), fill);
+        }
         // Only words leave the calls: a value that is built in memory by one
         // function and copied by another waits for its stores.
         if P::with_local(Local::is_idle) && P::default_pipeline().is_none() {
             return Self::none();
-        }
-        if cfg!(target_os = "none") {
-            // Where code is dearer than calls, one way is enough.
-            return Self::start_with(callsite, SpanOptions::new(), fill);
         }
         match P::with_local(|local| start::below_current(local, callsite)) {
             Begun::Recorded(live) => {
@@ -227,7 +227,8 @@ impl<P: Platform> Span<P> {
     /// ends as [`Panicked`](Ending::Panicked) and the panic goes on.
     #[inline(always)]
     pub fn in_scope<R>(mut self, work: impl FnOnce() -> R) -> R {
-        if self.state.is_nothing() && P::with_local(Local::is_idle) {
+        let is_small = cfg!(target_os = "none");
+        if !is_small && self.state.is_nothing() && P::with_local(Local::is_idle) {
             core::mem::forget(self);
             return work();
         }
@@ -258,7 +259,7 @@ impl<P: Platform> Span<P> {
     /// # Safety
     ///
     /// The span is forgotten afterwards.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     unsafe fn end_in_place(&mut self) {
         // SAFETY: the caller's promise: each part is dropped once, here.
         unsafe {

@@ -1,5 +1,5 @@
 //! Atomics and cells, from the language or from the model checker; atomics from
-//! `portable-atomic` where the processor cannot exchange.
+//! `portable.rs` where the processor cannot exchange.
 //!
 //! Nothing else in the crate mentions loom. Under `cfg(throughline_loom)` every
 //! access below is a step that the models in `loom-tests` interleave; plain
@@ -12,7 +12,7 @@ pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsiz
 pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 #[cfg(all(not(target_has_atomic = "ptr"), not(throughline_loom)))]
-pub(crate) use portable_atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+pub(crate) use crate::portable::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 /// Declares a function `const` in ordinary builds; loom's types have no `const`
 /// constructors.

@@ -64,15 +64,12 @@ impl<'a> Value<'a> {
             _ if bounds.depth <= 1 => 0,
             Value::Map(entries) => {
                 let inner = bounds.inner();
-                let entry = |(key, value): &(&str, Value<'_>)| {
-                    wire::field_len(entry_len(key, value.encoded_len(inner)))
-                };
-                wire::field_len(entries.iter().map(entry).sum())
+                wire::field_len(map_len(entries, inner))
             }
             _ => {
                 let inner = bounds.inner();
                 let mut len = 0;
-                self.each_element(|value| len += wire::field_len(value.encoded_len(inner)));
+                self.each_element(&mut |value| len += wire::field_len(value.encoded_len(inner)));
                 wire::field_len(len)
             }
         }
@@ -109,32 +106,24 @@ impl<'a> Value<'a> {
 
     fn encode_map(&self, entries: &[(&str, Value<'_>)], bounds: Bounds, out: &mut Out<'_>) {
         let inner = bounds.inner();
-        out.byte(KVLIST);
-        let entry = |(key, value): &(&str, Value<'_>)| {
-            wire::field_len(entry_len(key, value.encoded_len(inner)))
-        };
-        out.varint(entries.iter().map(entry).sum::<usize>() as u64);
+        out.header(KVLIST, map_len(entries, inner));
         for (key, value) in entries {
-            let len = value.encoded_len(inner);
-            out.header(LIST_ELEMENT, entry_len(key, len));
-            out.field(ENTRY_KEY, key.as_bytes());
-            out.header(ENTRY_VALUE, len);
-            value.encode(inner, out);
+            field(LIST_ELEMENT, key, value, inner, out);
         }
     }
 
     fn encode_array(&self, bounds: Bounds, out: &mut Out<'_>) {
         let inner = bounds.inner();
         let mut len = 0;
-        self.each_element(|value| len += wire::field_len(value.encoded_len(inner)));
+        self.each_element(&mut |value| len += wire::field_len(value.encoded_len(inner)));
         out.header(ARRAY, len);
-        self.each_element(|value| {
+        self.each_element(&mut |value| {
             out.header(LIST_ELEMENT, value.encoded_len(inner));
             value.encode(inner, out);
         });
     }
 
-    fn each_element(&self, mut visit: impl FnMut(Value<'_>)) {
+    fn each_element(&self, visit: &mut dyn FnMut(Value<'_>)) {
         match *self {
             Value::Array(values) => values.iter().for_each(|value| visit(*value)),
             Value::Strs(values) => values.iter().for_each(|value| visit(Value::Str(value))),
@@ -152,10 +141,31 @@ impl Bounds {
     }
 }
 
+/// The length of the field, `KeyValue` and all.
+#[cfg_attr(not(target_os = "none"), inline)]
+pub(crate) fn field_len(key: &str, value: &Value<'_>, bounds: Bounds) -> usize {
+    wire::field_len(entry_len(key, value.encoded_len(bounds)))
+}
+
+/// Writes a `KeyValue` as the field with this tag, of
+/// [`field_len`] bytes.
+#[cfg_attr(not(target_os = "none"), inline)]
+pub(crate) fn field(tag: u8, key: &str, value: &Value<'_>, bounds: Bounds, out: &mut Out<'_>) {
+    let len = value.encoded_len(bounds);
+    out.header(tag, entry_len(key, len));
+    out.field(ENTRY_KEY, key.as_bytes());
+    out.header(ENTRY_VALUE, len);
+    value.encode(bounds, out);
+}
+
 /// The length of a `KeyValue` whose `AnyValue` has `value_len` bytes.
 #[cfg_attr(not(target_os = "none"), inline)]
 pub(crate) fn entry_len(key: &str, value_len: usize) -> usize {
     wire::field_len(key.len()) + wire::field_len(value_len)
+}
+
+fn map_len(entries: &[(&str, Value<'_>)], bounds: Bounds) -> usize {
+    entries.iter().map(|(key, value)| field_len(key, value, bounds)).sum()
 }
 
 /// As much of the text as the limit keeps, on a character's boundary.

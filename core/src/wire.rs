@@ -44,7 +44,7 @@ pub(crate) const fn text_len(text: &str) -> usize {
 }
 
 /// Hands a text field to `write`; an empty one is left out.
-pub(crate) fn text(tag: u8, text: &str, write: &mut impl FnMut(&[u8])) {
+pub(crate) fn text(tag: u8, text: &str, write: &mut dyn FnMut(&[u8])) {
     if !text.is_empty() {
         header(tag, text.len(), write);
         write(text.as_bytes());
@@ -52,7 +52,7 @@ pub(crate) fn text(tag: u8, text: &str, write: &mut impl FnMut(&[u8])) {
 }
 
 /// Hands a tag and a length to `write`.
-pub(crate) fn header(tag: u8, len: usize, write: &mut impl FnMut(&[u8])) {
+pub(crate) fn header(tag: u8, len: usize, write: &mut dyn FnMut(&[u8])) {
     let mut bytes = [0; 11];
     let mut out = Out::new(&mut bytes);
     out.header(tag, len);
@@ -151,7 +151,10 @@ impl<'a> Out<'a> {
     #[inline(always)]
     pub(crate) fn header(&mut self, tag: u8, content: usize) {
         // Nearly all lengths take one byte or two: one bound to check, one store.
-        if content < ONE_BYTE {
+        // Where code is dearer than calls, one way is enough.
+        if cfg!(target_os = "none") {
+            self.rest = Out::long_header(core::mem::take(&mut self.rest), tag, content);
+        } else if content < ONE_BYTE {
             if let Some(header) = self.chunk() {
                 *header = [tag, content as u8];
             }
@@ -191,6 +194,14 @@ impl<'a> Out<'a> {
     pub(crate) fn field(&mut self, tag: u8, content: &[u8]) {
         self.header(tag, content.len());
         self.bytes(content);
+    }
+}
+
+/// Puts bytes at a place of constant size: no bound is left to check.
+#[inline(always)]
+pub(crate) fn put<const AT: usize, const N: usize>(to: &mut [u8], bytes: [u8; N]) {
+    if let Some(place) = to.get_mut(AT..).and_then(|rest| rest.first_chunk_mut()) {
+        *place = bytes;
     }
 }
 
@@ -289,7 +300,7 @@ impl<'a> Fields<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = Field<'a>;
 
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn next(&mut self) -> Option<Field<'a>> {
         let start = self.rest;
         let mut rest = start;

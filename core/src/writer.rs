@@ -47,16 +47,16 @@ impl<'a> Writer<'a> {
         &mut self,
         mut write: impl FnMut(&mut Body, &mut [u8]) -> Result<(), NoRoom>,
     ) -> Result<(), NoRoom> {
-        let (body, bytes) = self.record();
-        if write(body, bytes).is_ok() {
-            return Ok(());
+        loop {
+            let (body, bytes) = self.record();
+            if write(body, bytes).is_ok() {
+                return Ok(());
+            }
+            // Once at most. SAFETY: as in `record`.
+            if !unsafe { self.live.spill() } {
+                return Err(NoRoom);
+            }
         }
-        // SAFETY: as in `record`.
-        if !unsafe { self.live.spill() } {
-            return Err(NoRoom);
-        }
-        let (body, bytes) = self.record();
-        write(body, bytes)
     }
 
     pub(crate) fn set_attribute(&mut self, key: &str, value: &Value<'_>) {
@@ -101,7 +101,9 @@ impl<'a> Writer<'a> {
     pub(crate) fn add_event(&mut self, name: &str, time: u64, attributes: &Attributes<'_>) {
         let limits = self.limits();
         let (body, bytes) = self.record();
-        if attributes.is_empty() && body.add_short_event(bytes, name, time, limits).is_some() {
+        // Where code is dearer than calls, one way is enough.
+        let may_be_short = !cfg!(target_os = "none") && attributes.is_empty();
+        if may_be_short && body.add_short_event(bytes, name, time, limits).is_some() {
             return;
         }
         let add = |body: &mut Body, bytes: &mut [u8]| {

@@ -12,7 +12,7 @@
 use core::fmt;
 
 use super::trim_ows;
-use crate::{SpanContext, SpanId, TraceFlags, TraceId};
+use crate::{SpanContext, SpanId, TraceFlags, TraceId, wire};
 
 /// Reads a `traceparent` header.
 ///
@@ -43,11 +43,11 @@ pub fn parse(header: &[u8]) -> Result<SpanContext, TraceParentError> {
         Some(b'-') => {}
         Some(_) => return Err(TraceParentError::Delimiter),
     }
-    let trace_id = match (decode_8::<3>(header), decode_8::<19>(header)) {
+    let trace_id = match (decode_8(header, 3), decode_8(header, 19)) {
         (Some(0), Some(0)) | (None, _) | (_, None) => return Err(TraceParentError::TraceId),
         (Some(high), Some(low)) => TraceId::from_halves([high, low]),
     };
-    let parent_id = match decode_8::<36>(header) {
+    let parent_id = match decode_8(header, 36) {
         Some(0) | None => return Err(TraceParentError::ParentId),
         Some(id) => SpanId::from_number(id),
     };
@@ -62,8 +62,8 @@ pub fn parse(header: &[u8]) -> Result<SpanContext, TraceParentError> {
 #[inline]
 pub fn write(context: &SpanContext) -> [u8; 55] {
     let mut header = *b"00-                                -                -0 ";
-    put::<3, _>(&mut header, context.trace_id().to_hex());
-    put::<36, _>(&mut header, context.span_id().to_hex());
+    wire::put::<3, _>(&mut header, context.trace_id().to_hex());
+    wire::put::<36, _>(&mut header, context.span_id().to_hex());
     // Only the two low bits exist, so one decimal digit tells them.
     header[54] = b'0' + context.trace_flags().to_bits();
     header
@@ -161,20 +161,12 @@ impl fmt::Display for TraceParentError {
 
 impl core::error::Error for TraceParentError {}
 
-/// Writes digits from `AT`, which is a constant so that no bound is checked.
-#[inline]
-fn put<const AT: usize, const N: usize>(header: &mut [u8; LENGTH], digits: [u8; N]) {
-    if let Some(to) = header.get_mut(AT..).and_then(|rest| rest.first_chunk_mut()) {
-        *to = digits;
-    }
-}
-
-/// The eight bytes written as 16 lower-case digits from `AT`, which is a constant
-/// so that no bound is checked.
-#[inline]
-fn decode_8<const AT: usize>(header: &[u8; LENGTH]) -> Option<u64> {
-    let (high, high_is_valid) = decode_4(core::array::from_fn(|i| header[AT + i]));
-    let (low, low_is_valid) = decode_4(core::array::from_fn(|i| header[AT + 8 + i]));
+/// The eight bytes written as 16 lower-case digits at `at`.
+#[cfg_attr(not(target_os = "none"), inline)]
+fn decode_8(header: &[u8; LENGTH], at: usize) -> Option<u64> {
+    let (digits, _) = header.get(at..)?.as_chunks();
+    let [high, low, ..] = digits else { return None };
+    let ((high, high_is_valid), (low, low_is_valid)) = (decode_4(*high), decode_4(*low));
     (high_is_valid & low_is_valid).then_some(u64::from(high) << 32 | u64::from(low))
 }
 
