@@ -115,27 +115,34 @@ impl<P: Platform> Local<P> {
         had.then_some(former)
     }
 
-    #[cold]
-    fn with_ambient<R>(&self, use_it: impl FnOnce(Option<&State<P>>) -> R) -> R {
-        match self.ambient.try_borrow() {
-            Ok(ambient) => use_it(Some(&ambient)),
-            Err(_) => use_it(None),
-        }
-    }
-
     /// Shows what is current to the closure.
     #[inline(always)]
     pub(crate) fn with_current<R>(&self, use_it: impl FnOnce(Option<&State<P>>) -> R) -> R {
-        let current = self.current.get();
-        if current.is_none() && self.has_ambient.get() {
+        if self.current.get().is_none() {
             return self.with_ambient(use_it);
         }
+        self.with_entered(use_it)
+    }
+
+    /// Shows what was entered to the closure, if something was.
+    #[inline(always)]
+    pub(crate) fn with_entered<R>(&self, use_it: impl FnOnce(Option<&State<P>>) -> R) -> R {
         // SAFETY: a call of `enter` that is below on this thread's stack (a
         // `Local` is not `Sync`) set the pointer to what it borrows, and puts the
         // former one back before its borrow ends. It can only end after
         // `use_it`. What is borrowed there is never written to while it is
         // entered, apart from what a slot's cell holds.
-        use_it(current.map(|current| unsafe { current.as_ref() }))
+        use_it(self.current.get().map(|current| unsafe { current.as_ref() }))
+    }
+
+    /// Nothing is entered.
+    #[cold]
+    #[inline(never)]
+    fn with_ambient<R>(&self, use_it: impl FnOnce(Option<&State<P>>) -> R) -> R {
+        match self.ambient.try_borrow() {
+            Ok(ambient) if self.has_ambient.get() => use_it(Some(&ambient)),
+            _ => use_it(None),
+        }
     }
 
     /// Makes this current while the closure runs.

@@ -79,17 +79,9 @@ pub(crate) enum Begun {
 }
 
 /// Begins a span below what is current, as far as that is a plain case.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn below_current<P: Platform>(local: &Local<P>, callsite: &'static Callsite) -> Begun {
-    local.with_current(|current| below(local, current, callsite))
-}
-
-fn below<P: Platform>(
-    local: &Local<P>,
-    current: Option<&State<P>>,
-    callsite: &'static Callsite,
-) -> Begun {
-    match current {
+    local.with_entered(|current| match current {
         Some(State::Held(Held { carried, by: Holder::Span(parent) })) if carried.is_empty() => {
             below_recorded(local, parent, callsite)
         }
@@ -97,7 +89,7 @@ fn below<P: Platform>(
             below_unsampled(local, *route)
         }
         _ => Begun::Otherwise,
-    }
+    })
 }
 
 /// Each case is a function of its own, so that none pays for what others keep in

@@ -68,6 +68,11 @@ impl<P: Platform> State<P> {
             State::Plain { trace, span, route } => {
                 State::Plain { trace: *trace, span: *span, route: *route }
             }
+            // What most contexts are captured from, without a call.
+            State::Held(Held { carried, by: Holder::Span(live) }) if carried.is_empty() => {
+                let (trace, span, route) = (live.trace_id(), live.span_id(), route_below(live));
+                State::Plain { trace, span, route }
+            }
             State::Held(held) => held.capture(),
         }
     }
