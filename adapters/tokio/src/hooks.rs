@@ -6,9 +6,10 @@
 //!   end   ──▶ it leaves the table
 //! ```
 
-use std::cell::RefCell;
+use core::cell::RefCell;
+use core::hash::BuildHasher;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::RandomState;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ::tokio::runtime::{Builder, TaskMeta};
