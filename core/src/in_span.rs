@@ -108,7 +108,7 @@ impl<P: Platform> Course<P> {
         polled
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn count(&mut self, before: u64) -> Option<u64> {
         self.tally.after::<P>(before, self.span.state.live_mut())
     }
@@ -131,7 +131,7 @@ impl<P: Platform> Course<P> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn end(&mut self, ending: Ending, now: Option<u64>) {
         self.stage = Stage::Ended;
         if let Some(live) = self.span.state.live_mut() {

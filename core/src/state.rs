@@ -126,7 +126,7 @@ impl<P: Platform> State<P> {
     }
 
     /// The slot of the span, if it is recorded.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn live(&self) -> Option<&Live> {
         match self {
             State::Held(Held { by: Holder::Span(live), .. }) => Some(live),
@@ -134,7 +134,7 @@ impl<P: Platform> State<P> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn live_mut(&mut self) -> Option<&mut Live> {
         match self {
             State::Held(Held { by: Holder::Span(live), .. }) => Some(live),
