@@ -344,38 +344,39 @@ impl<P: Platform> CurrentSpan<P> {
     /// Sets an attribute of the current span, as [`Span::set_attribute`].
     pub fn set_attribute<'v>(key: &str, value: impl Into<Value<'v>>) -> bool {
         let value = value.into();
-        Self::with(|mut span| span.set_attribute(key, &value))
+        Self::with(&mut |mut span| span.set_attribute(key, &value))
     }
 
     /// Adds an event to the current span, as [`Span::add_event`].
     pub fn add_event(name: &str, attributes: &Attributes<'_>) -> bool {
         let now = P::ticks();
-        Self::with(|mut span| span.add_event(name, now, attributes))
+        Self::with(&mut |mut span| span.add_event(name, now, attributes))
     }
 
     /// Links the current span to another one, as [`Span::add_link`].
     pub fn add_link(to: &Context<P>, attributes: &Attributes<'_>) -> bool {
         let state = to.carried().trace_state();
-        Self::with(|mut span| span.add_link(&to.span_context(), state.as_str(), attributes))
+        Self::with(&mut |mut span| span.add_link(&to.span_context(), state.as_str(), attributes))
     }
 
     /// Sets the status of the current span, as [`Span::set_status`].
     pub fn set_status(code: StatusCode, description: &str) -> bool {
-        Self::with(|mut span| span.set_status(code, description))
+        Self::with(&mut |mut span| span.set_status(code, description))
     }
 
     /// Renames the current span, as [`Span::update_name`].
     pub fn update_name(name: &str) -> bool {
-        Self::with(|mut span| span.rename(name))
+        Self::with(&mut |mut span| span.rename(name))
     }
 
     /// Whether there is a current span that records.
     pub fn is_recording() -> bool {
-        Self::with(|_| ())
+        Self::with(&mut |_| ())
     }
 
     /// Hands the current span to a closure that runs no foreign code.
-    pub(crate) fn with(use_it: impl FnOnce(Writer<'_>)) -> bool {
+    #[cfg_attr(not(target_os = "none"), inline)]
+    pub(crate) fn with(use_it: &mut dyn FnMut(Writer<'_>)) -> bool {
         P::with_local(|local| {
             local.with_current(|current| match current.and_then(State::live) {
                 Some(live) => {

@@ -148,7 +148,7 @@ impl<'a> Out<'a> {
     }
 
     /// A one-byte tag and the length of the content that follows.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn header(&mut self, tag: u8, content: usize) {
         // Nearly all lengths take one byte or two: one bound to check, one store.
         // Where code is dearer than calls, one way is enough.
