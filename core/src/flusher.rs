@@ -97,8 +97,8 @@ pub struct Flusher<B, E> {
     entries: E,
     used: usize,
     count: usize,
-    /// Since when the oldest span of the batch may wait.
-    since: Option<Duration>,
+    /// Until when the oldest span of the batch may wait; there if there is one.
+    due: Option<Duration>,
     /// When the rings were last drained: what is found next ended later.
     drained: Option<Duration>,
     state: State,
@@ -174,7 +174,7 @@ where
             entries,
             used: 0,
             count: 0,
-            since: None,
+            due: None,
             drained: None,
             state: State::Gathering,
             flushing: None,
@@ -346,16 +346,13 @@ where
         // hold up a flush whose own spans are settled.
         self.serve_flushes();
         let turn = self.drain(unix_nanos);
-        if self.count > 0 && self.since.is_none() {
-            self.since = Some(self.drained.unwrap_or(now));
+        if self.count > 0 && self.due.is_none() {
+            let since = self.drained.unwrap_or(now);
+            self.due = Some(since.saturating_add(self.settings.schedule_delay));
         }
         self.drained = Some(now);
-        let due = self.since.map(|since| since.saturating_add(self.settings.schedule_delay));
-        let urgent = self.flushing.is_some() || self.shutdown.is_some();
-        if turn == Turn::Full
-            || (self.count > 0 && due.is_some_and(|due| now >= due))
-            || (self.count > 0 && urgent && turn == Turn::Empty)
-        {
+        let is_last = turn == Turn::Empty && self.is_awaited();
+        if turn == Turn::Full || self.due.is_some_and(|due| is_last || now >= due) {
             self.state = State::Exporting { from: 0, to: self.count, attempt: 0 };
             return Action::Export;
         }
@@ -369,8 +366,8 @@ where
             self.served = self.tickets;
             return Action::Finished;
         }
-        let is_awaited = self.flushing.is_some() || self.shutdown.is_some();
-        let until = match due {
+        let is_awaited = self.is_awaited();
+        let until = match self.due {
             Some(due) if !is_awaited => due,
             // Producers ring for many spans only: a few are found by looking.
             _ => {
@@ -380,6 +377,11 @@ where
         };
         let deadline = self.shutdown.map_or(until, |shutdown| shutdown.deadline);
         Action::Wait { until: Some(until.min(deadline)) }
+    }
+
+    /// Whether somebody waits for what is gathered.
+    fn is_awaited(&self) -> bool {
+        self.flushing.is_some() || self.shutdown.is_some()
     }
 
     /// Notes the flushes that are over: all they cover was taken, and nothing is
@@ -452,7 +454,7 @@ where
         } else {
             self.count = 0;
             self.used = 0;
-            self.since = None;
+            self.due = None;
             self.state = State::Gathering;
         }
     }

@@ -43,7 +43,7 @@ impl<P: Platform> Span<P> {
     pub fn start(callsite: &'static Callsite, fill: impl FnOnce(&mut Span<P>)) -> Self {
         if cfg!(target_os = "none") {
             // Where code is dearer than calls, one way is enough.
-            return Self::start_with(callsite, SpanOptions::new(), fill);
+            return once(fill, |fill| Self::begin_below_current(callsite, fill));
         }
         // Only words leave the calls: a value that is built in memory by one
         // function and copied by another waits for its stores.
@@ -72,12 +72,14 @@ impl<P: Platform> Span<P> {
         options: SpanOptions<'_, P>,
         fill: impl FnOnce(&mut Span<P>),
     ) -> Self {
-        let mut fill = Some(fill);
-        Self::begin(callsite, &options, &mut |span| {
-            if let Some(fill) = fill.take() {
-                fill(span);
-            }
-        })
+        once(fill, |fill| Self::begin(callsite, &options, fill))
+    }
+
+    fn begin_below_current(
+        callsite: &'static Callsite,
+        fill: &mut dyn FnMut(&mut Span<P>),
+    ) -> Self {
+        Self::begin(callsite, &SpanOptions::new(), fill)
     }
 
     /// Once for all call sites, unlike the closures that fill their spans.
@@ -297,6 +299,17 @@ impl<P: Platform> Span<P> {
             write_frame(live, end(), ending);
         }
     }
+}
+
+/// Makes a closure that is called once one that can be passed by reference.
+#[inline(always)]
+fn once<A, R>(call: impl FnOnce(&mut A), with: impl FnOnce(&mut dyn FnMut(&mut A)) -> R) -> R {
+    let mut call = Some(call);
+    with(&mut |argument| {
+        if let Some(call) = call.take() {
+            call(argument);
+        }
+    })
 }
 
 /// Apart from the places where spans end, which are many.
