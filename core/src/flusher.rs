@@ -405,7 +405,8 @@ where
         let first = self.next_shard;
         self.next_shard = (first + 1) % shards.max(1);
         let mut moved = 0;
-        for shard in (first..shards).chain(0..first) {
+        for shard in first..first + shards {
+            let shard = if shard < shards { shard } else { shard - shards };
             let Some(consumer) = self.consumers.get_mut(shard) else { continue };
             while let Some(frame) = consumer.peek() {
                 let len = frame.bytes().len();

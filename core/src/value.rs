@@ -67,10 +67,7 @@ impl<'a> Value<'a> {
                 wire::field_len(map_len(entries, inner))
             }
             _ => {
-                let inner = bounds.inner();
-                let mut len = 0;
-                self.each_element(&mut |value| len += wire::field_len(value.encoded_len(inner)));
-                wire::field_len(len)
+                wire::field_len(self.elements_len(bounds.inner()))
             }
         }
     }
@@ -114,13 +111,17 @@ impl<'a> Value<'a> {
 
     fn encode_array(&self, bounds: Bounds, out: &mut Out<'_>) {
         let inner = bounds.inner();
-        let mut len = 0;
-        self.each_element(&mut |value| len += wire::field_len(value.encoded_len(inner)));
-        out.header(ARRAY, len);
+        out.header(ARRAY, self.elements_len(inner));
         self.each_element(&mut |value| {
             out.header(LIST_ELEMENT, value.encoded_len(inner));
             value.encode(inner, out);
         });
+    }
+
+    fn elements_len(&self, bounds: Bounds) -> usize {
+        let mut len = 0;
+        self.each_element(&mut |value| len += wire::field_len(value.encoded_len(bounds)));
+        len
     }
 
     fn each_element(&self, visit: &mut dyn FnMut(Value<'_>)) {
