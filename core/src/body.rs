@@ -189,11 +189,7 @@ impl Body {
         let value_len = value.encoded_len(bounds);
         let content = value::entry_len(key, value_len);
         let out = self.replace(bytes, former, wire::field_len(content))?;
-        let mut out = Out::new(out);
-        out.header(ATTRIBUTE, content);
-        out.field(value::ENTRY_KEY, key.as_bytes());
-        out.header(value::ENTRY_VALUE, value_len);
-        value.encode(bounds, &mut out);
+        value::field(ATTRIBUTE, key, (value, value_len), bounds, &mut Out::new(out));
         self.attributes += u32::from(former.is_none());
         Ok(())
     }
@@ -466,7 +462,9 @@ impl<'a> Kept<'a> {
     }
 
     fn encode(&self, bounds: Bounds, attribute: u8, dropped: u8, out: &mut Out<'_>) {
-        let count = self.each(&mut |key, value| value::field(attribute, key, value, bounds, out));
+        let count = self.each(&mut |key, value| {
+            value::field(attribute, key, (value, value.encoded_len(bounds)), bounds, out);
+        });
         out.count(dropped, count);
     }
 }

@@ -105,7 +105,7 @@ impl<'a> Value<'a> {
         let inner = bounds.inner();
         out.header(KVLIST, map_len(entries, inner));
         for (key, value) in entries {
-            field(LIST_ELEMENT, key, value, inner, out);
+            field(LIST_ELEMENT, key, (value, value.encoded_len(inner)), inner, out);
         }
     }
 
@@ -148,11 +148,16 @@ pub(crate) fn field_len(key: &str, value: &Value<'_>, bounds: Bounds) -> usize {
     wire::field_len(entry_len(key, value.encoded_len(bounds)))
 }
 
-/// Writes a `KeyValue` as the field with this tag, of
-/// [`field_len`] bytes.
+/// Writes a `KeyValue` as the field with this tag. The length of the value's
+/// `AnyValue` is known.
 #[cfg_attr(not(target_os = "none"), inline)]
-pub(crate) fn field(tag: u8, key: &str, value: &Value<'_>, bounds: Bounds, out: &mut Out<'_>) {
-    let len = value.encoded_len(bounds);
+pub(crate) fn field(
+    tag: u8,
+    key: &str,
+    (value, len): (&Value<'_>, usize),
+    bounds: Bounds,
+    out: &mut Out<'_>,
+) {
     out.header(tag, entry_len(key, len));
     out.field(ENTRY_KEY, key.as_bytes());
     out.header(ENTRY_VALUE, len);
