@@ -112,26 +112,29 @@ impl<'a> Value<'a> {
     fn encode_array(&self, bounds: Bounds, out: &mut Out<'_>) {
         let inner = bounds.inner();
         out.header(ARRAY, self.elements_len(inner));
-        self.each_element(&mut |value| {
+        for value in self.elements() {
             out.header(LIST_ELEMENT, value.encoded_len(inner));
             value.encode(inner, out);
-        });
+        }
     }
 
     fn elements_len(&self, bounds: Bounds) -> usize {
-        let mut len = 0;
-        self.each_element(&mut |value| len += wire::field_len(value.encoded_len(bounds)));
-        len
+        self.elements().map(|value| wire::field_len(value.encoded_len(bounds))).sum()
     }
 
-    fn each_element(&self, visit: &mut dyn FnMut(Value<'_>)) {
+    fn elements(&self) -> impl Iterator<Item = Value<'a>> {
+        (0..usize::MAX).map_while(|index| self.element(index))
+    }
+
+    /// The element of an array, if there is one at the index.
+    fn element(&self, index: usize) -> Option<Value<'a>> {
         match *self {
-            Value::Array(values) => values.iter().for_each(|value| visit(*value)),
-            Value::Strs(values) => values.iter().for_each(|value| visit(Value::Str(value))),
-            Value::I64s(values) => values.iter().for_each(|value| visit(Value::I64(*value))),
-            Value::F64s(values) => values.iter().for_each(|value| visit(Value::F64(*value))),
-            Value::Bools(values) => values.iter().for_each(|value| visit(Value::Bool(*value))),
-            _ => {}
+            Value::Array(values) => values.get(index).copied(),
+            Value::Strs(values) => values.get(index).map(|value| Value::Str(value)),
+            Value::I64s(values) => values.get(index).map(|value| Value::I64(*value)),
+            Value::F64s(values) => values.get(index).map(|value| Value::F64(*value)),
+            Value::Bools(values) => values.get(index).map(|value| Value::Bool(*value)),
+            _ => None,
         }
     }
 }
