@@ -62,7 +62,7 @@ impl Bitmap {
     fn search(&self, hint: usize) -> Option<usize> {
         let words = self.len.div_ceil(BITS);
         let first = hint.checked_rem(words)?;
-        (first..words).chain(0..first).find_map(|word| self.claim_in(word))
+        (first..first + words).find_map(|word| self.claim_in(word % words))
     }
 
     fn claim_in(&self, word: usize) -> Option<usize> {

@@ -189,11 +189,7 @@ impl Body {
         let value_len = value.encoded_len(bounds);
         let content = value::entry_len(key, value_len);
         let out = self.replace(bytes, former, wire::field_len(content))?;
-        let mut out = Out::new(out);
-        out.header(ATTRIBUTE, content);
-        out.field(value::ENTRY_KEY, key.as_bytes());
-        out.header(value::ENTRY_VALUE, value_len);
-        value.encode(bounds, &mut out);
+        value::field(ATTRIBUTE, key, (value, value_len), bounds, &mut Out::new(out));
         self.attributes += u32::from(former.is_none());
         Ok(())
     }
@@ -440,40 +436,36 @@ impl<'a> Kept<'a> {
         Kept { attributes, limit }
     }
 
-    fn unique(&self) -> impl Iterator<Item = &'a (&'a str, Value<'a>)> {
-        let all = self.attributes;
-        all.iter().enumerate().filter_map(|(i, entry)| {
-            let replaced = all.iter().skip(i + 1).any(|later| later.0 == entry.0);
-            (!entry.0.is_empty() && !replaced).then_some(entry)
-        })
-    }
-
-    fn kept(&self) -> impl Iterator<Item = &'a (&'a str, Value<'a>)> {
-        self.unique().take(self.limit as usize)
-    }
-
-    fn dropped(&self) -> u64 {
-        let empty = self.attributes.iter().filter(|entry| entry.0.is_empty()).count();
-        (self.unique().count().saturating_sub(self.limit as usize) + empty) as u64
+    /// Calls back for each. Returns how many are lost to the limit or have no key.
+    fn each(&self, visit: &mut dyn FnMut(&str, &Value<'_>)) -> u32 {
+        let (mut kept, mut dropped) = (0, 0);
+        let mut rest = self.attributes;
+        while let Some(((key, value), later)) = rest.split_first() {
+            rest = later;
+            if !key.is_empty() && later.iter().any(|(other, _)| other == key) {
+                continue;
+            }
+            if key.is_empty() || kept == self.limit {
+                dropped += 1;
+            } else {
+                kept += 1;
+                visit(key, value);
+            }
+        }
+        dropped
     }
 
     fn encoded_len(&self, bounds: Bounds) -> usize {
-        let dropped = match self.dropped() {
-            0 => 0,
-            dropped => 1 + wire::varint_len(dropped),
-        };
-        self.kept().map(|(key, value)| value::field_len(key, value, bounds)).sum::<usize>()
-            + dropped
+        let mut len = 0;
+        let dropped = self.each(&mut |key, value| len += value::field_len(key, value, bounds));
+        len + wire::count_len(dropped)
     }
 
     fn encode(&self, bounds: Bounds, attribute: u8, dropped: u8, out: &mut Out<'_>) {
-        for (key, value) in self.kept() {
-            value::field(attribute, key, value, bounds, out);
-        }
-        if self.dropped() > 0 {
-            out.byte(dropped);
-            out.varint(self.dropped());
-        }
+        let count = self.each(&mut |key, value| {
+            value::field(attribute, key, (value, value.encoded_len(bounds)), bounds, out);
+        });
+        out.count(dropped, count);
     }
 }
 

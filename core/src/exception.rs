@@ -62,7 +62,7 @@ impl<P: Platform> CurrentSpan<P> {
     /// Records an error or a panic that is described already.
     pub fn record_exception(exception: &Exception<'_>) -> bool {
         let now = P::ticks();
-        Self::with(|span| exception.write(now, span))
+        Self::with(&mut |span| exception.write(now, span))
     }
 }
 

@@ -97,8 +97,8 @@ pub struct Flusher<B, E> {
     entries: E,
     used: usize,
     count: usize,
-    /// Since when the oldest span of the batch may wait.
-    since: Option<Duration>,
+    /// Until when the oldest span of the batch may wait; there if there is one.
+    due: Option<Duration>,
     /// When the rings were last drained: what is found next ended later.
     drained: Option<Duration>,
     state: State,
@@ -174,7 +174,7 @@ where
             entries,
             used: 0,
             count: 0,
-            since: None,
+            due: None,
             drained: None,
             state: State::Gathering,
             flushing: None,
@@ -239,43 +239,33 @@ where
         let spans = (to - from) as u64;
         let counters = self.pipeline.counters();
         self.failing = result.err();
-        match result {
+        let (reason, lost) = match result {
             Ok(Accepted { rejected }) => {
                 let rejected = rejected.min(spans);
                 counters.count_exported(spans - rejected);
-                if rejected > 0 {
-                    counters.count_dropped(DropReason::Rejected, rejected);
-                }
-                self.next_part(to);
+                (DropReason::Rejected, rejected)
             }
             Err(ExportError::TooLarge) if spans > 1 => {
                 let to = from + (to - from) / 2;
                 self.state = State::Waiting { from, to, attempt, until: now };
+                return;
             }
-            Err(ExportError::TooLarge) => {
-                counters.count_dropped(DropReason::TooLarge, spans);
-                self.next_part(to);
-            }
-            Err(ExportError::Permanent(_)) => {
-                counters.count_dropped(DropReason::ExportFailed, spans);
-                self.next_part(to);
-            }
+            Err(ExportError::TooLarge) => (DropReason::TooLarge, spans),
+            Err(ExportError::Permanent(_)) => (DropReason::ExportFailed, spans),
             Err(ExportError::Retry { after, .. }) => {
                 self.jitter = self.jitter.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
-                match self.retry_at(now, attempt, after) {
-                    Some(until) => {
-                        self.state = State::Waiting { from, to, attempt: attempt + 1, until };
-                    }
-                    None => {
-                        if let Some(shutdown) = &mut self.shutdown {
-                            shutdown.hopeless = true;
-                        }
-                        counters.count_dropped(DropReason::RetriesExhausted, spans);
-                        self.next_part(to);
-                    }
+                if let Some(until) = self.retry_at(now, attempt, after) {
+                    self.state = State::Waiting { from, to, attempt: attempt + 1, until };
+                    return;
                 }
+                if let Some(shutdown) = &mut self.shutdown {
+                    shutdown.hopeless = true;
+                }
+                (DropReason::RetriesExhausted, spans)
             }
-        }
+        };
+        counters.count_dropped(reason, lost);
+        self.next_part(to);
     }
 
     /// The transmission was lost with its driver: sends the batch again at the
@@ -356,16 +346,13 @@ where
         // hold up a flush whose own spans are settled.
         self.serve_flushes();
         let turn = self.drain(unix_nanos);
-        if self.count > 0 && self.since.is_none() {
-            self.since = Some(self.drained.unwrap_or(now));
+        if self.count > 0 && self.due.is_none() {
+            let since = self.drained.unwrap_or(now);
+            self.due = Some(since.saturating_add(self.settings.schedule_delay));
         }
         self.drained = Some(now);
-        let due = self.since.map(|since| since.saturating_add(self.settings.schedule_delay));
-        let urgent = self.flushing.is_some() || self.shutdown.is_some();
-        if turn == Turn::Full
-            || (self.count > 0 && due.is_some_and(|due| now >= due))
-            || (self.count > 0 && urgent && turn == Turn::Empty)
-        {
+        let is_last = turn == Turn::Empty && self.is_awaited();
+        if turn == Turn::Full || self.due.is_some_and(|due| is_last || now >= due) {
             self.state = State::Exporting { from: 0, to: self.count, attempt: 0 };
             return Action::Export;
         }
@@ -374,28 +361,33 @@ where
         }
         // The rings are empty up to what a producer is still writing.
         self.serve_flushes();
-        if let Some(shutdown) = self.shutdown {
-            if self.has_passed(&self.marks()) {
-                self.state = State::Finished;
-                self.served = self.tickets;
-                return Action::Finished;
+        if self.shutdown.is_some() && self.is_drained() {
+            self.state = State::Finished;
+            self.served = self.tickets;
+            return Action::Finished;
+        }
+        let is_awaited = self.is_awaited();
+        let until = match self.due {
+            Some(due) if !is_awaited => due,
+            // Producers ring for many spans only: a few are found by looking.
+            _ => {
+                let idle = self.settings.schedule_delay.max(IDLE);
+                now.saturating_add(if is_awaited { PREEMPTED } else { idle })
             }
-            return Action::Wait {
-                until: Some(now.saturating_add(PREEMPTED).min(shutdown.deadline)),
-            };
-        }
-        if self.flushing.is_some() {
-            return Action::Wait { until: Some(now.saturating_add(PREEMPTED)) };
-        }
-        // Producers ring for many spans only: a few are found by looking.
-        let look = now.saturating_add(self.settings.schedule_delay.max(IDLE));
-        Action::Wait { until: Some(due.unwrap_or(look)) }
+        };
+        let deadline = self.shutdown.map_or(until, |shutdown| shutdown.deadline);
+        Action::Wait { until: Some(until.min(deadline)) }
+    }
+
+    /// Whether somebody waits for what is gathered.
+    fn is_awaited(&self) -> bool {
+        self.flushing.is_some() || self.shutdown.is_some()
     }
 
     /// Notes the flushes that are over: all they cover was taken, and nothing is
     /// gathered.
     fn serve_flushes(&mut self) {
-        while let Some(flush) = self.flushing
+        while let Some(flush) = &self.flushing
             && self.count == 0
             && self.has_passed(&flush.marks)
         {
@@ -413,7 +405,8 @@ where
         let first = self.next_shard;
         self.next_shard = (first + 1) % shards.max(1);
         let mut moved = 0;
-        for shard in (first..shards).chain(0..first) {
+        for shard in first..first + shards {
+            let shard = if shard < shards { shard } else { shard - shards };
             let Some(consumer) = self.consumers.get_mut(shard) else { continue };
             while let Some(frame) = consumer.peek() {
                 let len = frame.bytes().len();
@@ -462,7 +455,7 @@ where
         } else {
             self.count = 0;
             self.used = 0;
-            self.since = None;
+            self.due = None;
             self.state = State::Gathering;
         }
     }
@@ -471,7 +464,7 @@ where
     /// counted as lost.
     pub fn cut_short(&mut self) {
         if self.state != State::Finished {
-            let left = self.gathered() > 0 || !self.has_passed(&self.marks());
+            let left = self.gathered() > 0 || !self.is_drained();
             self.cut_short = left;
         }
         self.abandon();
@@ -504,7 +497,7 @@ where
     /// Whether nothing is in the rings, which are closed.
     fn is_swept(&mut self) -> bool {
         self.sweep();
-        self.has_passed(&self.marks())
+        self.is_drained()
     }
 
     /// When to send again; `None` to give up.
@@ -524,6 +517,11 @@ where
             *mark = consumer.mark();
         }
         marks
+    }
+
+    /// Whether everything that is claimed now has been taken.
+    fn is_drained(&self) -> bool {
+        self.consumers.iter().all(|consumer| consumer.has_passed(consumer.mark()))
     }
 
     fn has_passed(&self, marks: &[Mark; MAX_SHARDS]) -> bool {

@@ -91,7 +91,9 @@ impl<'a> Finished<'a> {
         ending: Ending,
     ) -> Self {
         let (callsite, parent) = (slot.callsite(), slot.parent());
-        let is_unusual = ending != Ending::Completed || body.is_unusual();
+        // Where code is dearer than calls, one way is enough.
+        let is_small = cfg!(target_os = "none");
+        let is_unusual = is_small || ending != Ending::Completed || body.is_unusual();
         let parent_len = if parent.is_valid() { PARENT } else { 0 };
         let mut span_len = FIXED + parent_len + callsite.name_field.len() + body.len as usize;
         if is_unusual || callsite.name_field.is_empty() {
@@ -106,9 +108,9 @@ impl<'a> Finished<'a> {
         body_at(callsite, parent, body)
             + body.len as usize
             + ending.as_str().map_or(0, |text| wire::field_len(end_entry_len(text)))
-            + count_len(body.dropped_attributes)
-            + count_len(body.dropped_events)
-            + count_len(body.dropped_links)
+            + wire::count_len(body.dropped_attributes)
+            + wire::count_len(body.dropped_events)
+            + wire::count_len(body.dropped_links)
     }
 
     /// The length of the frame in bytes.
@@ -129,10 +131,8 @@ impl<'a> Finished<'a> {
     /// Fills [`len`](Self::len) bytes; what is behind them may be overwritten.
     #[inline(always)]
     pub(crate) fn write(self, frame: &mut [u8]) {
-        // Where code is dearer than calls, one way is enough.
-        let is_small = cfg!(target_os = "none");
         let is_unusual = self.is_unusual || !self.parent.is_valid();
-        if is_small || is_unusual || self.callsite.name_field.is_empty() {
+        if is_unusual || self.callsite.name_field.is_empty() {
             return self.write_unusual(frame);
         }
         let mut out = Out::new(frame);
@@ -177,9 +177,9 @@ impl<'a> Finished<'a> {
         if let Some(text) = self.ending.as_str() {
             write_end(text, &mut out);
         }
-        count(DROPPED_ATTRIBUTES, body.dropped_attributes, &mut out);
-        count(DROPPED_EVENTS, body.dropped_events, &mut out);
-        count(DROPPED_LINKS, body.dropped_links, &mut out);
+        out.count(DROPPED_ATTRIBUTES, body.dropped_attributes);
+        out.count(DROPPED_EVENTS, body.dropped_events);
+        out.count(DROPPED_LINKS, body.dropped_links);
     }
 
     /// Times first, then what identifies the span: all of constant size.
@@ -223,8 +223,8 @@ pub(crate) fn stamp(frame: &mut [u8], tag: &FrameTag, unix_nanos: impl Fn(u64) -
     };
     // The end is not before the start, though the clock of another core may be
     // behind by a tick, and times that the program gave may be anything.
-    let begun = stamp_one::<1>(times, &unix_nanos, 0);
-    stamp_one::<10>(times, &unix_nanos, begun);
+    let begun = stamp_one(times, 1, &unix_nanos, 0);
+    stamp_one(times, 10, &unix_nanos, begun);
     let (mut at, mut events) = (start + tag.events_at as usize, tag.events);
     while events > 0 {
         let Some(rest) = frame.get_mut(at..) else { return };
@@ -242,7 +242,7 @@ pub(crate) fn stamp(frame: &mut [u8], tag: &FrameTag, unix_nanos: impl Fn(u64) -
         };
         // An event begins with its time.
         if let Some(time) = rest.get_mut(head..).and_then(|event| event.first_chunk_mut::<9>()) {
-            stamp_one::<1>(time, &unix_nanos, 0);
+            stamp_one(time, 1, &unix_nanos, 0);
         }
         at += len;
         events -= 1;
@@ -250,13 +250,9 @@ pub(crate) fn stamp(frame: &mut [u8], tag: &FrameTag, unix_nanos: impl Fn(u64) -
 }
 
 /// Turns the time at this place, which is `least` at least. Returns it.
-#[inline]
-fn stamp_one<const AT: usize>(
-    bytes: &mut [u8],
-    unix_nanos: impl Fn(u64) -> u64,
-    least: u64,
-) -> u64 {
-    let Some(time) = bytes.get_mut(AT..).and_then(|rest| rest.first_chunk_mut()) else {
+#[cfg_attr(not(target_os = "none"), inline)]
+fn stamp_one(bytes: &mut [u8], at: usize, unix_nanos: &impl Fn(u64) -> u64, least: u64) -> u64 {
+    let Some(time) = bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) else {
         return least;
     };
     let nanos = unix_nanos(u64::from_le_bytes(*time)).max(least);
@@ -279,17 +275,6 @@ fn write_end(text: &str, out: &mut Out<'_>) {
     out.field(crate::value::ENTRY_KEY, END_ATTRIBUTE.as_bytes());
     out.header(crate::value::ENTRY_VALUE, wire::field_len(text.len()));
     out.field(wire::tag(1, wire::LEN), text.as_bytes());
-}
-
-fn count_len(count: u32) -> usize {
-    if count == 0 { 0 } else { 1 + wire::varint_len(count.into()) }
-}
-
-fn count(tag: u8, count: u32, out: &mut Out<'_>) {
-    if count > 0 {
-        out.byte(tag);
-        out.varint(count.into());
-    }
 }
 
 const PARENT: usize = 10;

@@ -66,7 +66,7 @@ impl IdGenerator {
         }
     }
 
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn next_at(&self, ticks: u64) -> u64 {
         let state = self.state.get().wrapping_add(0xa076_1d64_78bd_642f);
         self.state.set(state);

@@ -93,11 +93,7 @@ impl<P: Platform> Course<P> {
         poll: impl FnOnce() -> Poll<R>,
         then: impl FnOnce(&mut Span<P>, &R) -> Then,
     ) -> Poll<R> {
-        if self.stage == Stage::Created {
-            self.stage = Stage::Suspended;
-            self.tally.begin::<P>(self.span.state.live());
-        }
-        let before = self.tally.before::<P>();
+        let before = self.begin();
         let step = Step { course: self, before };
         let polled = step.course.span.enter_for(poll);
         let now = step.course.count(before);
@@ -108,7 +104,16 @@ impl<P: Platform> Course<P> {
         polled
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    fn begin(&mut self) -> u64 {
+        if self.stage == Stage::Created {
+            self.stage = Stage::Suspended;
+            self.tally.begin::<P>(self.span.state.live());
+        }
+        self.tally.before::<P>()
+    }
+
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn count(&mut self, before: u64) -> Option<u64> {
         self.tally.after::<P>(before, self.span.state.live_mut())
     }
@@ -131,7 +136,17 @@ impl<P: Platform> Course<P> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    fn ending(&self) -> Option<Ending> {
+        match (P::is_panicking(), self.stage) {
+            (_, Stage::Ended) => None,
+            (true, _) => Some(Ending::Panicked),
+            (false, Stage::Created) => Some(Ending::Dropped),
+            (false, Stage::Suspended) => Some(Ending::Cancelled),
+        }
+    }
+
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn end(&mut self, ending: Ending, now: Option<u64>) {
         self.stage = Stage::Ended;
         if let Some(live) = self.span.state.live_mut() {
@@ -228,12 +243,7 @@ pub(crate) fn ready<E>(polled: Poll<Result<(), E>>) -> Result<(), E> {
 impl<T, P: Platform> PinnedDrop for InSpan<T, P> {
     fn drop(self: Pin<&mut Self>) {
         let mut this = self.project();
-        let ending = match (P::is_panicking(), this.course.stage) {
-            (_, Stage::Ended) => return,
-            (true, _) => Ending::Panicked,
-            (false, Stage::Created) => Ending::Dropped,
-            (false, Stage::Suspended) => Ending::Cancelled,
-        };
+        let Some(ending) = this.course.ending() else { return };
         this.course.span.enter_for(|| this.inner.set(None));
         this.course.end(ending, None);
     }

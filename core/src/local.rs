@@ -118,6 +118,12 @@ impl<P: Platform> Local<P> {
     /// Shows what is current to the closure.
     #[inline(always)]
     pub(crate) fn with_current<R>(&self, use_it: impl FnOnce(Option<&State<P>>) -> R) -> R {
+        if cfg!(target_os = "none") {
+            // Where code is dearer than calls, one way is enough.
+            let ambient = self.ambient.try_borrow().ok().filter(|_| self.has_ambient.get());
+            let ambient = ambient.as_ref().map(|ambient| &***ambient);
+            return self.with_entered(|entered| use_it(entered.or(ambient)));
+        }
         if self.current.get().is_none() {
             return self.with_ambient(use_it);
         }

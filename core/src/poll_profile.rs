@@ -81,13 +81,13 @@ impl Tally {
     }
 
     /// The time before a poll.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn before<P: Platform>(&self) -> u64 {
         if self.is_on { P::ticks() } else { 0 }
     }
 
     /// Counts a poll that began then; returns the time, if it was read.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn after<P: Platform>(
         &mut self,
         before: u64,

@@ -43,7 +43,7 @@ impl<P: Platform> Span<P> {
     pub fn start(callsite: &'static Callsite, fill: impl FnOnce(&mut Span<P>)) -> Self {
         if cfg!(target_os = "none") {
             // Where code is dearer than calls, one way is enough.
-            return Self::start_with(callsite, SpanOptions::new(), fill);
+            return once(fill, |fill| Self::begin_below_current(callsite, fill));
         }
         // Only words leave the calls: a value that is built in memory by one
         // function and copied by another waits for its stores.
@@ -72,12 +72,14 @@ impl<P: Platform> Span<P> {
         options: SpanOptions<'_, P>,
         fill: impl FnOnce(&mut Span<P>),
     ) -> Self {
-        let mut fill = Some(fill);
-        Self::begin(callsite, &options, &mut |span| {
-            if let Some(fill) = fill.take() {
-                fill(span);
-            }
-        })
+        once(fill, |fill| Self::begin(callsite, &options, fill))
+    }
+
+    fn begin_below_current(
+        callsite: &'static Callsite,
+        fill: &mut dyn FnMut(&mut Span<P>),
+    ) -> Self {
+        Self::begin(callsite, &SpanOptions::new(), fill)
     }
 
     /// Once for all call sites, unlike the closures that fill their spans.
@@ -299,6 +301,17 @@ impl<P: Platform> Span<P> {
     }
 }
 
+/// Makes a closure that is called once one that can be passed by reference.
+#[inline(always)]
+fn once<A, R>(call: impl FnOnce(&mut A), with: impl FnOnce(&mut dyn FnMut(&mut A)) -> R) -> R {
+    let mut call = Some(call);
+    with(&mut |argument| {
+        if let Some(call) = call.take() {
+            call(argument);
+        }
+    })
+}
+
 /// Apart from the places where spans end, which are many.
 #[inline(never)]
 fn write_frame(live: Live, end: u64, ending: Ending) {
@@ -344,38 +357,39 @@ impl<P: Platform> CurrentSpan<P> {
     /// Sets an attribute of the current span, as [`Span::set_attribute`].
     pub fn set_attribute<'v>(key: &str, value: impl Into<Value<'v>>) -> bool {
         let value = value.into();
-        Self::with(|mut span| span.set_attribute(key, &value))
+        Self::with(&mut |mut span| span.set_attribute(key, &value))
     }
 
     /// Adds an event to the current span, as [`Span::add_event`].
     pub fn add_event(name: &str, attributes: &Attributes<'_>) -> bool {
         let now = P::ticks();
-        Self::with(|mut span| span.add_event(name, now, attributes))
+        Self::with(&mut |mut span| span.add_event(name, now, attributes))
     }
 
     /// Links the current span to another one, as [`Span::add_link`].
     pub fn add_link(to: &Context<P>, attributes: &Attributes<'_>) -> bool {
         let state = to.carried().trace_state();
-        Self::with(|mut span| span.add_link(&to.span_context(), state.as_str(), attributes))
+        Self::with(&mut |mut span| span.add_link(&to.span_context(), state.as_str(), attributes))
     }
 
     /// Sets the status of the current span, as [`Span::set_status`].
     pub fn set_status(code: StatusCode, description: &str) -> bool {
-        Self::with(|mut span| span.set_status(code, description))
+        Self::with(&mut |mut span| span.set_status(code, description))
     }
 
     /// Renames the current span, as [`Span::update_name`].
     pub fn update_name(name: &str) -> bool {
-        Self::with(|mut span| span.rename(name))
+        Self::with(&mut |mut span| span.rename(name))
     }
 
     /// Whether there is a current span that records.
     pub fn is_recording() -> bool {
-        Self::with(|_| ())
+        Self::with(&mut |_| ())
     }
 
     /// Hands the current span to a closure that runs no foreign code.
-    pub(crate) fn with(use_it: impl FnOnce(Writer<'_>)) -> bool {
+    #[cfg_attr(not(target_os = "none"), inline)]
+    pub(crate) fn with(use_it: &mut dyn FnMut(Writer<'_>)) -> bool {
         P::with_local(|local| {
             local.with_current(|current| match current.and_then(State::live) {
                 Some(live) => {

@@ -90,12 +90,23 @@ impl SpanContext {
     /// The context of a span of this process.
     #[inline]
     pub const fn new(trace_id: TraceId, span_id: SpanId, flags: TraceFlags) -> Self {
-        SpanContext { trace_id, span_id, bits: flags.0 as u64 }
+        Self::of(trace_id, span_id, flags, false)
     }
 
     /// The context of a span of another process, as a propagator extracts it.
     pub const fn remote(trace_id: TraceId, span_id: SpanId, flags: TraceFlags) -> Self {
-        SpanContext { trace_id, span_id, bits: flags.0 as u64 | REMOTE }
+        Self::of(trace_id, span_id, flags, true)
+    }
+
+    #[inline]
+    pub(crate) const fn of(
+        trace_id: TraceId,
+        span_id: SpanId,
+        flags: TraceFlags,
+        is_remote: bool,
+    ) -> Self {
+        let bits = flags.0 as u64 | if is_remote { REMOTE } else { 0 };
+        SpanContext { trace_id, span_id, bits }
     }
 
     /// The id of the trace.

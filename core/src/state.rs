@@ -99,13 +99,14 @@ impl<P: Platform> State<P> {
     /// The ids, of whatever they are.
     #[inline]
     pub(crate) fn ids(&self) -> SpanContext {
-        match self {
-            State::Plain { trace, span, route } => identity(*trace, *span, *route),
-            State::Held(Held { by: Holder::Span(live), .. }) => live.context(),
+        let (trace, span, route) = match self {
+            State::Plain { trace, span, route } => (*trace, *span, *route),
+            State::Held(Held { by: Holder::Span(live), .. }) => return live.context(),
             State::Held(Held { carried, by: Holder::Ids { span, route } }) => {
-                identity(carried.trace_id(), *span, *route)
+                (carried.trace_id(), *span, *route)
             }
-        }
+        };
+        SpanContext::of(trace, span, route.flags(), route.is_remote())
     }
 
     #[inline]
@@ -126,7 +127,7 @@ impl<P: Platform> State<P> {
     }
 
     /// The slot of the span, if it is recorded.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn live(&self) -> Option<&Live> {
         match self {
             State::Held(Held { by: Holder::Span(live), .. }) => Some(live),
@@ -134,7 +135,7 @@ impl<P: Platform> State<P> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn live_mut(&mut self) -> Option<&mut Live> {
         match self {
             State::Held(Held { by: Holder::Span(live), .. }) => Some(live),
@@ -168,12 +169,6 @@ impl<P: Platform> Held<P> {
 #[inline]
 fn route_below(live: &Live) -> Route {
     Route::NONE.with_pipeline(Some(live.pipeline())).with_flags(live.trace_flags(), false)
-}
-
-#[inline]
-fn identity(trace: TraceId, span: SpanId, route: Route) -> SpanContext {
-    let make = if route.is_remote() { SpanContext::remote } else { SpanContext::new };
-    make(trace, span, route.flags())
 }
 
 #[cfg(all(test, target_pointer_width = "64"))]

@@ -67,10 +67,7 @@ impl<'a> Value<'a> {
                 wire::field_len(map_len(entries, inner))
             }
             _ => {
-                let inner = bounds.inner();
-                let mut len = 0;
-                self.each_element(&mut |value| len += wire::field_len(value.encoded_len(inner)));
-                wire::field_len(len)
+                wire::field_len(self.elements_len(bounds.inner()))
             }
         }
     }
@@ -108,29 +105,36 @@ impl<'a> Value<'a> {
         let inner = bounds.inner();
         out.header(KVLIST, map_len(entries, inner));
         for (key, value) in entries {
-            field(LIST_ELEMENT, key, value, inner, out);
+            field(LIST_ELEMENT, key, (value, value.encoded_len(inner)), inner, out);
         }
     }
 
     fn encode_array(&self, bounds: Bounds, out: &mut Out<'_>) {
         let inner = bounds.inner();
-        let mut len = 0;
-        self.each_element(&mut |value| len += wire::field_len(value.encoded_len(inner)));
-        out.header(ARRAY, len);
-        self.each_element(&mut |value| {
+        out.header(ARRAY, self.elements_len(inner));
+        for value in self.elements() {
             out.header(LIST_ELEMENT, value.encoded_len(inner));
             value.encode(inner, out);
-        });
+        }
     }
 
-    fn each_element(&self, visit: &mut dyn FnMut(Value<'_>)) {
+    fn elements_len(&self, bounds: Bounds) -> usize {
+        self.elements().map(|value| wire::field_len(value.encoded_len(bounds))).sum()
+    }
+
+    fn elements(&self) -> impl Iterator<Item = Value<'a>> {
+        (0..usize::MAX).map_while(|index| self.element(index))
+    }
+
+    /// The element of an array, if there is one at the index.
+    fn element(&self, index: usize) -> Option<Value<'a>> {
         match *self {
-            Value::Array(values) => values.iter().for_each(|value| visit(*value)),
-            Value::Strs(values) => values.iter().for_each(|value| visit(Value::Str(value))),
-            Value::I64s(values) => values.iter().for_each(|value| visit(Value::I64(*value))),
-            Value::F64s(values) => values.iter().for_each(|value| visit(Value::F64(*value))),
-            Value::Bools(values) => values.iter().for_each(|value| visit(Value::Bool(*value))),
-            _ => {}
+            Value::Array(values) => values.get(index).copied(),
+            Value::Strs(values) => values.get(index).map(|value| Value::Str(value)),
+            Value::I64s(values) => values.get(index).map(|value| Value::I64(*value)),
+            Value::F64s(values) => values.get(index).map(|value| Value::F64(*value)),
+            Value::Bools(values) => values.get(index).map(|value| Value::Bool(*value)),
+            _ => None,
         }
     }
 }
@@ -147,11 +151,16 @@ pub(crate) fn field_len(key: &str, value: &Value<'_>, bounds: Bounds) -> usize {
     wire::field_len(entry_len(key, value.encoded_len(bounds)))
 }
 
-/// Writes a `KeyValue` as the field with this tag, of
-/// [`field_len`] bytes.
+/// Writes a `KeyValue` as the field with this tag. The length of the value's
+/// `AnyValue` is known.
 #[cfg_attr(not(target_os = "none"), inline)]
-pub(crate) fn field(tag: u8, key: &str, value: &Value<'_>, bounds: Bounds, out: &mut Out<'_>) {
-    let len = value.encoded_len(bounds);
+pub(crate) fn field(
+    tag: u8,
+    key: &str,
+    (value, len): (&Value<'_>, usize),
+    bounds: Bounds,
+    out: &mut Out<'_>,
+) {
     out.header(tag, entry_len(key, len));
     out.field(ENTRY_KEY, key.as_bytes());
     out.header(ENTRY_VALUE, len);

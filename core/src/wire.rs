@@ -22,6 +22,7 @@ pub(crate) const fn tag(field: u8, wire_type: u8) -> u8 {
 
 /// The bytes that a number takes.
 #[cfg_attr(not(target_os = "none"), inline(always))]
+#[cfg_attr(target_os = "none", inline(never))]
 pub(crate) const fn varint_len(value: u64) -> usize {
     // Nearly all lengths are below 128. For the rest, 9/64 is a little less than
     // 1/7, which comes out the same for up to 64 bits and needs no division.
@@ -41,6 +42,11 @@ pub(crate) const fn field_len(content: usize) -> usize {
 /// The bytes of a text field; an empty one is left out.
 pub(crate) const fn text_len(text: &str) -> usize {
     if text.is_empty() { 0 } else { field_len(text.len()) }
+}
+
+/// The bytes of a number field; zero is left out.
+pub(crate) fn count_len(count: u32) -> usize {
+    if count == 0 { 0 } else { 1 + varint_len(count.into()) }
 }
 
 /// Hands a text field to `write`; an empty one is left out.
@@ -148,7 +154,7 @@ impl<'a> Out<'a> {
     }
 
     /// A one-byte tag and the length of the content that follows.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn header(&mut self, tag: u8, content: usize) {
         // Nearly all lengths take one byte or two: one bound to check, one store.
         // Where code is dearer than calls, one way is enough.
@@ -175,6 +181,14 @@ impl<'a> Out<'a> {
         out.byte(tag);
         out.varint(content as u64);
         out.rest
+    }
+
+    /// A number field; zero is left out.
+    pub(crate) fn count(&mut self, tag: u8, count: u32) {
+        if count > 0 {
+            self.byte(tag);
+            self.varint(count.into());
+        }
     }
 
     /// The next `N` bytes, if there are so many, to be filled in part.

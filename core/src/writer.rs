@@ -68,6 +68,10 @@ impl<'a> Writer<'a> {
 
     /// Adds a text whose key is not there yet.
     pub(crate) fn add_str(&mut self, key: &Key, text: &str) {
+        // Where code is dearer than calls, one way is enough, here and below.
+        if IS_SMALL {
+            return self.add_attribute(key.as_str(), &Value::Str(text));
+        }
         let limits = self.limits();
         let (body, bytes) = self.record();
         let kept = value::cut(text, limits.attribute_value_length);
@@ -80,6 +84,9 @@ impl<'a> Writer<'a> {
 
     /// Adds a number whose key is not there yet.
     pub(crate) fn add_i64(&mut self, key: &Key, number: i64) {
+        if IS_SMALL {
+            return self.add_attribute(key.as_str(), &Value::I64(number));
+        }
         let limits = self.limits();
         let (body, bytes) = self.record();
         let len = wire::varint_len(number as u64);
@@ -101,8 +108,7 @@ impl<'a> Writer<'a> {
     pub(crate) fn add_event(&mut self, name: &str, time: u64, attributes: &Attributes<'_>) {
         let limits = self.limits();
         let (body, bytes) = self.record();
-        // Where code is dearer than calls, one way is enough.
-        let may_be_short = !cfg!(target_os = "none") && attributes.is_empty();
+        let may_be_short = !IS_SMALL && attributes.is_empty();
         if may_be_short && body.add_short_event(bytes, name, time, limits).is_some() {
             return;
         }
@@ -175,3 +181,5 @@ impl Extension<'_> {
         }
     }
 }
+
+const IS_SMALL: bool = cfg!(target_os = "none");
