@@ -37,15 +37,20 @@ impl Arguments {
         parsed
     }
 
+    /// Whether something of that name is asked for.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| name.contains(part))
+    }
+
     /// How long the systems take turns in one scenario, in each of the passes.
     pub(crate) fn time_per_scenario(&self) -> Duration {
-        if self.is_quick() { Duration::ZERO } else { Duration::from_millis(700) }
+        if self.is_quick() { Duration::ZERO } else { Duration::from_millis(500) }
     }
 
     /// How often all scenarios are gone through: what disturbs the machine for
     /// seconds then spoils one pass of a scenario, not the scenario.
     pub(crate) fn passes(&self) -> usize {
-        if self.is_quick() { 1 } else { 4 }
+        if self.is_quick() { 1 } else { 3 }
     }
 
     fn is_quick(&self) -> bool {

@@ -41,6 +41,16 @@ impl Figures {
         Some(self.cell(scenario, system)?.median() - self.bare(scenario, system))
     }
 
+    /// Allocations per operation; net as [`minimum`](Self::minimum).
+    pub(crate) fn allocations(&self, scenario: Scenario, system: &str) -> Option<f64> {
+        let bare = if scenario.is_net() && system != FLOOR {
+            self.cell(scenario, FLOOR).map_or(0.0, |cell| cell.allocations)
+        } else {
+            0.0
+        };
+        Some(self.cell(scenario, system)?.allocations - bare)
+    }
+
     fn bare(&self, scenario: Scenario, system: &str) -> f64 {
         if scenario.is_net() && system != FLOOR {
             self.cell(scenario, FLOOR).map_or(0.0, Cell::minimum)
@@ -75,3 +85,10 @@ pub(crate) const FLOOR: &str = "floor";
 pub(crate) const THROUGHLINE: &str = "throughline";
 pub(crate) const FASTRACE: &str = "fastrace";
 pub(crate) const OPENTELEMETRY: &str = "opentelemetry_sdk";
+pub(crate) const TRACING_OPENTELEMETRY: &str = "tracing-opentelemetry";
+pub(crate) const TRACING_REGISTRY: &str = "tracing, registry";
+pub(crate) const EMIT: &str = "emit";
+
+/// The systems that are compared with throughline.
+pub(crate) const PEERS: [&str; 5] =
+    [FASTRACE, OPENTELEMETRY, TRACING_OPENTELEMETRY, TRACING_REGISTRY, EMIT];

@@ -23,6 +23,7 @@ mod alloc;
 mod arguments;
 mod budgets;
 mod carrier;
+mod emit;
 mod fastrace;
 mod figures;
 mod floor;
@@ -31,26 +32,26 @@ mod json;
 mod opentelemetry;
 mod rounds;
 mod scenario;
+mod sink;
 mod size;
+mod spawning;
 mod stopwatch;
 mod system;
+mod systems;
 mod table;
 mod throughline;
+mod tracing;
+mod tracing_opentelemetry;
+mod tracing_registry;
 
 use std::process::ExitCode;
 
 use arguments::Arguments;
-use system::System;
 
 /// Runs what the arguments of the process ask for.
 pub fn main() -> ExitCode {
     let arguments = Arguments::of_process();
-    let mut systems: Vec<Box<dyn System>> = vec![
-        Box::new(floor::Floor::new()),
-        Box::new(throughline::Throughline::new()),
-        Box::new(fastrace::Fastrace::new()),
-        Box::new(opentelemetry::OpenTelemetry::new()),
-    ];
+    let mut systems = systems::all();
     let figures = rounds::run(&mut systems, &arguments);
     print!("{}", table::render(&figures));
     if let Some(path) = &arguments.json

@@ -1,5 +1,7 @@
 //! What takes part.
 
+use std::sync::Arc;
+
 use crate::scenario::Scenario;
 use crate::stopwatch::Stopwatch;
 
@@ -11,6 +13,11 @@ pub(crate) trait System {
     /// false when there is no such operation.
     fn run(&mut self, scenario: Scenario, operations: u32, watch: &mut Stopwatch) -> bool;
 
+    /// Makes whole traces; `None` when the system makes none.
+    fn traces(&self, _: Load) -> Option<Traces> {
+        None
+    }
+
     /// Waits until all that the scenario made is exported, so that the next sample begins with
     /// empty queues.
     fn settle(&mut self, _: Scenario) {}
@@ -19,4 +26,18 @@ pub(crate) trait System {
     fn dropped(&self) -> Option<u64> {
         None
     }
+}
+
+/// Makes a trace of one root and so many children, from any thread. The exporter
+/// counts them in the [`sink`](crate::sink) and looks at nothing.
+pub(crate) type Traces = Arc<dyn Fn(u32) + Send + Sync>;
+
+/// What the children of a trace have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Load {
+    /// Nothing.
+    Bare,
+    /// Two static strings, a number and a `String` that the program keeps, and one
+    /// event.
+    Attributes,
 }
