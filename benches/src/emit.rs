@@ -1,19 +1,22 @@
 //! emit, with `emit_batcher`, the queue below its own OTLP exporter.
 //!
-//! Tuning: the default set-up; as `emit_otlp` does, the emitter puts an owned
-//! event into a bounded queue of 10,000, which a thread of its own takes in
-//! batches. emit's OTLP encoder cannot be had without its HTTP client, so **total
+//! Tuning: the default set-up; as `emit_otlp` does, the emitter keeps ids as
+//! they are and other properties as owned values, in a bounded queue of 10,000,
+//! which a thread of its own takes in batches. emit's OTLP encoder cannot be had without its HTTP client, so **total
 //! CPU ends before the encoding**: emit would pay that besides. An event inside of
 //! a span is an event of its own. [`Scenario::Disabled`] is a runtime that was never
 //! set up.
 
 use std::hint::black_box;
+use std::ops::ControlFlow;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::emit::runtime::{AmbientSlot, shared};
-use ::emit::{Emitter, Event, Frame};
+use ::emit::value::OwnedValue;
+use ::emit::well_known::{KEY_EVT_KIND, KEY_SPAN_ID, KEY_SPAN_PARENT, KEY_TRACE_ID};
+use ::emit::{Emitter, Event, Extent, Frame, Kind, Props, SpanId, Str, Template, TraceId};
 use emit_batcher::{Sender, bounded};
 
 use crate::figures::EMIT;
@@ -41,7 +44,41 @@ impl Emit {
     }
 }
 
-type Owned = Event<'static, ::emit::props::OwnedProps>;
+/// An event that outlives the call that emits it.
+struct Owned {
+    _template: Template<'static>,
+    _extent: Option<Extent>,
+    trace_id: Option<TraceId>,
+    span_id: Option<SpanId>,
+    parent: Option<SpanId>,
+    kind: Option<Kind>,
+    rest: Vec<(Str<'static>, OwnedValue)>,
+}
+
+impl Owned {
+    fn new(event: &Event<'_, impl Props>) -> Self {
+        let mut owned = Owned {
+            _template: event.tpl().to_owned(),
+            _extent: event.extent().cloned(),
+            trace_id: None,
+            span_id: None,
+            parent: None,
+            kind: None,
+            rest: Vec::new(),
+        };
+        let _ = event.props().for_each(|key, value| {
+            match key.get() {
+                KEY_TRACE_ID => owned.trace_id = value.cast(),
+                KEY_SPAN_ID => owned.span_id = value.cast(),
+                KEY_SPAN_PARENT => owned.parent = value.cast(),
+                KEY_EVT_KIND => owned.kind = value.cast(),
+                _ => owned.rest.push((key.to_owned(), value.to_owned())),
+            }
+            ControlFlow::Continue(())
+        });
+        owned
+    }
+}
 
 struct Queue {
     sender: Sender<Vec<Owned>>,
@@ -49,7 +86,7 @@ struct Queue {
 
 impl Emitter for Queue {
     fn emit<E: ::emit::event::ToEvent>(&self, event: E) {
-        self.sender.send(event.to_event().to_owned());
+        self.sender.send(Owned::new(&event.to_event()));
     }
 
     fn blocking_flush(&self, timeout: Duration) -> bool {

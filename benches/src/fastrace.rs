@@ -197,6 +197,8 @@ impl System for Fastrace {
 
     fn traces(&self, load: Load) -> Option<Traces> {
         let path = self.path.clone();
+        // Ordering: Relaxed, as in `run`.
+        self.encodes.store(false, Ordering::Relaxed);
         Some(match load {
             Load::Bare => Arc::new(|children| Self::in_trace(|| repeat(children, Self::child))),
             Load::Attributes => Arc::new(move |children| {

@@ -1,8 +1,11 @@
 //! What was measured.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use crate::flat_out::{Account, FlatOut};
+use crate::memory::Memory;
 use crate::scenario::Scenario;
+use crate::soak::Row;
 
 /// All figures of a run.
 #[derive(Debug, Default)]
@@ -10,6 +13,13 @@ pub(crate) struct Figures {
     cells: HashMap<(Scenario, &'static str), Cell>,
     /// Spans that each system lost, where it can tell.
     pub(crate) dropped: Vec<(&'static str, u64)>,
+    /// By system.
+    pub(crate) flat_out: BTreeMap<&'static str, FlatOut>,
+    /// By system.
+    pub(crate) large_trace: BTreeMap<&'static str, Account>,
+    /// By system.
+    pub(crate) memory: BTreeMap<&'static str, Memory>,
+    pub(crate) soak: Vec<Row>,
 }
 
 /// One system in one scenario.

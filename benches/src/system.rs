@@ -18,6 +18,11 @@ pub(crate) trait System {
         None
     }
 
+    /// Whether what it makes goes to an exporter.
+    fn is_exported(&self) -> bool {
+        true
+    }
+
     /// Waits until all that the scenario made is exported, so that the next sample begins with
     /// empty queues.
     fn settle(&mut self, _: Scenario) {}

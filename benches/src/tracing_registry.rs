@@ -36,7 +36,6 @@ impl System for TracingRegistry {
     }
 
     fn run(&mut self, scenario: Scenario, operations: u32, watch: &mut Stopwatch) -> bool {
-        // Nothing is exported.
         scenario != Scenario::TotalCpu
             && dispatcher::with_default(&self.dispatch, || {
                 tracing::run(scenario, operations, watch, &self.path)
@@ -48,5 +47,9 @@ impl System for TracingRegistry {
         Some(Arc::new(move |children| {
             dispatcher::with_default(&dispatch, || traces(children));
         }))
+    }
+
+    fn is_exported(&self) -> bool {
+        false
     }
 }
