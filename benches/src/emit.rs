@@ -25,7 +25,7 @@ use crate::scenario::{SPANS_PER_TRACE, Scenario};
 use crate::sink;
 use crate::spawning;
 use crate::stopwatch::{Stopwatch, repeat};
-use crate::system::{Load, System, Traces};
+use crate::system::{End, Load, System, Traces};
 
 pub(crate) struct Emit {
     path: String,
@@ -185,7 +185,7 @@ impl System for Emit {
         true
     }
 
-    fn traces(&self, load: Load) -> Option<Traces> {
+    fn traces(&self, load: Load, _: End) -> Option<Traces> {
         let path = self.path.clone();
         Some(match load {
             Load::Bare => Arc::new(|children| in_root(|| repeat(children, child))),

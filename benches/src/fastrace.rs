@@ -28,7 +28,7 @@ use crate::scenario::{SPANS_PER_TRACE, Scenario};
 use crate::sink;
 use crate::spawning;
 use crate::stopwatch::{Stopwatch, repeat};
-use crate::system::{Load, System, Traces};
+use crate::system::{End, Load, System, Traces};
 
 pub(crate) struct Fastrace {
     encodes: Arc<AtomicBool>,
@@ -195,10 +195,10 @@ impl System for Fastrace {
         true
     }
 
-    fn traces(&self, load: Load) -> Option<Traces> {
+    fn traces(&self, load: Load, end: End) -> Option<Traces> {
         let path = self.path.clone();
         // Ordering: Relaxed, as in `run`.
-        self.encodes.store(false, Ordering::Relaxed);
+        self.encodes.store(end == End::Encoded, Ordering::Relaxed);
         Some(match load {
             Load::Bare => Arc::new(|children| Self::in_trace(|| repeat(children, Self::child))),
             Load::Attributes => Arc::new(move |children| {

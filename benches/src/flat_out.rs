@@ -1,14 +1,14 @@
-//! Threads that do nothing but make spans: what is produced, what arrives, and
-//! whether each span is accounted for.
+//! Threads that do nothing but make spans: what is produced, what arrives as OTLP
+//! bytes, and whether each span is accounted for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::figures::Figures;
-use crate::scenario::{CHILDREN_PER_TRACE, Scenario};
+use crate::scenario::CHILDREN_PER_TRACE;
 use crate::sink;
-use crate::system::{Load, System, Traces};
+use crate::system::{End, Load, System, Traces};
 
 /// One system's account.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +35,8 @@ pub(crate) struct FlatOut {
     pub(crate) one: f64,
     /// The same of two threads together.
     pub(crate) two: f64,
-    /// Spans per second that arrived while two threads produced, in the best round.
+    /// Spans per second that became OTLP bytes while two threads produced, and until
+    /// a flush was done, in the best round.
     pub(crate) delivered: f64,
     pub(crate) account: Account,
 }
@@ -55,7 +56,7 @@ pub(crate) fn run(
 ) {
     for _ in 0..rounds {
         for system in systems.iter_mut() {
-            let Some(traces) = system.traces(Load::Bare) else { continue };
+            let Some(traces) = system.traces(Load::Bare, End::Encoded) else { continue };
             if !system.is_exported() {
                 continue;
             }
@@ -72,7 +73,7 @@ pub(crate) fn run(
 /// One root of 20,000 children, which no queue holds.
 pub(crate) fn large_trace(systems: &mut [Box<dyn System>], figures: &mut Figures) {
     for system in systems {
-        if let Some(traces) = system.traces(Load::Bare)
+        if let Some(traces) = system.traces(Load::Bare, End::Encoded)
             && system.is_exported()
         {
             let account = figures.large_trace.entry(system.name()).or_default();
@@ -94,9 +95,9 @@ fn burst(
 ) -> (f64, f64) {
     let before = account.clone();
     let mut seconds = 0.0;
+    let began = Instant::now();
     accounted(system, account, || {
         let made = Arc::new(AtomicU64::new(0));
-        let began = Instant::now();
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
@@ -113,16 +114,17 @@ fn burst(
         seconds = began.elapsed().as_secs_f64();
         made.load(Ordering::Relaxed)
     });
-    let per_second = |after: u64, before: u64| (after - before) as f64 / seconds;
-    (per_second(account.made, before.made), per_second(account.delivered, before.delivered))
+    let made = (account.made - before.made) as f64 / seconds;
+    let delivered = (account.delivered - before.delivered) as f64 / began.elapsed().as_secs_f64();
+    (made, delivered)
 }
 
 /// Makes spans, of which `make` says the number, and adds what became of them.
 fn accounted(system: &mut dyn System, account: &mut Account, make: impl FnOnce() -> u64) {
-    system.settle(Scenario::Child);
+    system.settle(End::Encoded.scenario());
     let (taken, dropped) = (sink::taken(), system.dropped());
     account.made += make();
-    system.settle(Scenario::Child);
+    system.settle(End::Encoded.scenario());
     account.delivered += sink::taken() - taken;
     if let (Some(before), Some(after)) = (dropped, system.dropped()) {
         *account.dropped.get_or_insert(0) += after - before;

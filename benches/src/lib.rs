@@ -26,6 +26,7 @@ mod alloc;
 mod arguments;
 mod budgets;
 mod carrier;
+mod chart;
 mod emit;
 mod fastrace;
 mod figures;
@@ -37,6 +38,7 @@ mod json;
 mod machine;
 mod memory;
 mod opentelemetry;
+mod report;
 mod rounds;
 mod scenario;
 mod sink;
@@ -53,6 +55,7 @@ mod tracing_opentelemetry;
 mod tracing_registry;
 
 pub use instructions::main as instructions;
+pub use report::main as report;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::figures::{FLOOR, Figures, PEERS, THROUGHLINE};
-use crate::system::Load;
+use crate::system::{End, Load};
 use crate::{sink, systems};
 
 /// What a system took.
@@ -43,7 +43,7 @@ pub(crate) fn answer(mut arguments: impl Iterator<Item = String>) -> Option<Stri
     let time = Duration::from_millis(arguments.next()?.parse().ok()?);
     let before = resident("VmRSS:")?;
     let system = systems::one(&name)?;
-    let traces = system.traces(Load::Attributes)?;
+    let traces = system.traces(Load::Attributes, End::Discarded)?;
     sink::stall();
     let began = Instant::now();
     let mut made = 0;

@@ -37,7 +37,7 @@ use crate::scenario::{SPANS_PER_TRACE, Scenario};
 use crate::sink;
 use crate::spawning;
 use crate::stopwatch::{Stopwatch, repeat};
-use crate::system::{Load, System, Traces};
+use crate::system::{End, Load, System, Traces};
 
 pub(crate) struct OpenTelemetry {
     discarding: SdkTracerProvider,
@@ -212,8 +212,12 @@ impl System for OpenTelemetry {
         true
     }
 
-    fn traces(&self, load: Load) -> Option<Traces> {
-        let (tracer, path) = (self.tracer.clone(), self.path.clone());
+    fn traces(&self, load: Load, end: End) -> Option<Traces> {
+        let tracer = match end {
+            End::Discarded => self.tracer.clone(),
+            End::Encoded => self.encoding_tracer.clone(),
+        };
+        let path = self.path.clone();
         Some(match load {
             Load::Bare => Arc::new(move |children| {
                 tracer.in_span("root", |_| repeat(children, || Self::child(&tracer)));
@@ -283,6 +287,7 @@ pub(crate) struct Encode {
 
 impl SpanExporter for Encode {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        sink::take(batch.len());
         let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
         let request = ExportTraceServiceRequest { resource_spans };
         let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);

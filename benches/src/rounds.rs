@@ -9,7 +9,7 @@ use crate::arguments::Arguments;
 use crate::figures::Figures;
 use crate::scenario::{CHILDREN_PER_TRACE, Scenario};
 use crate::stopwatch::Stopwatch;
-use crate::system::System;
+use crate::system::{End, System};
 
 /// Measures the scenarios that the arguments name, A B C A B C ….
 pub(crate) fn run(systems: &mut [Box<dyn System>], arguments: &Arguments) -> Figures {
@@ -62,7 +62,7 @@ fn sample(system: &mut dyn System, scenario: Scenario, watch: &mut Stopwatch) ->
     let Some(load) = scenario.load() else {
         return system.run(scenario, operations, watch);
     };
-    let Some(traces) = system.traces(load) else { return false };
+    let Some(traces) = system.traces(load, End::Discarded) else { return false };
     watch.time(|| {
         for _ in 0..operations / CHILDREN_PER_TRACE {
             traces(CHILDREN_PER_TRACE);

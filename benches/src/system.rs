@@ -14,7 +14,7 @@ pub(crate) trait System {
     fn run(&mut self, scenario: Scenario, operations: u32, watch: &mut Stopwatch) -> bool;
 
     /// Makes whole traces; `None` when the system makes none.
-    fn traces(&self, _: Load) -> Option<Traces> {
+    fn traces(&self, _: Load, _: End) -> Option<Traces> {
         None
     }
 
@@ -34,8 +34,27 @@ pub(crate) trait System {
 }
 
 /// Makes a trace of one root and so many children, from any thread. The exporter
-/// counts them in the [`sink`](crate::sink) and looks at nothing.
+/// counts them in the [`sink`](crate::sink).
 pub(crate) type Traces = Arc<dyn Fn(u32) + Send + Sync>;
+
+/// What becomes of the spans of a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The exporter looks at nothing.
+    Discarded,
+    /// The exporter makes OTLP bytes. Those that cannot be asked to do the above.
+    Encoded,
+}
+
+impl End {
+    /// The scenario whose spans end in the same way.
+    pub(crate) const fn scenario(self) -> Scenario {
+        match self {
+            End::Discarded => Scenario::Child,
+            End::Encoded => Scenario::TotalCpu,
+        }
+    }
+}
 
 /// What the children of a trace have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -77,7 +77,10 @@ fn write_flat_out(figures: &Figures, out: &mut String) -> std::fmt::Result {
     if figures.flat_out.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\nflat out, million spans/s: one thread, two, scaling, delivered; spans lost")?;
+    writeln!(
+        out,
+        "\nflat out, million spans/s: one thread, two, scaling, as OTLP bytes; spans lost"
+    )?;
     for (system, all) in &figures.flat_out {
         writeln!(
             out,

@@ -29,7 +29,7 @@ use crate::scenario::{SPANS_PER_TRACE, Scenario};
 use crate::sink;
 use crate::spawning;
 use crate::stopwatch::{Stopwatch, repeat};
-use crate::system::{Load, System, Traces};
+use crate::system::{End, Load, System, Traces};
 
 pub(crate) struct Throughline {
     discarding: Telemetry,
@@ -197,8 +197,12 @@ impl System for Throughline {
         true
     }
 
-    fn traces(&self, load: Load) -> Option<Traces> {
-        let (context, path) = (self.discarding.context(), self.path.clone());
+    fn traces(&self, load: Load, end: End) -> Option<Traces> {
+        let context = match end {
+            End::Discarded => self.discarding.context(),
+            End::Encoded => self.encoding.context(),
+        };
+        let path = self.path.clone();
         Some(match load {
             Load::Bare => Arc::new(move |children| {
                 context.scope(|| span!("root").in_scope(|| repeat(children, Self::child)));
@@ -253,6 +257,7 @@ impl SpanExporter for Encode {
     type Sending = Ready<Result<Accepted, ExportError>>;
 
     fn export(&mut self, batch: &Batch<'_>) -> Self::Sending {
+        sink::take(batch.len());
         self.bytes.clear();
         batch.encode(|piece| self.bytes.extend_from_slice(piece));
         black_box(&self.bytes);

@@ -6,12 +6,14 @@
 //! global subscriber; where another provider is needed (total CPU, unsampled
 //! spans), a scoped one. The providers are those of [`crate::opentelemetry`].
 
+use std::fmt::Write;
+use std::sync::Arc;
+
 use ::opentelemetry::trace::{TraceContextExt, TracerProvider};
 use ::tracing::dispatcher::{self, Dispatch};
 use ::tracing::{Span, info_span};
 use ::tracing_opentelemetry::OpenTelemetrySpanExt;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use std::fmt::Write;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry;
 
@@ -19,7 +21,7 @@ use crate::figures::TRACING_OPENTELEMETRY;
 use crate::opentelemetry;
 use crate::scenario::Scenario;
 use crate::stopwatch::{Stopwatch, repeat};
-use crate::system::{Load, System, Traces};
+use crate::system::{End, Load, System, Traces};
 use crate::tracing;
 
 pub(crate) struct TracingOpenTelemetry {
@@ -84,8 +86,15 @@ impl System for TracingOpenTelemetry {
         }
     }
 
-    fn traces(&self, load: Load) -> Option<Traces> {
-        Some(tracing::traces(load, self.path.clone()))
+    fn traces(&self, load: Load, end: End) -> Option<Traces> {
+        let traces = tracing::traces(load, self.path.clone());
+        let dispatch = self.encoding_dispatch.clone();
+        Some(match end {
+            End::Discarded => traces,
+            End::Encoded => Arc::new(move |children| {
+                dispatcher::with_default(&dispatch, || traces(children));
+            }),
+        })
     }
 
     fn settle(&mut self, scenario: Scenario) {

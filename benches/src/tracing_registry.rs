@@ -13,7 +13,7 @@ use tracing_subscriber::registry;
 use crate::figures::TRACING_REGISTRY;
 use crate::scenario::Scenario;
 use crate::stopwatch::Stopwatch;
-use crate::system::{Load, System, Traces};
+use crate::system::{End, Load, System, Traces};
 use crate::tracing;
 
 pub(crate) struct TracingRegistry {
@@ -42,7 +42,7 @@ impl System for TracingRegistry {
             })
     }
 
-    fn traces(&self, load: Load) -> Option<Traces> {
+    fn traces(&self, load: Load, _: End) -> Option<Traces> {
         let (dispatch, traces) = (self.dispatch.clone(), tracing::traces(load, self.path.clone()));
         Some(Arc::new(move |children| {
             dispatcher::with_default(&dispatch, || traces(children));
