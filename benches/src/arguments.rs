@@ -7,6 +7,8 @@ use std::time::Duration;
 pub(crate) struct Arguments {
     /// Where all figures are written to.
     pub(crate) json: Option<String>,
+    /// How long memory, soak and flat out last, instead of their short form.
+    seconds: Option<u64>,
     /// Whether a missed budget is a failure.
     pub(crate) check: bool,
     /// Scenarios whose name contains none of these are left out, if there are any.
@@ -30,6 +32,9 @@ impl Arguments {
                 "--test" => parsed.is_test = true,
                 "--check" => parsed.check = true,
                 "--json" => parsed.json = arguments.next(),
+                "--seconds" => {
+                    parsed.seconds = arguments.next().and_then(|text| text.parse().ok());
+                }
                 flag if flag.starts_with('-') => {}
                 _ => parsed.only.push(argument),
             }
@@ -37,15 +42,30 @@ impl Arguments {
         parsed
     }
 
+    /// Whether something of that name is asked for.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| name.contains(part))
+    }
+
     /// How long the systems take turns in one scenario, in each of the passes.
     pub(crate) fn time_per_scenario(&self) -> Duration {
-        if self.is_quick() { Duration::ZERO } else { Duration::from_millis(700) }
+        if self.is_quick() { Duration::ZERO } else { Duration::from_millis(500) }
     }
 
     /// How often all scenarios are gone through: what disturbs the machine for
     /// seconds then spoils one pass of a scenario, not the scenario.
     pub(crate) fn passes(&self) -> usize {
-        if self.is_quick() { 1 } else { 4 }
+        if self.is_quick() { 1 } else { 3 }
+    }
+
+    /// How long each thing lasts that is not a scenario: a turn of threads flat out,
+    /// memory with a stalled collector, a row of the soak.
+    pub(crate) fn time_of_each(&self) -> Duration {
+        match (self.is_quick(), self.seconds) {
+            (true, _) => Duration::from_millis(1),
+            (false, Some(seconds)) => Duration::from_secs(seconds),
+            (false, None) => Duration::from_millis(1500),
+        }
     }
 
     fn is_quick(&self) -> bool {

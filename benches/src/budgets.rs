@@ -1,10 +1,10 @@
-//! What a span may cost.
+//! What a span may cost: the table of budgets, as far as it is measured here.
 
-use crate::figures::{FASTRACE, FLOOR, Figures, OPENTELEMETRY, THROUGHLINE};
+use crate::figures::{FASTRACE, FLOOR, Figures, OPENTELEMETRY, THROUGHLINE, TRACING_OPENTELEMETRY};
 use crate::scenario::Scenario::{self, *};
 use crate::size;
 
-/// A row of the table of budgets in ARCHITECTURE.md, as far as it is measured here.
+/// A row of the table.
 struct Budget {
     /// The sentence of the table.
     sentence: &'static str,
@@ -32,17 +32,25 @@ const BUDGETS: &[Budget] = &[
     budget("child span, no attributes, recorded, on the producer: ≤ 0.5 × fastrace", Child, OfPeer(0.5, FASTRACE)),
     budget("child span, 4 attributes + 1 event: ≤ 0.3 × fastrace", Attributes, OfPeer(0.3, FASTRACE)),
     budget("child span, 4 attributes + 1 event: ≤ 0.12 × opentelemetry_sdk", Attributes, OfPeer(0.12, OPENTELEMETRY)),
+    budget("child span, 4 attributes + 1 event: ≤ 0.04 × tracing-opentelemetry", Attributes, OfPeer(0.04, TRACING_OPENTELEMETRY)),
     budget("total CPU from start to OTLP bytes: ≤ 0.06 × fastrace with fastrace-opentelemetry", TotalCpu, OfPeer(0.06, FASTRACE)),
     budget("total CPU from start to OTLP bytes: ≤ 0.08 × opentelemetry_sdk", TotalCpu, OfPeer(0.08, OPENTELEMETRY)),
     budget("heap allocations per span, steady state, all threads: 0", Child, Allocations(0.0)),
     budget("heap allocations per span, steady state, all threads: 0", Attributes, Allocations(0.0)),
     budget("heap allocations per span, to the bytes handed to the socket: 0", TotalCpu, Allocations(0.0)),
     budget("unsampled span: ≤ 5 ns", Unsampled, Nanos(5.0)),
+    budget("unsampled root: ≤ 5 ns", UnsampledRoot, Nanos(5.0)),
     budget("facade with no pipeline installed: ≤ 1 ns", Disabled, Nanos(1.0)),
     budget("attach and detach a context: ≤ 10 ns", Attach, Nanos(10.0)),
     budget("capture: ≤ 2 ns", Capture, Nanos(2.0)),
     // The floor has the two clock reads of the poll profile.
     budget("a poll of a future in a span, over the bare poll and two clock reads: ≤ 15 ns", Poll, OverFloor(15.0)),
+    budget("spawn carrying a context on tokio, over the plain spawn: ≤ 0.5 × fastrace", SpawnTokio, OfPeer(0.5, FASTRACE)),
+    budget("spawn carrying a context on tokio: no extra allocation", SpawnTokio, Allocations(0.0)),
+    budget("spawn carrying a context on smol, over the plain spawn: ≤ 0.5 × fastrace", SpawnSmol, OfPeer(0.5, FASTRACE)),
+    budget("spawn carrying a context on smol: no extra allocation", SpawnSmol, Allocations(0.0)),
+    budget("spawn carrying a context on async-std, over the plain spawn: ≤ 0.5 × fastrace", SpawnAsyncStd, OfPeer(0.5, FASTRACE)),
+    budget("spawn carrying a context on async-std: no extra allocation", SpawnAsyncStd, Allocations(0.0)),
     budget("extract + inject traceparent: ≤ 50 ns", Traceparent, Nanos(50.0)),
     budget("extract + inject traceparent: 0 allocations", Traceparent, Allocations(0.0)),
     budget("trace and span id as hex for a log line: ≤ 15 ns", Hex, Nanos(15.0)),
@@ -62,6 +70,42 @@ pub(crate) fn missed(figures: &Figures) -> Vec<String> {
         {
             missed.push(format!("size_of: {name} ≤ {limit} B; it is {size} B"));
         }
+    }
+    missed.extend(missed_flat_out(figures));
+    if let Some(account) = figures.large_trace.get(THROUGHLINE)
+        && account.unaccounted() > 0
+    {
+        missed.push(format!(
+            "one root of 20,000 children: all delivered or counted; {} are not",
+            account.unaccounted()
+        ));
+    }
+    missed
+}
+
+/// The row of two threads.
+fn missed_flat_out(figures: &Figures) -> Vec<String> {
+    let Some(own) = figures.flat_out.get(THROUGHLINE) else { return Vec::new() };
+    let mut missed = Vec::new();
+    if own.scaling() < 1.9 {
+        missed.push(format!(
+            "two threads flat out: ≥ 1.9 × one thread; it is {:.2} ×",
+            own.scaling()
+        ));
+    }
+    if let Some(fastrace) = figures.flat_out.get(FASTRACE) {
+        let ratio = own.delivered / fastrace.delivered;
+        if ratio < 8.0 {
+            missed.push(format!(
+                "two threads flat out: ≥ 8 × fastrace's spans delivered; it is {ratio:.1} ×"
+            ));
+        }
+    }
+    if own.account.unaccounted() > 0 {
+        missed.push(format!(
+            "two threads flat out: 0 lost unaccounted; {} are",
+            own.account.unaccounted()
+        ));
     }
     missed
 }
@@ -89,7 +133,7 @@ impl Budget {
                 (ratio > limit).then(|| format!("{sentence}; it is {ratio:.3} ×"))
             }
             Allocations(limit) => {
-                let count = figures.cell(self.scenario, THROUGHLINE)?.allocations;
+                let count = figures.allocations(self.scenario, THROUGHLINE)?;
                 (count > limit + 0.005).then(|| format!("{sentence}; it is {count:.3}"))
             }
         }
@@ -103,6 +147,7 @@ const fn budget(sentence: &'static str, scenario: Scenario, limit: Limit) -> Bud
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flat_out::Account;
 
     #[test]
     fn a_budget_is_missed_above_its_limit_only() {
@@ -112,5 +157,15 @@ mod tests {
         let missed: Vec<String> =
             BUDGETS.iter().filter_map(|budget| budget.excess(&figures)).collect();
         assert_eq!(missed, ["trace and span id as hex for a log line: ≤ 15 ns; it is 15.5 ns"]);
+    }
+
+    #[test]
+    fn a_span_that_is_neither_delivered_nor_counted_misses_a_budget() {
+        let account = |dropped| Account { made: 20_001, delivered: 20_000, dropped };
+        let mut figures = Figures::default();
+        figures.large_trace.insert(THROUGHLINE, account(Some(1)));
+        assert!(!missed(&figures).iter().any(|line| line.contains("20,000")));
+        figures.large_trace.insert(THROUGHLINE, account(None));
+        assert!(missed(&figures).iter().any(|line| line.ends_with("1 are not")));
     }
 }

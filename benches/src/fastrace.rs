@@ -4,7 +4,7 @@
 //! fastest form: children of one thread are collected in a local buffer, which
 //! the root submits as one. Properties are attached together. There is one
 //! reporter per process, so ours passes the spans on only while they shall be
-//! encoded.
+//! encoded. A task can only carry a span of its own, so `spawn` makes one.
 
 use std::borrow::Cow;
 use std::hint::black_box;
@@ -25,8 +25,10 @@ use crate::figures::FASTRACE;
 use crate::future::{self, Never};
 use crate::opentelemetry::Encode;
 use crate::scenario::{SPANS_PER_TRACE, Scenario};
+use crate::sink;
+use crate::spawning;
 use crate::stopwatch::{Stopwatch, repeat};
-use crate::system::System;
+use crate::system::{End, Load, System, Traces};
 
 pub(crate) struct Fastrace {
     encodes: Arc<AtomicBool>,
@@ -71,6 +73,13 @@ impl Fastrace {
         LocalSpan::add_event(Event::new("cache miss"));
     }
 
+    async fn awaits_in_children() {
+        for _ in 0..future::AWAITS {
+            let child = Span::enter_with_local_parent("child");
+            tokio::task::yield_now().in_span(child).await;
+        }
+    }
+
     /// A trace, from its root's beginning to its submission.
     #[inline(always)]
     fn in_trace<R>(work: impl FnOnce() -> R) -> R {
@@ -91,7 +100,9 @@ impl System for Fastrace {
         // Ordering: Relaxed, nothing is reported before the next flush.
         self.encodes.store(scenario == Scenario::TotalCpu, Ordering::Relaxed);
         match scenario {
-            Scenario::Floor => return false,
+            Scenario::Clock | Scenario::Floor | Scenario::Trace | Scenario::TraceAttributes => {
+                return false;
+            }
             Scenario::Child => {
                 watch.time(|| Self::in_trace(|| repeat(operations, Self::child)));
             }
@@ -101,6 +112,12 @@ impl System for Fastrace {
             Scenario::TotalCpu => watch.time(|| {
                 repeat(operations / SPANS_PER_TRACE, || {
                     Self::in_trace(|| repeat(SPANS_PER_TRACE, child_with_attributes));
+                });
+            }),
+            Scenario::UnsampledRoot => watch.time(|| {
+                repeat(operations, || {
+                    let root = Span::root("root", SpanContext::random().sampled(false));
+                    let _current = root.set_local_parent();
                 });
             }),
             Scenario::Unsampled => {
@@ -113,6 +130,29 @@ impl System for Fastrace {
                 let span = Span::root("poll", SpanContext::random());
                 let mut future = pin!(Never.in_span(span));
                 watch.time(|| future::poll(operations, future.as_mut()));
+            }
+            Scenario::Awaits => Self::in_trace(|| {
+                spawning::on_tokio(watch, async {
+                    for _ in 0..operations {
+                        let span = Span::enter_with_local_parent("awaits");
+                        future::awaits().in_span(span).await;
+                    }
+                });
+            }),
+            Scenario::AwaitsChildren => Self::in_trace(|| {
+                spawning::on_tokio(watch, async {
+                    for _ in 0..operations {
+                        let span = Span::enter_with_local_parent("awaits");
+                        Self::awaits_in_children().in_span(span).await;
+                    }
+                });
+            }),
+            Scenario::SpawnTokio | Scenario::SpawnSmol | Scenario::SpawnAsyncStd => {
+                Self::in_trace(|| {
+                    spawning::spawn(scenario, operations, watch, |task| {
+                        task.in_span(Span::enter_with_local_parent("task"))
+                    });
+                });
             }
             Scenario::Attach => {
                 let root = Span::root("root", SpanContext::random());
@@ -140,8 +180,31 @@ impl System for Fastrace {
                     });
                 });
             }
+            Scenario::LogFields => Self::in_trace(|| {
+                watch.time(|| {
+                    repeat(operations, || {
+                        use std::fmt::Write;
+                        let SpanContext { trace_id, span_id, .. } =
+                            SpanContext::current_local_parent().expect("inside a span");
+                        self.digits.clear();
+                        write!(self.digits, "{trace_id}{span_id}")
+                    });
+                });
+            }),
         }
         true
+    }
+
+    fn traces(&self, load: Load, end: End) -> Option<Traces> {
+        let path = self.path.clone();
+        // Ordering: Relaxed, as in `run`.
+        self.encodes.store(end == End::Encoded, Ordering::Relaxed);
+        Some(match load {
+            Load::Bare => Arc::new(|children| Self::in_trace(|| repeat(children, Self::child))),
+            Load::Attributes => Arc::new(move |children| {
+                Self::in_trace(|| repeat(children, || Self::child_with_attributes(&path)));
+            }),
+        })
     }
 
     fn settle(&mut self, _: Scenario) {
@@ -160,6 +223,8 @@ impl Reporter for Switch {
         // Ordering: Relaxed, see `run`.
         if self.encodes.load(Ordering::Relaxed) {
             self.encoding.report(spans);
+        } else {
+            sink::take(spans.len());
         }
     }
 }

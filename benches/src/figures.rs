@@ -1,8 +1,11 @@
 //! What was measured.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use crate::flat_out::{Account, FlatOut};
+use crate::memory::Memory;
 use crate::scenario::Scenario;
+use crate::soak::Row;
 
 /// All figures of a run.
 #[derive(Debug, Default)]
@@ -10,6 +13,13 @@ pub(crate) struct Figures {
     cells: HashMap<(Scenario, &'static str), Cell>,
     /// Spans that each system lost, where it can tell.
     pub(crate) dropped: Vec<(&'static str, u64)>,
+    /// By system.
+    pub(crate) flat_out: BTreeMap<&'static str, FlatOut>,
+    /// By system.
+    pub(crate) large_trace: BTreeMap<&'static str, Account>,
+    /// By system.
+    pub(crate) memory: BTreeMap<&'static str, Memory>,
+    pub(crate) soak: Vec<Row>,
 }
 
 /// One system in one scenario.
@@ -39,6 +49,16 @@ impl Figures {
     /// The median, as [`minimum`](Self::minimum).
     pub(crate) fn median(&self, scenario: Scenario, system: &str) -> Option<f64> {
         Some(self.cell(scenario, system)?.median() - self.bare(scenario, system))
+    }
+
+    /// Allocations per operation; net as [`minimum`](Self::minimum).
+    pub(crate) fn allocations(&self, scenario: Scenario, system: &str) -> Option<f64> {
+        let bare = if scenario.is_net() && system != FLOOR {
+            self.cell(scenario, FLOOR).map_or(0.0, |cell| cell.allocations)
+        } else {
+            0.0
+        };
+        Some(self.cell(scenario, system)?.allocations - bare)
     }
 
     fn bare(&self, scenario: Scenario, system: &str) -> f64 {
@@ -75,3 +95,10 @@ pub(crate) const FLOOR: &str = "floor";
 pub(crate) const THROUGHLINE: &str = "throughline";
 pub(crate) const FASTRACE: &str = "fastrace";
 pub(crate) const OPENTELEMETRY: &str = "opentelemetry_sdk";
+pub(crate) const TRACING_OPENTELEMETRY: &str = "tracing-opentelemetry";
+pub(crate) const TRACING_REGISTRY: &str = "tracing, registry";
+pub(crate) const EMIT: &str = "emit";
+
+/// The systems that are compared with throughline.
+pub(crate) const PEERS: [&str; 5] =
+    [FASTRACE, OPENTELEMETRY, TRACING_OPENTELEMETRY, TRACING_REGISTRY, EMIT];

@@ -8,11 +8,12 @@ use quanta::Clock;
 use crate::figures::FLOOR;
 use crate::future::{self, Never};
 use crate::scenario::Scenario;
+use crate::spawning;
 use crate::stopwatch::{Stopwatch, repeat};
 use crate::system::System;
 
 /// Two reads of the processor's counter and the copy of a record of 64 bytes; for
-/// a poll, the poll.
+/// what is in a span, the work itself.
 pub(crate) struct Floor {
     clock: Clock,
     lines: Vec<[u64; 8]>,
@@ -42,6 +43,17 @@ impl System for Floor {
     fn run(&mut self, scenario: Scenario, operations: u32, watch: &mut Stopwatch) -> bool {
         match scenario {
             Scenario::Floor => watch.time(|| repeat(operations, || self.record())),
+            Scenario::Clock => {
+                watch.time(|| repeat(operations, || (self.clock.raw(), self.clock.raw())));
+            }
+            Scenario::Awaits | Scenario::AwaitsChildren => spawning::on_tokio(watch, async {
+                for _ in 0..operations {
+                    future::awaits().await;
+                }
+            }),
+            Scenario::SpawnTokio | Scenario::SpawnSmol | Scenario::SpawnAsyncStd => {
+                spawning::spawn(scenario, operations, watch, |task| task);
+            }
             Scenario::Poll => watch.time(|| future::poll(operations, pin!(Never))),
             _ => return false,
         }

@@ -1,4 +1,4 @@
-//! A future to be polled again and again.
+//! Futures to be put in spans.
 
 use std::hint::black_box;
 use std::pin::Pin;
@@ -24,3 +24,13 @@ pub(crate) fn poll(times: u32, mut future: Pin<&mut impl Future>) {
         let _ = black_box(future.as_mut().poll(&mut context).is_ready());
     }
 }
+
+/// Awaits ten times.
+pub(crate) async fn awaits() {
+    for _ in 0..AWAITS {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// As many as [`awaits`] awaits.
+pub(crate) const AWAITS: u32 = 10;

@@ -2,9 +2,12 @@
 //!
 //! ```text
 //!   cargo bench -p benches                    the table
-//!   cargo bench -p benches -- --json FILE     all figures
+//!   cargo bench -p benches -- --json FILE     all figures; FILE as seen from the workspace
 //!   cargo bench -p benches -- --check         exit 1 when a budget is missed
 //!   cargo bench -p benches -- child           scenarios whose name has "child"
+//!   cargo bench -p benches -- soak --seconds 600
+//!                                             "flat out", "large trace", "memory" and "soak"
+//!                                             for longer than their short form
 //! ```
 //!
 //! The systems take turns within one scenario, sample by sample, so that what
@@ -12,8 +15,8 @@
 //! system gets its best form and its documented settings, stated in its file:
 //!
 //! ```text
-//!   scenario ──▶ floor, throughline, fastrace, opentelemetry ──▶ table, JSON
-//!                        rounds of samples                  └──▶ budgets
+//!   scenario ──▶ floor, throughline, fastrace, opentelemetry,  ──▶ table, JSON
+//!                tracing twice, emit: rounds of samples        └──▶ budgets
 //! ```
 
 #![deny(unsafe_code)]
@@ -23,40 +26,58 @@ mod alloc;
 mod arguments;
 mod budgets;
 mod carrier;
+mod chart;
+mod emit;
 mod fastrace;
 mod figures;
+mod flat_out;
 mod floor;
 mod future;
+mod instructions;
 mod json;
+mod machine;
+mod memory;
 mod opentelemetry;
+mod report;
 mod rounds;
 mod scenario;
+mod sink;
 mod size;
+mod soak;
+mod spawning;
 mod stopwatch;
 mod system;
+mod systems;
 mod table;
 mod throughline;
+mod tracing;
+mod tracing_opentelemetry;
+mod tracing_registry;
 
+pub use instructions::main as instructions;
+pub use report::main as report;
+
+use std::path::Path;
 use std::process::ExitCode;
 
 use arguments::Arguments;
-use system::System;
+use figures::Figures;
 
 /// Runs what the arguments of the process ask for.
 pub fn main() -> ExitCode {
+    if let Some(answer) = memory::answer(std::env::args()) {
+        print!("{answer}");
+        return ExitCode::SUCCESS;
+    }
     let arguments = Arguments::of_process();
-    let mut systems: Vec<Box<dyn System>> = vec![
-        Box::new(floor::Floor::new()),
-        Box::new(throughline::Throughline::new()),
-        Box::new(fastrace::Fastrace::new()),
-        Box::new(opentelemetry::OpenTelemetry::new()),
-    ];
-    let figures = rounds::run(&mut systems, &arguments);
+    let figures = measure(&arguments);
     print!("{}", table::render(&figures));
     if let Some(path) = &arguments.json
-        && let Err(error) = std::fs::write(path, json::render(&figures))
+        // Cargo runs a bench in its package's folder, whoever asked where.
+        && let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+        && let Err(error) = std::fs::write(&path, json::render(&figures))
     {
-        eprintln!("{path}: {error}");
+        eprintln!("{}: {error}", path.display());
         return ExitCode::FAILURE;
     }
     let missed = budgets::missed(&figures);
@@ -67,3 +88,25 @@ pub fn main() -> ExitCode {
     }
     ExitCode::SUCCESS
 }
+
+fn measure(arguments: &Arguments) -> Figures {
+    let mut systems = systems::all();
+    let mut figures = rounds::run(&mut systems, arguments);
+    let each = arguments.time_of_each();
+    if arguments.wants("flat out") {
+        flat_out::run(&mut systems, ROUNDS, each / ROUNDS, &mut figures);
+    }
+    if arguments.wants("large trace") {
+        flat_out::large_trace(&mut systems, &mut figures);
+    }
+    if arguments.wants("memory") {
+        memory::run(each, &mut figures);
+    }
+    if arguments.wants("soak") {
+        figures.soak = soak::run(each);
+    }
+    figures
+}
+
+/// Turns of each system flat out.
+const ROUNDS: u32 = 5;

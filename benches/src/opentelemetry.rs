@@ -4,12 +4,13 @@
 //! together; the tracer is kept. The providers are never made global, so that
 //! [`Scenario::Disabled`] uses the global tracer where none was installed. For
 //! total CPU another provider with a queue for all spans of a sample, whose
-//! exporter encodes with `opentelemetry-proto` into a buffer that it keeps.
+//! exporter encodes with `opentelemetry-proto` into a buffer that it keeps, and one
+//! that samples nothing for unsampled roots.
 
 use std::fmt::Write;
 use std::hint::black_box;
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ::opentelemetry::context::FutureExt;
 use ::opentelemetry::global::{self, BoxedTracer};
@@ -24,7 +25,8 @@ use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_sc
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider, SpanData, SpanExporter,
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider, SpanData,
+    SpanExporter,
 };
 use prost::Message;
 
@@ -32,14 +34,17 @@ use crate::carrier::{INCOMING, Outgoing};
 use crate::figures::OPENTELEMETRY;
 use crate::future::{self, Never};
 use crate::scenario::{SPANS_PER_TRACE, Scenario};
+use crate::sink;
+use crate::spawning;
 use crate::stopwatch::{Stopwatch, repeat};
-use crate::system::System;
+use crate::system::{End, Load, System, Traces};
 
 pub(crate) struct OpenTelemetry {
     discarding: SdkTracerProvider,
     encoding: SdkTracerProvider,
     tracer: SdkTracer,
     encoding_tracer: SdkTracer,
+    refusing_tracer: SdkTracer,
     nobody: BoxedTracer,
     path: String,
     digits: String,
@@ -48,16 +53,11 @@ pub(crate) struct OpenTelemetry {
 
 impl OpenTelemetry {
     pub(crate) fn new() -> Self {
-        let discarding = SdkTracerProvider::builder().with_batch_exporter(Discard).build();
-        let queue = BatchConfigBuilder::default()
-            .with_max_queue_size(2 * Scenario::TotalCpu.operations() as usize)
-            .build();
-        let processor =
-            BatchSpanProcessor::builder(Encode::default()).with_batch_config(queue).build();
-        let encoding = SdkTracerProvider::builder().with_span_processor(processor).build();
+        let [discarding, encoding, refusing] = [discarding(), encoding(), refusing()];
         OpenTelemetry {
             tracer: discarding.tracer("benches"),
             encoding_tracer: encoding.tracer("benches"),
+            refusing_tracer: refusing.tracer("benches"),
             discarding,
             encoding,
             nobody: global::tracer("benches"),
@@ -75,6 +75,18 @@ impl OpenTelemetry {
         tracer.in_span("child", |_| ());
     }
 
+    /// A span below the current one, in a context, with which it ends.
+    fn start(tracer: &SdkTracer, name: &'static str) -> Context {
+        Context::current_with_span(tracer.start(name))
+    }
+
+    async fn awaits_in_children(tracer: &SdkTracer) {
+        for _ in 0..future::AWAITS {
+            let child = Self::start(tracer, "child");
+            tokio::task::yield_now().with_context(child).await;
+        }
+    }
+
     #[inline(always)]
     fn child_with_attributes(tracer: &SdkTracer, path: &str) {
         let builder = tracer.span_builder("child").with_attributes([
@@ -89,6 +101,28 @@ impl OpenTelemetry {
     }
 }
 
+/// As it is by default, but for the exporter.
+pub(crate) fn discarding() -> SdkTracerProvider {
+    SdkTracerProvider::builder().with_batch_exporter(Discard).build()
+}
+
+/// With a queue for all spans of a sample of total CPU.
+pub(crate) fn encoding() -> SdkTracerProvider {
+    let queue = BatchConfigBuilder::default()
+        .with_max_queue_size(2 * Scenario::TotalCpu.operations() as usize)
+        .build();
+    let processor = BatchSpanProcessor::builder(Encode::default()).with_batch_config(queue).build();
+    SdkTracerProvider::builder().with_span_processor(processor).build()
+}
+
+/// Samples nothing.
+pub(crate) fn refusing() -> SdkTracerProvider {
+    SdkTracerProvider::builder()
+        .with_sampler(Sampler::AlwaysOff)
+        .with_batch_exporter(Discard)
+        .build()
+}
+
 impl System for OpenTelemetry {
     fn name(&self) -> &'static str {
         OPENTELEMETRY
@@ -97,7 +131,9 @@ impl System for OpenTelemetry {
     fn run(&mut self, scenario: Scenario, operations: u32, watch: &mut Stopwatch) -> bool {
         let (tracer, path) = (&self.tracer, &self.path);
         match scenario {
-            Scenario::Floor => return false,
+            Scenario::Clock | Scenario::Floor | Scenario::Trace | Scenario::TraceAttributes => {
+                return false;
+            }
             Scenario::Child => watch.time(|| {
                 tracer.in_span("root", |_| repeat(operations, || Self::child(tracer)));
             }),
@@ -112,6 +148,9 @@ impl System for OpenTelemetry {
                     tracer.in_span("root", |_| repeat(SPANS_PER_TRACE, child));
                 });
             }),
+            Scenario::UnsampledRoot => {
+                watch.time(|| repeat(operations, || Self::child(&self.refusing_tracer)));
+            }
             Scenario::Unsampled => {
                 let (trace, span) = (TraceId::from(1), SpanId::from(2));
                 let state = TraceState::default();
@@ -124,6 +163,22 @@ impl System for OpenTelemetry {
                 let mut future = pin!(Never.with_context(context));
                 watch.time(|| future::poll(operations, future.as_mut()));
             }),
+            Scenario::Awaits => spawning::on_tokio(watch, async {
+                for _ in 0..operations {
+                    future::awaits().with_context(Self::start(tracer, "awaits")).await;
+                }
+            }),
+            Scenario::AwaitsChildren => spawning::on_tokio(watch, async {
+                for _ in 0..operations {
+                    let context = Self::start(tracer, "awaits");
+                    Self::awaits_in_children(tracer).with_context(context).await;
+                }
+            }),
+            Scenario::SpawnTokio | Scenario::SpawnSmol | Scenario::SpawnAsyncStd => {
+                tracer.in_span("root", |_| {
+                    spawning::spawn(scenario, operations, watch, FutureExt::with_current_context);
+                });
+            }
             Scenario::Attach => tracer.in_span("root", |context| {
                 watch.time(|| repeat(operations, || drop(context.clone().attach())));
             }),
@@ -150,8 +205,28 @@ impl System for OpenTelemetry {
                     });
                 });
             }),
+            Scenario::LogFields => tracer.in_span("root", |_| {
+                watch.time(|| repeat(operations, || log_fields(&mut self.digits)));
+            }),
         }
         true
+    }
+
+    fn traces(&self, load: Load, end: End) -> Option<Traces> {
+        let tracer = match end {
+            End::Discarded => self.tracer.clone(),
+            End::Encoded => self.encoding_tracer.clone(),
+        };
+        let path = self.path.clone();
+        Some(match load {
+            Load::Bare => Arc::new(move |children| {
+                tracer.in_span("root", |_| repeat(children, || Self::child(&tracer)));
+            }),
+            Load::Attributes => Arc::new(move |children| {
+                let child = || Self::child_with_attributes(&tracer, &path);
+                tracer.in_span("root", |_| repeat(children, child));
+            }),
+        })
     }
 
     fn settle(&mut self, scenario: Scenario) {
@@ -159,6 +234,17 @@ impl System for OpenTelemetry {
         let provider = if is_encoding { &self.encoding } else { &self.discarding };
         provider.force_flush().expect("the exporter never fails");
     }
+}
+
+/// The ids of the current span, as digits.
+#[inline]
+fn log_fields(digits: &mut String) -> std::fmt::Result {
+    Context::map_current(|context| {
+        let span = context.span();
+        let (trace_id, span_id) = (span.span_context().trace_id(), span.span_context().span_id());
+        digits.clear();
+        write!(digits, "{trace_id}{span_id}")
+    })
 }
 
 struct Incoming;
@@ -187,7 +273,7 @@ struct Discard;
 
 impl SpanExporter for Discard {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        drop(batch);
+        sink::take(batch.len());
         Ok(())
     }
 }
@@ -201,6 +287,7 @@ pub(crate) struct Encode {
 
 impl SpanExporter for Encode {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        sink::take(batch.len());
         let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
         let request = ExportTraceServiceRequest { resource_spans };
         let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,17 +7,14 @@ use cpu_time::ProcessTime;
 use crate::alloc;
 use crate::arguments::Arguments;
 use crate::figures::Figures;
-use crate::scenario::Scenario;
+use crate::scenario::{CHILDREN_PER_TRACE, Scenario};
 use crate::stopwatch::Stopwatch;
-use crate::system::System;
+use crate::system::{End, System};
 
-/// Measures all scenarios that the arguments name, A B C A B C ….
+/// Measures the scenarios that the arguments name, A B C A B C ….
 pub(crate) fn run(systems: &mut [Box<dyn System>], arguments: &Arguments) -> Figures {
     let mut figures = Figures::default();
-    let wanted = |scenario: &Scenario| {
-        arguments.only.is_empty()
-            || arguments.only.iter().any(|part| scenario.name().contains(part))
-    };
+    let wanted = |scenario: &Scenario| arguments.wants(scenario.name());
     let scenarios: Vec<Scenario> = Scenario::ALL.into_iter().filter(wanted).collect();
     for _ in 0..arguments.passes() {
         for &scenario in &scenarios {
@@ -48,7 +45,7 @@ fn round(systems: &mut [Box<dyn System>], scenario: Scenario, figures: &mut Figu
     for system in systems {
         let mut watch = Stopwatch::default();
         let began = ProcessTime::now();
-        if !system.run(scenario, operations, &mut watch) {
+        if !sample(&mut **system, scenario, &mut watch) {
             continue;
         }
         system.settle(scenario);
@@ -59,13 +56,28 @@ fn round(systems: &mut [Box<dyn System>], scenario: Scenario, figures: &mut Figu
     }
 }
 
+/// Does the scenario's operations, under the watch; false when there are none.
+fn sample(system: &mut dyn System, scenario: Scenario, watch: &mut Stopwatch) -> bool {
+    let operations = scenario.operations();
+    let Some(load) = scenario.load() else {
+        return system.run(scenario, operations, watch);
+    };
+    let Some(traces) = system.traces(load, End::Discarded) else { return false };
+    watch.time(|| {
+        for _ in 0..operations / CHILDREN_PER_TRACE {
+            traces(CHILDREN_PER_TRACE);
+        }
+    });
+    true
+}
+
 /// Allocations per operation, as the mean of some samples that are not timed.
 fn count_allocations(systems: &mut [Box<dyn System>], scenario: Scenario, figures: &mut Figures) {
     for system in systems {
         let mut is_there = true;
         let counted = alloc::count(|| {
             for _ in 0..COUNTED_SAMPLES {
-                is_there &= system.run(scenario, scenario.operations(), &mut Stopwatch::default());
+                is_there &= sample(&mut **system, scenario, &mut Stopwatch::default());
                 system.settle(scenario);
             }
         });

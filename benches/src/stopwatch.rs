@@ -11,7 +11,10 @@ pub(crate) struct Stopwatch {
 
 impl Stopwatch {
     /// Does the work and adds the time that it takes on this thread.
-    #[inline(always)]
+    ///
+    /// A function that is not inlined, so that `scripts/instructions` can tell
+    /// what counts from what does not.
+    #[inline(never)]
     pub(crate) fn time<R>(&mut self, work: impl FnOnce() -> R) -> R {
         let began = Instant::now();
         let result = work();

@@ -1,5 +1,7 @@
 //! What takes part.
 
+use std::sync::Arc;
+
 use crate::scenario::Scenario;
 use crate::stopwatch::Stopwatch;
 
@@ -11,6 +13,16 @@ pub(crate) trait System {
     /// false when there is no such operation.
     fn run(&mut self, scenario: Scenario, operations: u32, watch: &mut Stopwatch) -> bool;
 
+    /// Makes whole traces; `None` when the system makes none.
+    fn traces(&self, _: Load, _: End) -> Option<Traces> {
+        None
+    }
+
+    /// Whether what it makes goes to an exporter.
+    fn is_exported(&self) -> bool {
+        true
+    }
+
     /// Waits until all that the scenario made is exported, so that the next sample begins with
     /// empty queues.
     fn settle(&mut self, _: Scenario) {}
@@ -19,4 +31,37 @@ pub(crate) trait System {
     fn dropped(&self) -> Option<u64> {
         None
     }
+}
+
+/// Makes a trace of one root and so many children, from any thread. The exporter
+/// counts them in the [`sink`](crate::sink).
+pub(crate) type Traces = Arc<dyn Fn(u32) + Send + Sync>;
+
+/// What becomes of the spans of a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The exporter looks at nothing.
+    Discarded,
+    /// The exporter makes OTLP bytes. Those that cannot be asked to do the above.
+    Encoded,
+}
+
+impl End {
+    /// The scenario whose spans end in the same way.
+    pub(crate) const fn scenario(self) -> Scenario {
+        match self {
+            End::Discarded => Scenario::Child,
+            End::Encoded => Scenario::TotalCpu,
+        }
+    }
+}
+
+/// What the children of a trace have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Load {
+    /// Nothing.
+    Bare,
+    /// Two static strings, a number and a `String` that the program keeps, and one
+    /// event.
+    Attributes,
 }

@@ -4,18 +4,21 @@
 //! table and batch size, exported by a thread. Isolated, because a default
 //! pipeline stays for ever and [`Scenario::Disabled`] needs there to be none. For
 //! total CPU another pipeline with a queue for all spans of a sample, whose
-//! exporter writes each batch into a buffer that it keeps.
+//! exporter writes each batch into a buffer that it keeps, and one that samples
+//! nothing for unsampled roots. A task carries the context as the adapters' `spawn`
+//! has it do.
 
 use std::future::{Ready, ready};
 use std::hint::black_box;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{Ordering, compiler_fence};
 use std::time::Duration;
 
 use throughline::w3c::Setter;
 use throughline::{
-    Carried, Context, Exporter, InSpanExt, Runtime, SpanContext, SpanId, Telemetry, Thread,
-    TraceFlags, TraceId, span,
+    AlwaysOff, Carried, Context, Exporter, InSpanExt, Runtime, SpanContext, SpanId, Telemetry,
+    Thread, TraceFlags, TraceId, span,
 };
 use throughline_core::{Accepted, Batch, ExportError, SpanExporter};
 
@@ -23,24 +26,32 @@ use crate::carrier::{INCOMING, Outgoing};
 use crate::figures::THROUGHLINE;
 use crate::future::{self, Never};
 use crate::scenario::{SPANS_PER_TRACE, Scenario};
+use crate::sink;
+use crate::spawning;
 use crate::stopwatch::{Stopwatch, repeat};
-use crate::system::System;
+use crate::system::{End, Load, System, Traces};
 
 pub(crate) struct Throughline {
     discarding: Telemetry,
     encoding: Telemetry,
+    refusing: Telemetry,
     path: String,
     outgoing: Outgoing,
 }
 
 impl Throughline {
     pub(crate) fn new() -> Self {
-        let thread = || Thread::start().expect("the system gives a thread");
+        Self::on(|| Thread::start().expect("the system gives a thread"))
+    }
+
+    /// On another runtime: the spans are exported there.
+    pub(crate) fn on<R: Runtime>(runtime: impl Fn() -> R) -> Self {
         Throughline {
-            discarding: throughline::builder().start(thread(), Discard),
+            discarding: throughline::builder().start(runtime(), Discard),
             encoding: throughline::builder()
                 .max_queue_size(2 * Scenario::TotalCpu.operations() as usize)
-                .start(thread(), Encode::default()),
+                .start(runtime(), Encode::default()),
+            refusing: throughline::builder().sampler(AlwaysOff).start(runtime(), Discard),
             path: "/orders/1234".to_owned(),
             outgoing: Outgoing::new(),
         }
@@ -62,6 +73,20 @@ impl Throughline {
         );
         span.add_event("cache miss", &[]);
         span.in_scope(work);
+    }
+
+    /// Spans of total CPU, which are not flushed.
+    pub(crate) fn make(&self, spans: u32) {
+        self.encoding.context().scope(|| {
+            let child = || Self::child_with_attributes(&self.path);
+            span!("root").in_scope(|| repeat(spans, child));
+        });
+    }
+
+    async fn awaits_in_children() {
+        for _ in 0..future::AWAITS {
+            tokio::task::yield_now().in_span(span!("child")).await;
+        }
     }
 
     /// Inside an unsampled span of this process.
@@ -87,7 +112,9 @@ impl System for Throughline {
     fn run(&mut self, scenario: Scenario, operations: u32, watch: &mut Stopwatch) -> bool {
         let (context, path) = (self.discarding.context(), &self.path);
         match scenario {
-            Scenario::Floor => return false,
+            Scenario::Clock | Scenario::Floor | Scenario::Trace | Scenario::TraceAttributes => {
+                return false;
+            }
             Scenario::Child => context.scope(|| {
                 watch.time(|| span!("root").in_scope(|| repeat(operations, Self::child)));
             }),
@@ -100,6 +127,9 @@ impl System for Throughline {
                 let root = || span!("root").in_scope(|| repeat(SPANS_PER_TRACE, child));
                 watch.time(|| repeat(operations / SPANS_PER_TRACE, root));
             }),
+            Scenario::UnsampledRoot => self.refusing.context().scope(|| {
+                watch.time(|| repeat(operations, Self::child));
+            }),
             Scenario::Unsampled => self.unsampled().scope(|| {
                 watch.time(|| repeat(operations, Self::child));
             }),
@@ -108,6 +138,29 @@ impl System for Throughline {
                 let mut future = pin!(Never.in_span(span!("poll")));
                 watch.time(|| future::poll(operations, future.as_mut()));
             }),
+            Scenario::Awaits => context.scope(|| {
+                spawning::on_tokio(watch, async {
+                    for _ in 0..operations {
+                        future::awaits().in_span(span!("awaits")).await;
+                    }
+                });
+            }),
+            Scenario::AwaitsChildren => context.scope(|| {
+                spawning::on_tokio(watch, async {
+                    for _ in 0..operations {
+                        Self::awaits_in_children().in_span(span!("awaits")).await;
+                    }
+                });
+            }),
+            Scenario::SpawnTokio | Scenario::SpawnSmol | Scenario::SpawnAsyncStd => {
+                context.scope(|| {
+                    span!("root").in_scope(|| {
+                        spawning::spawn(scenario, operations, watch, |task| {
+                            task.with_context(Context::current())
+                        });
+                    });
+                });
+            }
             Scenario::Attach => context.scope(|| {
                 let captured = span!("root").in_scope(Context::current);
                 watch.time(|| repeat(operations, || captured.scope(work)));
@@ -130,8 +183,35 @@ impl System for Throughline {
                     });
                 });
             }),
+            Scenario::LogFields => context.scope(|| {
+                span!("root").in_scope(|| {
+                    watch.time(|| {
+                        repeat(operations, || {
+                            let span = Context::current().span_context();
+                            (span.trace_id().to_hex(), span.span_id().to_hex())
+                        });
+                    });
+                });
+            }),
         }
         true
+    }
+
+    fn traces(&self, load: Load, end: End) -> Option<Traces> {
+        let context = match end {
+            End::Discarded => self.discarding.context(),
+            End::Encoded => self.encoding.context(),
+        };
+        let path = self.path.clone();
+        Some(match load {
+            Load::Bare => Arc::new(move |children| {
+                context.scope(|| span!("root").in_scope(|| repeat(children, Self::child)));
+            }),
+            Load::Attributes => Arc::new(move |children| {
+                let child = || Self::child_with_attributes(&path);
+                context.scope(|| span!("root").in_scope(|| repeat(children, child)));
+            }),
+        })
     }
 
     fn settle(&mut self, scenario: Scenario) {
@@ -156,12 +236,13 @@ impl Setter for Outgoing {
 
 /// Looks at nothing.
 #[derive(Clone, Debug)]
-struct Discard;
+pub(crate) struct Discard;
 
 impl SpanExporter for Discard {
     type Sending = Ready<Result<Accepted, ExportError>>;
 
-    fn export(&mut self, _: &Batch<'_>) -> Self::Sending {
+    fn export(&mut self, batch: &Batch<'_>) -> Self::Sending {
+        sink::take(batch.len());
         ready(Ok(Accepted::default()))
     }
 }
@@ -176,6 +257,7 @@ impl SpanExporter for Encode {
     type Sending = Ready<Result<Accepted, ExportError>>;
 
     fn export(&mut self, batch: &Batch<'_>) -> Self::Sending {
+        sink::take(batch.len());
         self.bytes.clear();
         batch.encode(|piece| self.bytes.extend_from_slice(piece));
         black_box(&self.bytes);
