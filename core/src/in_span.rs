@@ -98,7 +98,8 @@ impl<P: Platform> Course<P> {
         let polled = step.course.span.enter_for(poll);
         let now = step.course.count(before);
         if let Poll::Ready(result) = &polled {
-            step.course.act(then, result, now);
+            let then = then(&mut step.course.span, result);
+            step.course.act(then, now);
         }
         core::mem::forget(step);
         polled
@@ -118,14 +119,9 @@ impl<P: Platform> Course<P> {
         self.tally.after::<P>(before, self.span.state.live_mut())
     }
 
-    #[inline(always)]
-    fn act<R>(
-        &mut self,
-        then: impl FnOnce(&mut Span<P>, &R) -> Then,
-        result: &R,
-        now: Option<u64>,
-    ) {
-        match then(&mut self.span, result) {
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    fn act(&mut self, then: Then, now: Option<u64>) {
+        match then {
             Then::GoOn => {}
             Then::End => self.end(Ending::Completed, now),
             Then::EndAndStand => {

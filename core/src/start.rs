@@ -198,7 +198,7 @@ pub(crate) fn begin<P: Platform>(
     let carried = if carried.is_empty() { carried } else { carried.bound_to(trace) };
     if decision.is_none() {
         let state = State::recorded(live, carried);
-        return Beginning { state, undecided: Some(Undecided { parent, route }) };
+        return Beginning { state, undecided: Some(Undecided { parent, kind, route }) };
     }
     live.shard().count_started();
     set_trace_state::<P>(&mut live, has_parent, &carried);
@@ -215,6 +215,7 @@ pub(crate) struct Beginning<P: Platform> {
 /// What the sampler is told besides what the span's slot holds.
 pub(crate) struct Undecided {
     parent: SpanContext,
+    kind: SpanKind,
     route: Route,
 }
 
@@ -230,11 +231,10 @@ impl Undecided {
         let State::Held(Held { mut carried, by: Holder::Span(mut live) }) = state else {
             return state;
         };
-        let Undecided { parent, route } = self;
+        let Undecided { parent, kind, route } = self;
         let pipeline = live.pipeline();
         let (trace, span, flags) = (live.trace_id(), live.span_id(), live.trace_flags());
-        let (callsite, kind) = (live.callsite(), u64::from(live.wire_flags_and_kind().1));
-        let kind = SpanKind::from_wire(kind).unwrap_or_default();
+        let callsite = live.callsite();
         let has_parent = parent.is_valid();
         let mut changed = None;
         let decision = Writer::new(&mut live).extend(|body, extension| {
