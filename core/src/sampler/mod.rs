@@ -4,17 +4,52 @@
 
 mod additions;
 mod always;
+mod always_record;
+mod annotating;
+mod composable;
+mod composite;
+mod otel_trace_state;
 mod parameters;
 mod parent_based;
+mod parent_threshold;
+mod pattern;
+mod predicate;
+mod probability;
+mod randomness;
+mod rate_limiting;
 mod ratio;
+mod rule_based;
+mod switch;
+mod threshold;
+mod token_bucket;
 
 use core::fmt;
+use core::ops::Deref;
 
 pub use additions::{Addition, Additions};
 pub use always::{AlwaysOff, AlwaysOn};
+pub use always_record::AlwaysRecord;
+pub use annotating::ComposableAnnotating;
+pub use composable::{AddAttribute, ComposableSampler, SamplingIntent};
+pub use composite::CompositeSampler;
+pub use otel_trace_state::OtelTraceState;
+pub(crate) use parameters::Place;
 pub use parameters::SamplingParameters;
 pub use parent_based::ParentBased;
+pub use parent_threshold::ComposableParentThreshold;
+pub use predicate::{
+    AnySpan, Both, Either, Except, HasAttribute, HasKind, HasName, HasRoute, IsRoot, Picked,
+    Predicate,
+};
+pub use probability::{
+    ComposableAlwaysOff, ComposableAlwaysOn, ComposableProbability, ProbabilitySampler,
+};
+pub use randomness::Randomness;
+pub use rate_limiting::ComposableRateLimiting;
 pub use ratio::TraceIdRatioBased;
+pub use rule_based::{ComposableRuleBased, NoRules, Rule, Rules, Then};
+pub use switch::SamplerSwitch;
+pub use threshold::Threshold;
 
 /// Decides about a span that begins. Called by many threads at once.
 pub trait Sampler: Sync {
@@ -36,11 +71,37 @@ pub trait Sampler: Sync {
         false
     }
 
-    /// Whether the sampler goes by parent, trace id, name and kind alone, and
-    /// adds nothing. Then it is asked before the span has memory or attributes,
-    /// and a span that is dropped costs next to nothing.
+    /// Whether the sampler goes by parent, trace id, trace state, name and kind
+    /// alone, and adds at most a trace state. Then it is asked before the span has
+    /// memory or attributes, and a span that is dropped costs next to nothing.
     fn decides_early(&self) -> bool {
         false
+    }
+}
+
+/// What points to a sampler is one: a `Box`, an `Arc`, a reference.
+impl<S> Sampler for S
+where
+    S: Deref<Target: Sampler> + Sync,
+{
+    fn should_sample(&self, span: &SamplingParameters<'_>, adds: &mut Additions<'_>) -> Decision {
+        (**self).should_sample(span, adds)
+    }
+
+    fn description(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).description(f)
+    }
+
+    fn constant(&self) -> Option<Decision> {
+        (**self).constant()
+    }
+
+    fn follows_local_parent(&self) -> bool {
+        (**self).follows_local_parent()
+    }
+
+    fn decides_early(&self) -> bool {
+        (**self).decides_early()
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a sampler is told.
 
 use crate::w3c::TraceState;
-use crate::{AttributesView, LinkView, SpanContext, SpanKind, SpanView, TraceId, ValueView};
+use crate::{
+    AttributesView, LinkView, Platform, SpanContext, SpanKind, SpanView, TraceId, ValueView,
+};
 
 /// What a sampler knows about a span that begins.
 #[derive(Clone, Copy, Debug)]
@@ -18,10 +20,32 @@ pub struct SamplingParameters<'a> {
     /// The trace state of the parent, empty for a root.
     pub trace_state: TraceState<'a>,
     pub(crate) body: SpanView<'a>,
+    pub(crate) place: Place,
+}
+
+/// What a sampler may ask of the place where it runs.
+///
+/// Functions, not values: a reading of the clock costs as much as all else about
+/// a span that is dropped, and few samplers want one. A span's own ticks would be
+/// free, but have no known length: how long one is, is measured where spans
+/// leave, and a limit wants to know where they begin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    nanos: fn() -> u64,
+    random: fn() -> u64,
+}
+
+impl Place {
+    pub(crate) const fn of<P: Platform>() -> Self {
+        Place { nanos: P::monotonic_nanos, random: || P::with_local(|local| local.ids().next()) }
+    }
+
+    const NOWHERE: Self = Place { nanos: || 0, random: || 0 };
 }
 
 impl<'a> SamplingParameters<'a> {
-    /// The parameters of a span of this trace, without attributes.
+    /// The parameters of a span of this trace, without attributes, clock and
+    /// source of randomness; for tests.
     pub const fn new(
         parent: &'a SpanContext,
         trace_id: TraceId,
@@ -29,7 +53,26 @@ impl<'a> SamplingParameters<'a> {
         kind: SpanKind,
     ) -> Self {
         let (trace_state, body) = (TraceState::EMPTY, SpanView::of_message(&[]));
-        SamplingParameters { parent, trace_id, name, kind, trace_state, body }
+        let place = Place::NOWHERE;
+        SamplingParameters { parent, trace_id, name, kind, trace_state, body, place }
+    }
+
+    /// The same with another clock, in nanoseconds; without one it is always 0.
+    #[must_use]
+    pub const fn with_clock(mut self, monotonic_nanos: fn() -> u64) -> Self {
+        self.place.nanos = monotonic_nanos;
+        self
+    }
+
+    /// The current time in nanoseconds from any origin, for samplers that limit
+    /// rates. It is [the platform's](Platform::monotonic_nanos).
+    pub fn monotonic_nanos(&self) -> u64 {
+        (self.place.nanos)()
+    }
+
+    /// 64 random bits that have nothing to do with the trace.
+    pub fn random(&self) -> u64 {
+        (self.place.random)()
     }
 
     /// The attributes that the span begins with: the fields of `span!`.
