@@ -68,6 +68,28 @@ fn who_sees_another_sampler_sees_its_settings() {
     });
 }
 
+// Fails when the exchange does not acquire what was written before the former
+// one.
+#[test]
+fn who_takes_a_sampler_out_sees_its_settings() {
+    model(Preemptions { quick: 3, full: 6 }, || {
+        let [first, second] = [1, 0].map(|setting| {
+            let made: &'static Setting = Box::leak(Box::new(Setting(AtomicUsize::new(setting))));
+            made
+        });
+        let switch = Arc::new(SamplerSwitch::new(first));
+        let other = switch.clone();
+        let changes = thread::spawn(move || {
+            // Ordering: Relaxed; the exchange shall publish it.
+            second.0.store(2, Ordering::Relaxed);
+            other.exchange(second);
+        });
+        // Ordering: Relaxed, as above.
+        assert_ne!(switch.exchange(first).0.load(Ordering::Relaxed), 0);
+        join(changes);
+    });
+}
+
 fn accept(sampler: &ComposableRateLimiting) -> bool {
     let parent = SpanContext::INVALID;
     let span = SamplingParameters::new(&parent, TraceId::INVALID, "", SpanKind::Internal);

@@ -23,10 +23,10 @@ use crate::sync::{AtomicUsize, Ordering, const_fn};
 /// The threshold is chosen by the level alone, before anybody knows which trace
 /// it is, so each span that is kept stands for as many as `th` says, and the sum
 /// of adjusted counts is right on average. A limit that cut traces off when the
-/// bucket is empty would have no count to tell. It is still the last resort: what
-/// finds less than one token is dropped and [counted](Self::refused), which takes
-/// 65,536 times the limit for long, or a jump from nothing to thousands of times
-/// the limit within one token's time.
+/// bucket is empty would have no count to tell. That is still the last resort:
+/// what finds less than one token is dropped and [counted](Self::refused). Even
+/// when the load jumps to thousands of times the limit, that is less than one
+/// span in a thousand; from 65,536 times the limit on it is the rule.
 ///
 /// It is meant for roots, under
 /// [`ComposableParentThreshold`](super::ComposableParentThreshold): asked for
