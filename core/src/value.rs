@@ -66,9 +66,7 @@ impl<'a> Value<'a> {
                 let inner = bounds.inner();
                 wire::field_len(map_len(entries, inner))
             }
-            _ => {
-                wire::field_len(self.elements_len(bounds.inner()))
-            }
+            _ => wire::field_len(self.elements_len(bounds.inner())),
         }
     }
 
