@@ -3,7 +3,7 @@
 
 use crate::live::{Live, Opening};
 use crate::route::Route;
-use crate::sampler::{Addition, Additions, Place};
+use crate::sampler::{Addition, Additions};
 use crate::state::{Held, Holder, State};
 use crate::w3c::TraceStateBuf;
 use crate::writer::Writer;
@@ -167,8 +167,7 @@ pub(crate) fn begin<P: Platform>(
     let (decision, changed) = {
         let known = SamplingParameters {
             trace_state: origin.carried.trace_state(),
-            place: Place::of::<P>(),
-            ..SamplingParameters::new(&parent, trace, callsite.name(), kind)
+            ..SamplingParameters::new(&parent, trace, callsite.name(), kind).on::<P>()
         };
         let mut changed = None;
         let mut add = |addition: Addition<'_>| {
@@ -255,8 +254,7 @@ impl Undecided {
             let known = SamplingParameters {
                 trace_state: carried.trace_state(),
                 body: SpanView::of_message(body),
-                place: Place::of::<P>(),
-                ..SamplingParameters::new(&parent, trace, callsite.name(), kind)
+                ..SamplingParameters::new(&parent, trace, callsite.name(), kind).on::<P>()
             };
             let mut add = |addition: Addition<'_>| match addition {
                 Addition::Attribute(key, value) => extension.set_attribute(key, value),

@@ -1,7 +1,6 @@
 //! What is kept by samplers, and what the kept ones stand for: counted over
 //! traces of fixed seeds.
 
-use core::cell::Cell;
 use core::time::Duration;
 use std::thread;
 
@@ -12,7 +11,8 @@ use throughline::{
     ComposableSampler, CompositeSampler, Decision, OtelTraceState, ProbabilitySampler, Sampler,
     SamplingParameters, SpanContext, SpanId, SpanKind, TraceFlags, TraceId, TraceIdRatioBased,
 };
-use throughline_core::{Addition, IdGenerator};
+use throughline_core::{Addition, IdGenerator, Platform};
+use throughline_tests::simulation::Virtual;
 
 /// What a span's context says to the next service.
 #[derive(Clone, Debug)]
@@ -40,8 +40,8 @@ impl Seen {
     /// A span of another service below this one, or the root of the trace.
     fn below(&self, trace: TraceId, sampler: &impl Sampler) -> Seen {
         let mut state = self.state.clone();
-        let mut known = SamplingParameters::new(&self.context, trace, "span", SpanKind::Server)
-            .with_clock(|| NOW.get());
+        let mut known =
+            SamplingParameters::new(&self.context, trace, "span", SpanKind::Server).on::<Virtual>();
         known.trace_state = self.state.as_trace_state();
         let mut add = |addition: Addition<'_>| {
             if let Addition::TraceState(changed) = addition {
@@ -52,10 +52,6 @@ impl Seen {
         let flags = TraceFlags::RANDOM.with_sampled(decision == Decision::RecordAndSample);
         Seen { context: SpanContext::remote(trace, SpanId::from_bytes([1; 8]), flags), state }
     }
-}
-
-thread_local! {
-    static NOW: Cell<u64> = const { Cell::new(1_000_000_000) };
 }
 
 /// Ids of traces, the same ones for the same seed.
@@ -216,15 +212,15 @@ fn flood(
     let ids = IdGenerator::new(seed);
     let (mut came, mut kept, mut stands_for) = (0, Vec::new(), 0.0);
     for &(per_second, millis) in rates {
-        let end = NOW.get() + millis * 1_000_000;
+        let end = Virtual::ticks() + millis * 1_000_000;
         let apart = 1_000_000_000 / per_second;
-        while NOW.get() < end {
+        while Virtual::ticks() < end {
             // Uneven, the mean being what it should.
-            NOW.set(NOW.get() + 1 + ids.next() % (2 * apart));
+            Virtual::set_ticks(Virtual::ticks() + 1 + ids.next() % (2 * apart));
             let span = Seen::nothing().below(ids.trace_id(), &sampler);
             came += 1;
             if span.is_kept() {
-                kept.push(NOW.get());
+                kept.push(Virtual::ticks());
                 stands_for += span.adjusted_count().expect("kept spans tell");
             }
         }

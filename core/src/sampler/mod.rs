@@ -33,7 +33,6 @@ pub use annotating::ComposableAnnotating;
 pub use composable::{AddAttribute, ComposableSampler, SamplingIntent};
 pub use composite::CompositeSampler;
 pub use otel_trace_state::OtelTraceState;
-pub(crate) use parameters::Place;
 pub use parameters::SamplingParameters;
 pub use parent_based::ParentBased;
 pub use parent_threshold::ComposableParentThreshold;

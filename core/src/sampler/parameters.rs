@@ -20,7 +20,7 @@ pub struct SamplingParameters<'a> {
     /// The trace state of the parent, empty for a root.
     pub trace_state: TraceState<'a>,
     pub(crate) body: SpanView<'a>,
-    pub(crate) place: Place,
+    pub(crate) place: &'a Place,
 }
 
 /// What a sampler may ask of the place where it runs.
@@ -36,11 +36,16 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub(crate) const fn of<P: Platform>() -> Self {
-        Place { nanos: P::monotonic_nanos, random: || P::with_local(|local| local.ids().next()) }
+    const fn of<P: Platform>() -> &'static Self {
+        const {
+            &Place {
+                nanos: P::monotonic_nanos,
+                random: || P::with_local(|local| local.ids().next()),
+            }
+        }
     }
 
-    const NOWHERE: Self = Place { nanos: || 0, random: || 0 };
+    const NOWHERE: &'static Self = &Place { nanos: || 0, random: || 0 };
 }
 
 impl<'a> SamplingParameters<'a> {
@@ -57,10 +62,11 @@ impl<'a> SamplingParameters<'a> {
         SamplingParameters { parent, trace_id, name, kind, trace_state, body, place }
     }
 
-    /// The same with another clock, in nanoseconds; without one it is always 0.
+    /// The same on this platform, whose clock and randomness a sampler may ask
+    /// for. Without one, both are always 0.
     #[must_use]
-    pub const fn with_clock(mut self, monotonic_nanos: fn() -> u64) -> Self {
-        self.place.nanos = monotonic_nanos;
+    pub const fn on<P: Platform>(mut self) -> Self {
+        self.place = Place::of::<P>();
         self
     }
 
