@@ -60,12 +60,24 @@ pub use throughline_runtime::Carried;
 // Setup, flush and shutdown.
 pub use config::InitError;
 pub use setup::{Builder, Guard, builder, init};
-pub use throughline_core::{
-    Addition, Additions, AlwaysOff, AlwaysOn, Decision, DropReason, Ledger, ParentBased, Retry,
-    Sampler, SamplingParameters, SpanLimits, TraceIdRatioBased,
-};
+pub use throughline_core::{DropReason, Ledger, Retry, SpanLimits};
 pub use throughline_runtime::{
     Env, Exporter, Outcome, PipelineOptions, Receipt, Resource, Runtime, Telemetry, Thread, Warning,
+};
+
+// Sampling.
+pub use throughline_core::{
+    Addition, Additions, AlwaysOff, AlwaysOn, AlwaysRecord, Decision, ParentBased,
+    ProbabilitySampler, Sampler, SamplerSwitch, SamplingParameters, TraceIdRatioBased,
+};
+
+// Composable samplers, what their rules look for, and counts.
+pub use throughline_core::{
+    AddAttribute, AnySpan, Both, ComposableAlwaysOff, ComposableAlwaysOn, ComposableAnnotating,
+    ComposableParentThreshold, ComposableProbability, ComposableRateLimiting, ComposableRuleBased,
+    ComposableSampler, CompositeSampler, Either, Except, HasAttribute, HasKind, HasName, HasRoute,
+    IsRoot, NoRules, OtelTraceState, Picked, Predicate, Randomness, Rule, Rules, SamplingIntent,
+    Then, Threshold,
 };
 
 #[cfg(feature = "macros")]

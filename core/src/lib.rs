@@ -102,9 +102,20 @@ pub use with_context::WithContext;
 
 // Sampling.
 pub use sampler::{
-    Addition, Additions, AlwaysOff, AlwaysOn, Decision, Described, ParentBased, Sampler,
-    SamplingParameters, TraceIdRatioBased,
+    Addition, Additions, AlwaysOff, AlwaysOn, AlwaysRecord, Decision, Described, ParentBased,
+    ProbabilitySampler, Sampler, SamplerSwitch, SamplingParameters, TraceIdRatioBased,
 };
+
+// Composable samplers, and what their rules look for.
+pub use sampler::{
+    AddAttribute, AnySpan, Both, ComposableAlwaysOff, ComposableAlwaysOn, ComposableAnnotating,
+    ComposableParentThreshold, ComposableProbability, ComposableRateLimiting, ComposableRuleBased,
+    ComposableSampler, CompositeSampler, Either, Except, HasAttribute, HasKind, HasName, HasRoute,
+    IsRoot, NoRules, Picked, Predicate, Rule, Rules, SamplingIntent, Then,
+};
+
+// The counts of what is kept.
+pub use sampler::{OtelTraceState, Randomness, Threshold};
 
 // For platforms.
 pub use counter::cycles;

@@ -8,7 +8,7 @@ use crate::frame::{Finished, FrameTag};
 use crate::ledger::Counters;
 use crate::live::{Live, LiveTable, Opening};
 use crate::ring::{Refusal, Ring, Unit};
-use crate::sampler::{Addition, Additions, Described};
+use crate::sampler::{Additions, Described};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, const_fn};
 use crate::{
     Decision, Doorbell, DropReason, Ending, Ledger, LiveView, MAX_SHARDS, PollProfile, Sampler,
@@ -260,15 +260,17 @@ impl Pipeline {
 
     /// The sampler's decision about a span that begins; `None` when it wants to
     /// see the span's attributes first.
-    pub(crate) fn early_decision(&self, known: &SamplingParameters<'_>) -> Option<Decision> {
+    pub(crate) fn early_decision(
+        &self,
+        known: &SamplingParameters<'_>,
+        adds: &mut Additions<'_>,
+    ) -> Option<Decision> {
         let parent = known.parent;
         if self.follows_local_parents && parent.is_valid() && !parent.is_remote() {
             let is_sampled = parent.is_sampled();
             return Some(if is_sampled { Decision::RecordAndSample } else { Decision::Drop });
         }
-        let mut nowhere = |_: Addition<'_>| ();
-        self.decides_early
-            .then(|| self.sampler.should_sample(known, &mut Additions::new(&mut nowhere)))
+        self.decides_early.then(|| self.sampler.should_sample(known, adds))
     }
 
     #[inline]

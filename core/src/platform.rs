@@ -16,6 +16,12 @@ pub trait Platform: Sized + Debug + 'static {
     /// The clock, in ticks of any constant length. Monotonic; bit 63 is zero.
     fn ticks() -> u64;
 
+    /// The clock in nanoseconds, for samplers that limit rates. Monotonic, from
+    /// any origin; the ticks, where those are nanoseconds.
+    fn monotonic_nanos() -> u64 {
+        Self::ticks()
+    }
+
     /// Uses what belongs to the current thread (or, on bare metal, to the
     /// current priority level).
     fn with_local<R>(use_it: impl FnOnce(&Local<Self>) -> R) -> R;

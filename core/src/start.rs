@@ -164,13 +164,26 @@ pub(crate) fn begin<P: Platform>(
     };
     let span = local.ids().span_id_at(now);
     let kind = options.kind.unwrap_or(callsite.kind());
-    let known = SamplingParameters::new(&parent, trace, callsite.name(), kind);
-    let decision = pipeline.early_decision(&known);
+    let (decision, changed) = {
+        let known = SamplingParameters {
+            trace_state: origin.carried.trace_state(),
+            ..SamplingParameters::new(&parent, trace, callsite.name(), kind).on::<P>()
+        };
+        let mut changed = None;
+        let mut add = |addition: Addition<'_>| {
+            // There is no memory for attributes yet.
+            if let Addition::TraceState(state) = addition {
+                changed = Some(origin.carried.clone().with_trace_state(state));
+            }
+        };
+        (pipeline.early_decision(&known, &mut Additions::new(&mut add)), changed)
+    };
     let flags = flags.with_sampled(decision == Some(Decision::RecordAndSample));
     if decision == Some(Decision::Drop) {
         pipeline.count_unsampled(local.shard());
         let route = origin.route.with_flags(flags, false);
-        return Beginning::of(State::unrecorded(trace, span, route, origin.carried));
+        let carried = changed.unwrap_or(origin.carried);
+        return Beginning::of(State::unrecorded(trace, span, route, carried));
     }
     let opening = Opening {
         trace,
@@ -195,13 +208,14 @@ pub(crate) fn begin<P: Platform>(
     if let Some(to) = link {
         Writer::new(&mut live).add_link(&to, link_state.trace_state().as_str(), &[]);
     }
+    let carried = changed.unwrap_or(carried);
     let carried = if carried.is_empty() { carried } else { carried.bound_to(trace) };
     if decision.is_none() {
         let state = State::recorded(live, carried);
         return Beginning { state, undecided: Some(Undecided { parent, kind, route }) };
     }
     live.shard().count_started();
-    set_trace_state::<P>(&mut live, has_parent, &carried);
+    set_trace_state::<P>(&mut live, &carried);
     Beginning::of(State::recorded(live, carried))
 }
 
@@ -235,14 +249,12 @@ impl Undecided {
         let pipeline = live.pipeline();
         let (trace, span, flags) = (live.trace_id(), live.span_id(), live.trace_flags());
         let callsite = live.callsite();
-        let has_parent = parent.is_valid();
         let mut changed = None;
         let decision = Writer::new(&mut live).extend(|body, extension| {
-            let trace_state = if has_parent { carried.trace_state() } else { Default::default() };
             let known = SamplingParameters {
-                trace_state,
+                trace_state: carried.trace_state(),
                 body: SpanView::of_message(body),
-                ..SamplingParameters::new(&parent, trace, callsite.name(), kind)
+                ..SamplingParameters::new(&parent, trace, callsite.name(), kind).on::<P>()
             };
             let mut add = |addition: Addition<'_>| match addition {
                 Addition::Attribute(key, value) => extension.set_attribute(key, value),
@@ -252,7 +264,6 @@ impl Undecided {
             };
             pipeline.sampler().should_sample(&known, &mut Additions::new(&mut add))
         });
-        let has_state = has_parent || changed.is_some();
         carried = changed.unwrap_or(carried);
         let route = route.with_flags(flags, false);
         match decision {
@@ -264,7 +275,7 @@ impl Undecided {
             Decision::RecordAndSample => live.set_sampled(),
         }
         live.shard().count_started();
-        set_trace_state::<P>(&mut live, has_state, &carried);
+        set_trace_state::<P>(&mut live, &carried);
         State::recorded(live, carried)
     }
 }
@@ -317,9 +328,9 @@ impl<P: Platform> Origin<P> {
     }
 }
 
-fn set_trace_state<P: Platform>(live: &mut Live, is_of_trace: bool, carried: &P::Carried) {
+fn set_trace_state<P: Platform>(live: &mut Live, carried: &P::Carried) {
     let state = carried.trace_state();
-    if is_of_trace && !state.is_empty() {
+    if !state.is_empty() {
         Writer::new(live).set_trace_state(state.as_str());
     }
 }

@@ -65,6 +65,39 @@ impl<T> UnsafeCell<T> {
     }
 }
 
+/// A reference that is exchanged whole.
+#[derive(Debug)]
+pub(crate) struct StaticRef<T: 'static> {
+    pointer: AtomicPtr<T>,
+    /// It is shared between threads as the reference would be.
+    kind: core::marker::PhantomData<&'static T>,
+}
+
+impl<T> StaticRef<T> {
+    const_fn! {
+        pub(crate) fn new(value: &'static T) -> Self {
+            let pointer = AtomicPtr::new(core::ptr::from_ref(value).cast_mut());
+            StaticRef { pointer, kind: core::marker::PhantomData }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> &'static T {
+        // Ordering: Acquire; what was written before the reference was given to
+        // `exchange` is read through it.
+        // SAFETY: only `&'static T`s are stored, and nobody writes through them.
+        unsafe { &*self.pointer.load(Ordering::Acquire) }
+    }
+
+    pub(crate) fn exchange(&self, value: &'static T) -> &'static T {
+        let pointer = core::ptr::from_ref(value).cast_mut();
+        // Ordering: AcqRel; `get` and the next `exchange` read through the new
+        // one, the caller through the former one.
+        // SAFETY: as in `get`.
+        unsafe { &*self.pointer.swap(pointer, Ordering::AcqRel) }
+    }
+}
+
 /// A 64-bit number that is stored and loaded whole where the target can, and in
 /// two halves where it cannot; a reader that must not see a torn one checks a
 /// version beside it.

@@ -34,6 +34,12 @@ pub(crate) fn ticks() -> u64 {
     Origin::get().ticks()
 }
 
+/// Nanoseconds of the system's monotonic clock since the first tick. It costs
+/// more than a tick, and its length is known from the beginning.
+pub(crate) fn monotonic_nanos() -> u64 {
+    nanos(Origin::get().instant.elapsed().as_nanos())
+}
+
 static SOURCE: AtomicU8 = AtomicU8::new(UNKNOWN);
 const UNKNOWN: u8 = 0;
 const CYCLES: u8 = 1;

@@ -23,6 +23,10 @@ impl Platform for Std {
         clock::ticks()
     }
 
+    fn monotonic_nanos() -> u64 {
+        clock::monotonic_nanos()
+    }
+
     #[inline]
     fn with_local<R>(use_it: impl FnOnce(&Local<Self>) -> R) -> R {
         LOCAL.with(use_it)

@@ -41,6 +41,11 @@ impl Platform for Board {
         board::ticks()
     }
 
+    /// For samplers that limit rates.
+    fn monotonic_nanos() -> u64 {
+        board::ticks() * board::NANOS_PER_TICK
+    }
+
     /// Interrupts stay enabled: scopes run inside of this.
     fn with_local<R>(use_it: impl FnOnce(&Local<Self>) -> R) -> R {
         use_it(match SCB::vect_active() {
