@@ -83,7 +83,7 @@ impl<'a> SamplingParameters<'a> {
 
     /// The attributes that the span begins with: the fields of `span!`.
     ///
-    /// A sampler that [decides early](Sampler::decides_early) sees none.
+    /// A sampler that [decides early](super::Sampler::decides_early) sees none.
     pub fn attributes(&self) -> AttributesView<'a> {
         self.body.attributes()
     }

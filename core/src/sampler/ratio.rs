@@ -9,7 +9,7 @@ use super::{Additions, Decision, Sampler, SamplingParameters};
 /// A trace is kept when the low 63 bits of its id, divided by 2⁶³, are below the
 /// ratio: the rule of the Go and Rust SDKs, so that services of both kinds agree
 /// about a trace, and a larger ratio keeps all that a smaller one keeps. The
-/// specification discourages it except as the root of [`ParentBased`].
+/// specification discourages it except as the root of [`ParentBased`](super::ParentBased).
 /// ([TraceIdRatioBased](https://opentelemetry.io/docs/specs/otel/trace/sdk/#traceidratiobased))
 #[derive(Clone, Copy, Debug)]
 pub struct TraceIdRatioBased {
