@@ -7,6 +7,7 @@
 use crate::body::{self, Body};
 use crate::key::{PREPARED, Prepared};
 use crate::live::Slot;
+use crate::value::{self, Bounds, Value};
 use crate::wire::{self, Fields, ONE_BYTE, Out};
 use crate::{Callsite, SpanId};
 
@@ -267,14 +268,13 @@ fn header_len(frame: &[u8]) -> usize {
 }
 
 fn end_entry_len(text: &str) -> usize {
-    crate::value::entry_len(END_ATTRIBUTE, wire::field_len(text.len()))
+    value::entry_len(END_ATTRIBUTE, wire::field_len(text.len()))
 }
 
 fn write_end(text: &str, out: &mut Out<'_>) {
-    out.header(ATTRIBUTE, end_entry_len(text));
-    out.field(crate::value::ENTRY_KEY, END_ATTRIBUTE.as_bytes());
-    out.header(crate::value::ENTRY_VALUE, wire::field_len(text.len()));
-    out.field(wire::tag(1, wire::LEN), text.as_bytes());
+    let bounds = Bounds { length: u32::MAX, depth: 1 };
+    let value = (&Value::Str(text), wire::field_len(text.len()));
+    value::field(ATTRIBUTE, END_ATTRIBUTE, value, bounds, out);
 }
 
 const PARENT: usize = 10;

@@ -388,6 +388,7 @@ impl Live {
     /// borrows the span's handle mutably, or it runs no foreign code on the
     /// thread on which the span is current.
     #[cfg_attr(not(target_os = "none"), inline)]
+    #[cfg_attr(target_os = "none", inline(never))]
     #[expect(clippy::mut_from_ref, reason = "what is current is borrowed shared, and alone used")]
     pub(crate) unsafe fn record_mut(&self) -> (&mut Body, &mut [u8]) {
         self.slot.record.with_mut(|record| {

@@ -356,7 +356,7 @@ impl Pipeline {
         self.counters.count_dropped(reason, 1);
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn shard(&self, shard: usize) -> &Shard {
         match self.shards.get(shard) {
             Some(shard) => shard,

@@ -248,7 +248,8 @@ impl<P: Platform> Span<P> {
     }
 
     /// Ends the span now, completed.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn end(mut self) {
         // SAFETY: forgotten below.
         unsafe { self.end_in_place() };

@@ -99,6 +99,9 @@ impl<'a> Writer<'a> {
     /// Adds an attribute whose key is not there yet.
     #[cold]
     pub(crate) fn add_attribute(&mut self, key: &str, value: &Value<'_>) {
+        if IS_SMALL {
+            return self.set_attribute(key, value);
+        }
         let limits = self.limits();
         if self.write(|body, bytes| body.add_attribute(bytes, key, value, limits)).is_err() {
             self.record().0.dropped_attributes += 1;
@@ -134,9 +137,11 @@ impl<'a> Writer<'a> {
     }
 
     pub(crate) fn set_status(&mut self, code: StatusCode, description: &str) {
-        if self.write(|body, bytes| body.set_status(bytes, code, description)).is_err() {
-            // The code matters more than its description.
-            let _ = self.write(|body, bytes| body.set_status(bytes, code, ""));
+        // The code matters more than its description.
+        for description in [description, ""] {
+            if self.write(|body, bytes| body.set_status(bytes, code, description)).is_ok() {
+                return;
+            }
         }
     }
 
