@@ -27,8 +27,13 @@ impl<P: Platform> Context<P> {
     /// The context that is current now.
     #[inline]
     pub fn current() -> Self {
-        let capture = |current: Option<&State<P>>| current.map_or(State::EMPTY, State::capture);
-        Context { state: P::with_local(|local| local.with_current(capture)) }
+        // A default made beforehand would have to be dropped.
+        P::with_local(|local| {
+            local.with_current(|current| match current {
+                Some(state) => Context { state: state.capture() },
+                None => Context { state: State::EMPTY },
+            })
+        })
     }
 
     /// A context below a span of another process.

@@ -235,8 +235,7 @@ impl<P: Platform> Span<P> {
             return work();
         }
         let result = self.enter_for(work);
-        // SAFETY: forgotten below.
-        unsafe { self.end_in_place() };
+        self.end_in_place();
         core::mem::forget(self);
         result
     }
@@ -251,27 +250,29 @@ impl<P: Platform> Span<P> {
     #[cfg_attr(not(target_os = "none"), inline(always))]
     #[cfg_attr(target_os = "none", inline(never))]
     pub fn end(mut self) {
-        // SAFETY: forgotten below.
-        unsafe { self.end_in_place() };
+        self.end_in_place();
         core::mem::forget(self);
     }
 
-    /// Ends the span and drops its parts where they are: to move them takes
-    /// longer than all the rest.
-    ///
-    /// # Safety
-    ///
-    /// The span is forgotten afterwards.
+    /// Ends the span and takes its parts from where they are: to move the whole takes
+    /// longer than all the rest. Nothing is left to drop.
     #[cfg_attr(not(target_os = "none"), inline(always))]
-    unsafe fn end_in_place(&mut self) {
-        // SAFETY: the caller's promise: each part is dropped once, here.
-        unsafe {
-            match &mut self.state {
-                State::Held(Held { carried, by: Holder::Span(live) }) => {
-                    write_frame(ptr::read(live), P::ticks(), Ending::Completed);
-                    ptr::drop_in_place(carried);
-                }
-                other => ptr::drop_in_place(other),
+    fn end_in_place(&mut self) {
+        match &mut self.state {
+            State::Plain { .. } => {}
+            State::Held(Held { by: Holder::Ids { .. }, .. }) => self.state = State::NOTHING,
+            State::Held(Held { carried, by: Holder::Span(live) }) => {
+                // Before the parts are taken: the platform's clock may panic.
+                let end = P::ticks();
+                // SAFETY: what was read is overwritten, and not dropped, before other
+                // code runs.
+                let (live, carried) = unsafe {
+                    let parts = (ptr::read(live), ptr::read(carried));
+                    ptr::write(&mut self.state, State::NOTHING);
+                    parts
+                };
+                write_frame(live, end, Ending::Completed);
+                drop(carried);
             }
         }
     }
@@ -293,11 +294,15 @@ impl<P: Platform> Span<P> {
 
     #[inline(always)]
     pub(crate) fn finish_at(&mut self, ending: Ending, end: impl FnOnce() -> u64) {
-        if self.is_recording()
-            && let State::Held(Held { by: Holder::Span(live), .. }) =
-                core::mem::replace(&mut self.state, State::NOTHING)
+        if !self.is_recording() {
+            return;
+        }
+        // Before the state is taken: the platform's clock may panic.
+        let end = end();
+        if let State::Held(Held { by: Holder::Span(live), .. }) =
+            core::mem::replace(&mut self.state, State::NOTHING)
         {
-            write_frame(live, end(), ending);
+            write_frame(live, end, ending);
         }
     }
 }
