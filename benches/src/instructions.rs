@@ -6,7 +6,7 @@
 
 use std::io;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use throughline::{Runtime, Thread};
 
@@ -66,10 +66,6 @@ impl Runtime for Nowhere {
 
     fn sleep(&self, _: Duration) -> impl Future<Output = ()> + Send + 'static {
         std::future::pending()
-    }
-
-    fn now(&self) -> Instant {
-        Instant::now()
     }
 
     fn connect(

@@ -45,16 +45,21 @@ fn a_token_that_is_taken_stays_taken() {
     });
 }
 
+/// A switch that is set to the first of two samplers; the second has no setting yet.
+fn two_samplers() -> (Arc<SamplerSwitch>, &'static Setting, &'static Setting) {
+    let [first, second] = [1, 0].map(|setting| {
+        let made: &'static Setting = Box::leak(Box::new(Setting(AtomicUsize::new(setting))));
+        made
+    });
+    (Arc::new(SamplerSwitch::new(first)), first, second)
+}
+
 // Fails when the exchange does not release, or the look does not acquire, what
 // was written before the exchange.
 #[test]
 fn who_sees_another_sampler_sees_its_settings() {
     model(Preemptions { quick: 3, full: 6 }, || {
-        let [first, second] = [1, 0].map(|setting| {
-            let made: &'static Setting = Box::leak(Box::new(Setting(AtomicUsize::new(setting))));
-            made
-        });
-        let switch = Arc::new(SamplerSwitch::new(first));
+        let (switch, first, second) = two_samplers();
         let other = switch.clone();
         let changes = thread::spawn(move || {
             // Ordering: Relaxed; the exchange shall publish it.
@@ -73,11 +78,7 @@ fn who_sees_another_sampler_sees_its_settings() {
 #[test]
 fn who_takes_a_sampler_out_sees_its_settings() {
     model(Preemptions { quick: 3, full: 6 }, || {
-        let [first, second] = [1, 0].map(|setting| {
-            let made: &'static Setting = Box::leak(Box::new(Setting(AtomicUsize::new(setting))));
-            made
-        });
-        let switch = Arc::new(SamplerSwitch::new(first));
+        let (switch, first, second) = two_samplers();
         let other = switch.clone();
         let changes = thread::spawn(move || {
             // Ordering: Relaxed; the exchange shall publish it.

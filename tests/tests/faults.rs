@@ -11,7 +11,7 @@ use throughline::{
 };
 use throughline_core::{ExportError, Failure};
 use throughline_tests::faulty::{Fault, Receiver};
-use throughline_tests::places::{tokio_runtime, watched};
+use throughline_tests::places::{SPANS, make_spans, tokio_runtime, watched};
 
 #[test]
 fn each_fault_is_told_span_by_span() {
@@ -342,17 +342,6 @@ impl Driver {
     }
 }
 
-fn make_spans(telemetry: &Telemetry) -> Vec<SpanId> {
-    let context = telemetry.context();
-    let make = |_| {
-        let span = span!(parent: &context, "work");
-        let id = span.span_context().span_id();
-        span.end();
-        id
-    };
-    (0..SPANS).map(make).collect()
-}
-
 /// A pipeline that sends nothing by itself, and repeats at once.
 fn quick() -> Builder {
     builder()
@@ -376,7 +365,6 @@ const UNAVAILABLE: fn(Protocol) -> Failure = |protocol| match protocol {
 };
 
 const PROTOCOLS: [Protocol; 2] = [Protocol::HttpProtobuf, Protocol::Grpc];
-const SPANS: u64 = 10;
 const REPETITIONS: u32 = 2;
 const QUEUE: usize = 256;
 const BATCH: usize = 64;

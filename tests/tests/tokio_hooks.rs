@@ -220,15 +220,17 @@ async fn two_requests(stream: DuplexStream) {
     async { client.send_request(get()).await.expect("an answer") }.in_span(span!("second")).await;
 }
 
+async fn two_requests_on_one_connection() {
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let server = tokio::spawn(serve(far).with_context(Context::empty()));
+    two_requests(near).await;
+    server.await.expect("no panic");
+}
+
 #[test]
 fn a_pooled_connection_stays_out_of_the_trace_of_the_request_that_opened_it() {
     for stage in Stage::each(SpawnPolicy::Linked) {
-        stage.run(async {
-            let (near, far) = tokio::io::duplex(64 * 1024);
-            let server = tokio::spawn(serve(far).with_context(Context::empty()));
-            two_requests(near).await;
-            server.await.expect("no panic");
-        });
+        stage.run(two_requests_on_one_connection());
         stage.finish();
         let [first, second] = ["first", "second"].map(|name| stage.memory.span(name));
         let spans = stage.memory.spans();
@@ -245,12 +247,7 @@ fn a_pooled_connection_stays_out_of_the_trace_of_the_request_that_opened_it() {
 #[test]
 fn a_child_policy_would_put_both_requests_into_the_first_trace() {
     for stage in Stage::each(SpawnPolicy::Child) {
-        stage.run(async {
-            let (near, far) = tokio::io::duplex(64 * 1024);
-            let server = tokio::spawn(serve(far).with_context(Context::empty()));
-            two_requests(near).await;
-            server.await.expect("no panic");
-        });
+        stage.run(two_requests_on_one_connection());
         stage.finish();
         let first = stage.memory.span("first").span_id;
         let spans = stage.memory.spans();

@@ -3,7 +3,6 @@
 use core::future::Future;
 use core::time::Duration;
 use std::io;
-use std::time::Instant;
 
 use ::async_std::net::TcpStream;
 use ::async_std::task;
@@ -31,10 +30,6 @@ impl Runtime for AsyncStd {
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
         task::sleep(duration)
-    }
-
-    fn now(&self) -> Instant {
-        Instant::now()
     }
 
     fn connect(

@@ -20,8 +20,11 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Completes once the duration has passed on the runtime's clock.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static;
 
-    /// The time on the runtime's clock, which tests may have paused.
-    fn now(&self) -> Instant;
+    /// The time on the runtime's clock: the system's, unless the runtime has one that
+    /// tests can pause.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
 
     /// Resolves the name and connects to the first address that answers. An IPv6
     /// address is written without brackets. Small writes are sent at once

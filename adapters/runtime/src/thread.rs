@@ -166,10 +166,6 @@ impl Runtime for Thread {
         })
     }
 
-    fn now(&self) -> Instant {
-        Instant::now()
-    }
-
     fn connect(
         &self,
         host: &str,

@@ -4,7 +4,6 @@ use core::future::Future;
 use core::time::Duration;
 use std::io;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 
 use ::smol::net::TcpStream;
 use ::smol::{Executor, Timer};
@@ -54,10 +53,6 @@ impl Runtime for Smol {
         async {
             timer.await;
         }
-    }
-
-    fn now(&self) -> Instant {
-        Instant::now()
     }
 
     fn connect(

@@ -6,7 +6,6 @@ use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use base64::Engine;
 use futures::io::{AsyncRead, AsyncWrite};
@@ -120,10 +119,6 @@ impl Runtime for Scripted {
 
     fn sleep(&self, _: Duration) -> impl Future<Output = ()> + Send + 'static {
         pending()
-    }
-
-    fn now(&self) -> Instant {
-        Instant::now()
     }
 
     fn connect(

@@ -1,0 +1,121 @@
+use std::boxed::Box;
+use std::vec;
+use std::vec::Vec;
+
+use super::*;
+
+fn ring(units: usize) -> &'static Ring<u32> {
+    let heads: Vec<_> = (0..units).map(|_| Unit::new()).collect();
+    let bytes = vec![0; units * UNIT];
+    Box::leak(Box::new(Ring::new(heads.leak(), bytes.leak())))
+}
+
+fn submit(ring: &Ring<u32>, tag: u32, len: usize) -> Result<(), Refusal> {
+    ring.submit(tag, len, |bytes| bytes.fill(tag as u8)).map_err(|refused| refused.why)
+}
+
+fn pop(consumer: &mut Consumer<u32>) -> Option<(u32, usize)> {
+    let frame = consumer.peek()?;
+    let (len, first) = (frame.bytes().len(), frame.bytes()[0]);
+    assert!(frame.bytes().iter().all(|byte| *byte == first));
+    let tag = frame.take();
+    assert_eq!(tag as u8, first);
+    Some((tag, len))
+}
+
+#[test]
+fn frames_come_out_in_order_for_every_capacity_and_length() {
+    for capacity in 1..=9 {
+        let ring = ring(capacity);
+        let mut consumer = ring.consumer().expect("the first");
+        let mut queued = std::collections::VecDeque::new();
+        let mut tag = 0;
+        for step in 0..5_000usize {
+            let len = 1 + (step * 37) % ring.max_frame_len();
+            match submit(ring, tag, len) {
+                Ok(()) => {
+                    queued.push_back((tag, len));
+                    tag += 1;
+                }
+                Err(why) => {
+                    assert_eq!(why, Refusal::Full);
+                    assert!(!queued.is_empty(), "an empty ring refused {len} bytes");
+                    assert_eq!(pop(&mut consumer), queued.pop_front());
+                }
+            }
+        }
+        while let Some(expected) = queued.pop_front() {
+            assert_eq!(pop(&mut consumer), Some(expected));
+        }
+        assert_eq!(pop(&mut consumer), None);
+        assert_eq!(ring.used(), 0);
+    }
+}
+
+#[test]
+fn a_full_ring_refuses_and_gives_the_tag_back() {
+    let ring = ring(1);
+    ring.submit(7, 64, |bytes| bytes.fill(7)).expect("room");
+    let refused = ring.submit(8, 1, |_| unreachable!()).expect_err("full");
+    assert_eq!(refused, Refused { tag: 8, why: Refusal::Full });
+    assert_eq!(submit(ring, 9, 65), Err(Refusal::TooLong));
+}
+
+#[test]
+fn an_empty_frame_takes_a_place_like_any_other() {
+    let ring = ring(2);
+    let mut consumer = ring.consumer().expect("the first");
+    for tag in 0..5 {
+        ring.submit(2 * tag, 0, |bytes| assert!(bytes.is_empty())).expect("room");
+        ring.submit(2 * tag + 1, 0, |_| ()).expect("room");
+        assert_eq!(submit(ring, 9, 0), Err(Refusal::Full));
+        assert_eq!(consumer.peek().map(Frame::take), Some(2 * tag));
+        assert_eq!(consumer.peek().map(Frame::take), Some(2 * tag + 1));
+        assert!(consumer.peek().is_none());
+    }
+}
+
+#[test]
+fn a_ring_without_memory_refuses_everything() {
+    let ring = ring(0);
+    assert_eq!(submit(ring, 1, 0), Err(Refusal::Full));
+    assert_eq!(submit(ring, 1, 1), Err(Refusal::TooLong));
+    assert!(ring.consumer().expect("the first").peek().is_none());
+}
+
+#[test]
+fn a_closed_ring_refuses_but_is_still_drained() {
+    let ring = ring(4);
+    let mut consumer = ring.consumer().expect("the first");
+    submit(ring, 1, 10).expect("room");
+    ring.close();
+    assert_eq!(submit(ring, 2, 10), Err(Refusal::Closed));
+    assert_eq!(pop(&mut consumer), Some((1, 10)));
+    assert_eq!(pop(&mut consumer), None);
+    assert!(consumer.has_passed(consumer.mark()));
+}
+
+#[test]
+fn a_mark_is_passed_once_everything_before_it_is_taken() {
+    let ring = ring(3);
+    let mut consumer = ring.consumer().expect("the first");
+    for tag in 0..100 {
+        submit(ring, tag, 65).expect("room");
+        let mark = consumer.mark();
+        assert!(!consumer.has_passed(mark));
+        pop(&mut consumer).expect("committed");
+        assert!(consumer.has_passed(mark));
+        submit(ring, tag, 1).expect("room");
+        assert!(consumer.has_passed(mark));
+        pop(&mut consumer).expect("committed");
+    }
+}
+
+#[test]
+fn there_is_one_consumer_at_a_time() {
+    let ring = ring(1);
+    let first = ring.consumer().expect("the first");
+    assert!(ring.consumer().is_none());
+    drop(first);
+    assert!(ring.consumer().is_some());
+}
