@@ -6,6 +6,7 @@
 use core::convert::Infallible;
 use core::net::SocketAddr;
 use core::pin::pin;
+use core::sync::atomic::{AtomicU16, Ordering};
 use core::task::Poll;
 use std::collections::VecDeque;
 use std::net::TcpStream as Filler;
@@ -101,7 +102,7 @@ impl Receiver {
         std::thread::spawn(move || {
             tokio_runtime(0).block_on(async move {
                 let socket = TcpSocket::new_v4().expect("a socket");
-                socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+                socket.bind(SocketAddr::from((own_loopback(), 0))).expect("a port");
                 let address = socket.local_addr().expect("it is bound");
                 let serving = async {
                     match first {
@@ -155,6 +156,18 @@ impl Receiver {
     pub fn spans(&self) -> Vec<SpanId> {
         lock(&self.log).spans.clone()
     }
+}
+
+/// An address of its own for each receiver, where loopback has many: an exporter that
+/// outlives its receiver must not find another test's at the port that became free.
+fn own_loopback() -> [u8; 4] {
+    static RECEIVERS: AtomicU16 = AtomicU16::new(0);
+    if !cfg!(target_os = "linux") {
+        return [127, 0, 0, 1];
+    }
+    // Ordering: Relaxed, nothing is read through it.
+    let [high, low] = RECEIVERS.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    [127, 128 | std::process::id() as u8, high, low]
 }
 
 /// A listener whose queue of connections is full, and what fills it. The kernel
