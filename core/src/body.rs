@@ -220,13 +220,14 @@ impl Body {
         Some(())
     }
 
-    /// Adds an event; its time is stamped like the span's own.
+    /// Adds an event; its time is stamped like the span's own. Attributes of the second
+    /// list outrank those of the first.
     pub(crate) fn add_event(
         &mut self,
         bytes: &mut [u8],
         name: &str,
         time: u64,
-        attributes: &Attributes<'_>,
+        attributes: [&Attributes<'_>; 2],
         limits: &SpanLimits,
     ) -> Result<(), NoRoom> {
         if self.events >= limits.event_count {
@@ -264,7 +265,7 @@ impl Body {
             return Ok(());
         }
         let bounds = bounds(limits);
-        let kept = Kept::of(attributes, limits.attribute_per_link_count);
+        let kept = Kept::of([attributes, &[]], limits.attribute_per_link_count);
         let ids = 18 + 10 + 5;
         let content = ids + wire::text_len(trace_state) + kept.encoded_len(bounds);
         let mut out = Out::new(self.replace(bytes, None, wire::field_len(content))?);
@@ -427,22 +428,31 @@ struct Span {
 /// The attributes of an event or link that are kept: of equal keys the last
 /// one, no empty keys, at most so many.
 struct Kept<'a> {
-    attributes: &'a Attributes<'a>,
+    /// One list after the other.
+    lists: [&'a Attributes<'a>; 2],
     limit: u32,
 }
 
 impl<'a> Kept<'a> {
-    fn of(attributes: &'a Attributes<'a>, limit: u32) -> Self {
-        Kept { attributes, limit }
+    fn of(lists: [&'a Attributes<'a>; 2], limit: u32) -> Self {
+        Kept { lists, limit }
     }
 
     /// Calls back for each. Returns how many are lost to the limit or have no key.
     fn each(&self, visit: &mut dyn FnMut(&str, &Value<'_>)) -> u32 {
         let (mut kept, mut dropped) = (0, 0);
-        let mut rest = self.attributes;
-        while let Some(((key, value), later)) = rest.split_first() {
+        let [mut rest, mut last] = self.lists;
+        loop {
+            let Some(((key, value), later)) = rest.split_first() else {
+                if last.is_empty() {
+                    return dropped;
+                }
+                rest = core::mem::take(&mut last);
+                continue;
+            };
             rest = later;
-            if !key.is_empty() && later.iter().any(|(other, _)| other == key) {
+            let comes_again = later.iter().chain(last).any(|(other, _)| other == key);
+            if !key.is_empty() && comes_again {
                 continue;
             }
             if key.is_empty() || kept == self.limit {
@@ -452,7 +462,6 @@ impl<'a> Kept<'a> {
                 visit(key, value);
             }
         }
-        dropped
     }
 
     fn encoded_len(&self, bounds: Bounds) -> usize {

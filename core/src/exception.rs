@@ -7,7 +7,7 @@ use core::fmt;
 use heapless::Vec;
 
 use crate::writer::Writer;
-use crate::{CurrentSpan, Platform, Span, StatusCode, Value};
+use crate::{Attributes, CurrentSpan, Platform, Span, StatusCode, Value};
 
 /// What is known of an error or a panic; what is empty is not recorded.
 ///
@@ -38,15 +38,33 @@ impl<P: Platform> Span<P> {
     /// span is not recorded; the error is not formatted then.
     /// ([Record exception](https://opentelemetry.io/docs/specs/otel/trace/api/#record-exception))
     pub fn record_error<E: Error + ?Sized>(&mut self, error: &E) {
+        self.record_error_with(error, &[]);
+    }
+
+    /// As [`record_error`](Self::record_error), with more attributes for the event;
+    /// they outrank those that are made of the error.
+    pub fn record_error_with<E: Error + ?Sized>(&mut self, error: &E, attributes: &Attributes<'_>) {
         if self.is_recording() {
-            described::<P, E, _>(error, |exception| self.record_exception(exception));
+            described::<P, E, _>(error, |exception| {
+                self.record_exception_with(exception, attributes);
+            });
         }
     }
 
     /// Records an error or a panic that is described already.
     pub fn record_exception(&mut self, exception: &Exception<'_>) {
+        self.record_exception_with(exception, &[]);
+    }
+
+    /// As [`record_exception`](Self::record_exception), with more attributes for the
+    /// event; they outrank those of the exception.
+    pub fn record_exception_with(
+        &mut self,
+        exception: &Exception<'_>,
+        attributes: &Attributes<'_>,
+    ) {
         if let Some(span) = self.writer() {
-            exception.write(P::ticks(), span);
+            exception.write(P::ticks(), attributes, span);
         }
     }
 }
@@ -55,19 +73,32 @@ impl<P: Platform> CurrentSpan<P> {
     /// Records why the work of the current span failed, as
     /// [`Span::record_error`].
     pub fn record_error<E: Error + ?Sized>(error: &E) -> bool {
+        Self::record_error_with(error, &[])
+    }
+
+    /// As [`record_error`](Self::record_error), with more attributes for the event;
+    /// they outrank those that are made of the error.
+    pub fn record_error_with<E: Error + ?Sized>(error: &E, attributes: &Attributes<'_>) -> bool {
         // What the error does to format itself runs before the span is borrowed.
-        Self::is_recording() && described::<P, E, _>(error, Self::record_exception)
+        let record = |exception: &Exception<'_>| Self::record_exception_with(exception, attributes);
+        Self::is_recording() && described::<P, E, _>(error, record)
     }
 
     /// Records an error or a panic that is described already.
     pub fn record_exception(exception: &Exception<'_>) -> bool {
+        Self::record_exception_with(exception, &[])
+    }
+
+    /// As [`record_exception`](Self::record_exception), with more attributes for the
+    /// event; they outrank those of the exception.
+    pub fn record_exception_with(exception: &Exception<'_>, attributes: &Attributes<'_>) -> bool {
         let now = P::ticks();
-        Self::with(&mut |span| exception.write(now, span))
+        Self::with(&mut |span| exception.write(now, attributes, span))
     }
 }
 
 impl Exception<'_> {
-    fn write(&self, time: u64, mut span: Writer<'_>) {
+    fn write(&self, time: u64, more: &Attributes<'_>, mut span: Writer<'_>) {
         let Exception { kind, message, stacktrace } = *self;
         let known = [
             ("exception.type", kind),
@@ -77,7 +108,7 @@ impl Exception<'_> {
         let known = known.into_iter().filter(|(_, text)| !text.is_empty());
         let attributes: Vec<_, 3> = known.map(|(key, text)| (key, Value::Str(text))).collect();
         span.set_status(StatusCode::Error, message);
-        span.add_event("exception", time, &attributes);
+        span.add_event_of("exception", time, [&attributes, more]);
     }
 }
 

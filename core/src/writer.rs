@@ -109,9 +109,15 @@ impl<'a> Writer<'a> {
     }
 
     pub(crate) fn add_event(&mut self, name: &str, time: u64, attributes: &Attributes<'_>) {
+        self.add_event_of(name, time, [attributes, &[]]);
+    }
+
+    /// As [`add_event`](Self::add_event); attributes of the second list outrank those of
+    /// the first.
+    pub(crate) fn add_event_of(&mut self, name: &str, time: u64, attributes: [&Attributes<'_>; 2]) {
         let limits = self.limits();
         let (body, bytes) = self.record();
-        let may_be_short = !IS_SMALL && attributes.is_empty();
+        let may_be_short = !IS_SMALL && attributes.iter().all(|list| list.is_empty());
         if may_be_short && body.add_short_event(bytes, name, time, limits).is_some() {
             return;
         }

@@ -202,6 +202,7 @@ macro_rules! conformance {
             failures: [
                 an_error_is_recorded_with_what_caused_it,
                 an_error_within_an_error_type_is_recorded_with_what_caused_it,
+                attributes_given_with_an_error_outrank_its_own,
                 a_stream_in_a_span_ends_it_at_its_error,
                 a_sink_is_in_its_span_until_it_is_closed,
                 a_sink_that_fails_ends_its_span,

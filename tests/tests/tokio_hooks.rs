@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use throughline::exporters::Memory;
-use throughline::tokio::BuilderExt;
+use throughline::tokio::{BuilderExt, contexts_lost};
 use throughline::{Context, InSpanExt, SpawnPolicy, Telemetry, Tokio, builder, span};
 use throughline_tests::conformance::{DEADLINE, Witness, current};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
@@ -149,6 +149,27 @@ fn the_policy_is_for_plain_tasks_alone() {
         );
         assert_eq!(stage.memory.span("plain").links, [root]);
     }
+}
+
+#[test]
+fn contexts_for_which_there_is_no_room_are_counted() {
+    const ROOM: u64 = 65_536;
+    let mut builder = Builder::new_current_thread();
+    let runtime = builder.enable_all().carry_context(|_| SpawnPolicy::Child).build();
+    let stage = Stage::on(runtime.expect("a runtime"));
+    let before = contexts_lost();
+    stage.run(async {
+        let work = async {
+            let tasks: Vec<_> =
+                (0..ROOM + 100).map(|_| tokio::spawn(async { current().is_valid() })).collect();
+            let kept = futures::future::join_all(tasks).await;
+            let kept = kept.into_iter().filter(|kept| *kept.as_ref().expect("no panic"));
+            assert_eq!(kept.count() as u64 + contexts_lost() - before, ROOM + 100);
+        };
+        work.in_span(span!("root")).await;
+    });
+    assert!(contexts_lost() - before >= 100);
+    stage.finish();
 }
 
 /// One end of a connection that traces what is written to it, once it is told to.

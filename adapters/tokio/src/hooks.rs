@@ -8,6 +8,7 @@
 
 use core::cell::RefCell;
 use core::hash::BuildHasher;
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::HashMap;
 use std::hash::RandomState;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,7 +50,7 @@ pub trait BuilderExt {
     /// - It takes tokio's four task hooks of this builder; one that is set
     ///   afterwards replaces a part of it.
     /// - Of tasks that have a context at the same time, 65,536 keep it, if they
-    ///   spread evenly; others begin without.
+    ///   spread evenly; others begin without, and are [counted](contexts_lost).
     /// - Each poll of a task looks its context up, behind one of 64 locks.
     /// - Tasks of a `LocalSet`, blocking tasks and the future in `block_on` have no
     ///   hooks. Tasks that the runtime drops when it shuts down are dropped outside
@@ -79,6 +80,15 @@ impl BuilderExt for Builder {
         .on_task_terminate(move |task| ended.remove(task.id()))
     }
 }
+
+/// How many tasks of this process began without the context that was meant for them,
+/// because too many had one.
+pub fn contexts_lost() -> u64 {
+    // Ordering: Relaxed, nothing is read through it.
+    LOST.load(Ordering::Relaxed)
+}
+
+static LOST: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     /// What was ambient before each of the tasks that are being polled on the
@@ -122,6 +132,9 @@ impl Table {
         let mut part = self.part(task);
         if part.len() < Self::ROOM {
             part.insert(task, context);
+        } else {
+            // Ordering: Relaxed, as above.
+            LOST.fetch_add(1, Ordering::Relaxed);
         }
     }
 

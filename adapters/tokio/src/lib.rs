@@ -26,7 +26,7 @@ mod spawn;
 mod stream;
 
 #[cfg(tokio_unstable)]
-pub use hooks::BuilderExt;
+pub use hooks::{BuilderExt, contexts_lost};
 pub use join_set::JoinSet;
 pub use runtime::{NoRuntime, Tokio};
 pub use spawn::{HandleExt, spawn, spawn_blocking, spawn_local};

@@ -8,7 +8,7 @@ use core::task::{Context as TaskContext, Poll};
 use futures::channel::mpsc;
 use futures::stream::FusedStream;
 use futures::{Sink, SinkExt, Stream, StreamExt};
-use throughline::{InSpanExt, StatusCode, span, trace};
+use throughline::{CurrentSpan, InSpanExt, StatusCode, span, trace};
 
 use super::{DEADLINE, Stage, TestRuntime, Witness, current};
 
@@ -114,6 +114,31 @@ pub fn an_error_within_an_error_type_is_recorded_with_what_caused_it<R: TestRunt
     assert_eq!(exception("dyn", "exception.type"), None);
     assert_eq!(exception("text", "exception.message").as_deref(), Some("no error"));
     assert_eq!(exception("text", "exception.stacktrace"), None);
+}
+
+/// ([Record exception](https://opentelemetry.io/docs/specs/otel/trace/api/#record-exception):
+/// EXC-1)
+pub fn attributes_given_with_an_error_outrank_its_own<R: TestRuntime>(runtime: R) {
+    let stage = Stage::new(runtime);
+    let attributes = [("exception.type", "Refused".into()), ("order.id", 7.into())];
+    stage.run(async {
+        async { assert!(CurrentSpan::record_error_with(&Refused, &attributes)) }
+            .in_span(span!("current"))
+            .await;
+        let mut handle = span!("handle");
+        handle.record_error_with(&Refused, &attributes);
+        handle.end();
+    });
+    assert_eq!(stage.finish().dropped_total(), 0);
+    for name in ["current", "handle"] {
+        let (_, attributes) = &stage.memory.span(name).events[0];
+        let expected = [
+            ("exception.message", "connection refused"),
+            ("exception.type", "Refused"),
+            ("order.id", "7"),
+        ];
+        assert_eq!(*attributes, expected.map(|(key, text)| (key.to_owned(), text.to_owned())));
+    }
 }
 
 /// The stream may go on; what it does then is still below its span.
