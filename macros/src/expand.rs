@@ -136,7 +136,7 @@ fn returned(
     let (root, span) = (&options.root_path, variable("span"));
     let (returned, outcome) = (variable("returned"), variable("outcome"));
     let closure = closure(function);
-    let inner = match recording {
+    let inner = match &recording {
         None => quote!(#returned),
         Some(recording) => {
             let annotation = recording.annotation();
@@ -150,7 +150,11 @@ fn returned(
             }
         }
     };
-    let in_span = quote!(#root::InSpanExt::in_span(#inner, #span));
+    let in_span = match options.err {
+        Some(_) if recording.is_none() => quote!(try_in_span),
+        _ => quote!(in_span),
+    };
+    let in_span = quote!(#root::InSpanExt::#in_span(#inner, #span));
     let in_span = if boxed { quote!(::std::boxed::Box::pin(#in_span)) } else { in_span };
     quote! {
         let #returned = #root::Span::enter_for(&mut #span, #closure);

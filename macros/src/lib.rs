@@ -186,6 +186,11 @@ use proc_macro::TokenStream;
 /// # drop(connect(""));
 /// ```
 ///
+/// On a stream of results, whose error is an [`Error`](core::error::Error), the first
+/// `Err` is recorded and ends the span, as
+/// `.try_in_span` of the facade
+/// does.
+///
 /// ## `ret`, `ret(Display)`, `ret(Debug)`
 ///
 /// The returned value as the attribute `return`, in the form an argument of its

@@ -27,8 +27,19 @@ pub(crate) fn recording<'a>(
     let (err, ret) = (options.err.as_ref(), options.ret.as_ref());
     let Some(first) = err.or(ret) else { return Ok(None) };
     if let Shape::Stream { .. } = shape {
-        let message = "`err` and `ret` record one value, and a stream has many";
-        return Err(Error::new(first.span, message));
+        let refused = match (err, ret) {
+            (_, Some(ret)) => Some((ret, "`ret` records one value, and a stream has many")),
+            (Some(Outcome { by: None, .. }), None) => None,
+            _ => Some((
+                first,
+                "`err` of a stream has no format: an error of its items is an `Error`",
+            )),
+        };
+        return match refused {
+            Some((outcome, message)) => Err(Error::new(outcome.span, message)),
+            // What the stream is wrapped in does it.
+            None => Ok(None),
+        };
     }
     let ty = shape.outcome(signature);
     if let Some(Type::Tuple(tuple)) = &ty

@@ -2,6 +2,7 @@
 
 use core::fmt::Display;
 use core::future::{Future, ready};
+use core::num::ParseIntError;
 use core::pin::Pin;
 
 use futures::executor::block_on;
@@ -132,6 +133,33 @@ fn streams_are_in_the_span_from_the_call_to_their_end() {
         dynamic (cancelled)
     ",
     );
+}
+
+#[test]
+fn an_error_ends_the_span_of_a_stream() {
+    type Items = Vec<Result<u8, ParseIntError>>;
+    #[trace(err)]
+    fn opaque(texts: &[&str]) -> impl Stream<Item = Result<u8, ParseIntError>> {
+        let items: Items = texts.iter().map(|text| text.parse()).collect();
+        stream::iter(items)
+    }
+    #[trace(err)]
+    fn boxed(texts: &[&str]) -> BoxStream<'static, Result<u8, ParseIntError>> {
+        let items: Items = texts.iter().map(|text| text.parse()).collect();
+        stream::iter(items).boxed()
+    }
+
+    let memory = traced(|| {
+        assert_eq!(block_on(opaque(&["1", "x"]).count()), 2);
+        assert_eq!(block_on(boxed(&["1", "x", "y"]).count()), 3);
+        assert_eq!(block_on(boxed(&["1"]).count()), 1);
+    });
+    memory.assert_tree("opaque (error)\nboxed (error)\nboxed");
+    for span in &memory.spans()[..2] {
+        let [(event, attributes)] = &span.events[..] else { panic!("one event: {span:?}") };
+        assert_eq!(event, "exception");
+        assert!(attributes.iter().any(|(_, text)| text == "invalid digit found in string"));
+    }
 }
 
 #[test]
