@@ -1,6 +1,6 @@
 //! What belongs to one thread.
 
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, Ref, RefCell};
 use core::fmt;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
@@ -118,16 +118,11 @@ impl<P: Platform> Local<P> {
     /// Shows what is current to the closure.
     #[inline(always)]
     pub(crate) fn with_current<R>(&self, use_it: impl FnOnce(Option<&State<P>>) -> R) -> R {
-        if cfg!(target_os = "none") {
-            // Where code is dearer than calls, one way is enough.
-            let ambient = self.ambient.try_borrow().ok().filter(|_| self.has_ambient.get());
-            let ambient = ambient.as_ref().map(|ambient| &***ambient);
-            return self.with_entered(|entered| use_it(entered.or(ambient)));
-        }
-        if self.current.get().is_none() {
-            return self.with_ambient(use_it);
-        }
-        self.with_entered(use_it)
+        // Both ways meet before the closure, so that what it returns need not wait in
+        // memory for the one that is a call.
+        let is_entered = self.current.get().is_some();
+        let ambient = if is_entered { None } else { self.ambient() };
+        self.with_entered(|entered| use_it(entered.or(ambient.as_ref().map(|state| &***state))))
     }
 
     /// Shows what was entered to the closure, if something was.
@@ -141,14 +136,11 @@ impl<P: Platform> Local<P> {
         use_it(self.current.get().map(|current| unsafe { current.as_ref() }))
     }
 
-    /// Nothing is entered.
+    /// What is current where nothing is entered.
     #[cold]
     #[inline(never)]
-    fn with_ambient<R>(&self, use_it: impl FnOnce(Option<&State<P>>) -> R) -> R {
-        match self.ambient.try_borrow() {
-            Ok(ambient) if self.has_ambient.get() => use_it(Some(&ambient)),
-            _ => use_it(None),
-        }
+    fn ambient(&self) -> Option<Ref<'_, ManuallyDrop<State<P>>>> {
+        self.ambient.try_borrow().ok().filter(|_| self.has_ambient.get())
     }
 
     /// Makes this current while the closure runs.
