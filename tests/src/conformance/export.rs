@@ -3,12 +3,13 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 
 use throughline::exporters::Otlp;
 use throughline::{DropReason, InSpanExt, Retry, builder, span};
 use throughline_core::{ExportError, Failure};
 use throughline_viewer::{Viewer, ViewerConfig};
+use tokio::net::TcpSocket;
 
 use super::{DEADLINE, Stage, TestRuntime};
 
@@ -106,10 +107,11 @@ pub fn a_receiver_that_never_answers_costs_the_timeout<R: TestRuntime>(runtime: 
 
 /// Refused, as often as it may be repeated.
 pub fn a_receiver_that_is_not_there_costs_the_repetitions<R: TestRuntime>(runtime: R) {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port of loopback");
-    let taken = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("connected");
-    // Nobody listens on the port of a client, and nobody else gets it meanwhile.
-    lose(runtime, &taken.local_addr(), DEADLINE, Failure::Connect);
+    // A port that is bound stays one on which nobody listens, and from which nobody
+    // connects, not even to itself.
+    let bound = TcpSocket::new_v4().expect("a socket");
+    bound.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port of loopback");
+    lose(runtime, &bound.local_addr(), DEADLINE, Failure::Connect);
 }
 
 fn lose<R: TestRuntime>(
