@@ -60,9 +60,12 @@ pub use throughline_runtime::Carried;
 // Setup, flush and shutdown.
 pub use config::InitError;
 pub use setup::{Builder, Guard, builder, init};
+#[cfg(all(unix, feature = "signals"))]
+pub use signals::DumpSignal;
 pub use throughline_core::{DropReason, Ledger, Retry, SpanLimits};
 pub use throughline_runtime::{
-    Env, Exporter, Outcome, PipelineOptions, Receipt, Resource, Runtime, Telemetry, Thread, Warning,
+    Env, Exporter, LiveSpan, LiveSpans, LiveState, Outcome, PipelineOptions, Receipt, Resource,
+    Runtime, Telemetry, Thread, Warning,
 };
 
 // Sampling.

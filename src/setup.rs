@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use throughline_core::{Ledger, Retry, Sampler, SpanLimits};
 use throughline_runtime::{
-    Env, Exporter, PipelineOptions, Receipt, Resource, Runtime, Telemetry, Thread, Warning,
-    set_default_pipeline,
+    Env, Exporter, LiveSpans, PipelineOptions, Receipt, Resource, Runtime, Telemetry, Thread,
+    Warning, set_default_pipeline,
 };
 
 use crate::config::{self, InitError};
+#[cfg(all(unix, feature = "signals"))]
+use crate::signals::DumpSignal;
 
 /// Sets everything up from the `OTEL_*` environment variables, on the runtime
 /// that is there.
@@ -131,6 +133,29 @@ impl Builder {
         self
     }
 
+    /// Tells of spans before they end: each span that is older than this has a record
+    /// sent, and again each time that so long has passed. Off by default.
+    ///
+    /// The record has ids, parent, name, kind and start of its span, ends at the moment
+    /// at which it is made, and says `throughline.heartbeat = true`; if the span's future
+    /// is polled, also `throughline.heartbeat.state` (`polling` or `waiting`) and
+    /// `throughline.heartbeat.since_ns`. The span itself comes later, under the same
+    /// ids: a backend that takes the latest record of a span needs nothing else, for
+    /// others a collector leaves these out. They are counted apart
+    /// ([`Ledger::heartbeats`]) and sent once each, past the queue.
+    pub fn heartbeat(mut self, after: Duration) -> Self {
+        self.options.heartbeat = Some(after);
+        self
+    }
+
+    /// Whether a shutdown says on stderr, once, which spans are still live: their
+    /// handles, futures or streams are kept somewhere, and never leave. It does not by
+    /// default; the [receipt](Receipt::leaked) tells how many in any case.
+    pub fn report_leaks(mut self, is_on: bool) -> Self {
+        self.options.report_leaks = is_on;
+        self
+    }
+
     /// Makes the pipeline the default one of the process, exporting on this
     /// runtime.
     ///
@@ -225,6 +250,50 @@ impl Guard {
     /// What became of every span so far.
     pub fn ledger(&self) -> Ledger {
         self.telemetry.as_ref().map(Telemetry::ledger).unwrap_or_default()
+    }
+
+    /// The spans that are under way now, the oldest first; none where telemetry is
+    /// switched off. Nobody is stopped meanwhile, so it may be asked at any time.
+    ///
+    /// ```
+    /// use throughline::{Guard, span};
+    ///
+    /// fn what_hangs(guard: &Guard) -> String {
+    ///     // `{}` is a table; the 20 oldest are enough for a page.
+    ///     format!("{:.20}", guard.live_spans())
+    /// }
+    /// # let _ = (what_hangs, span!("load"));
+    /// ```
+    pub fn live_spans(&self) -> LiveSpans {
+        self.telemetry.as_ref().map(Telemetry::live_spans).unwrap_or_default()
+    }
+
+    /// Prints the 100 oldest [live spans](Self::live_spans) on stderr whenever
+    /// something panics, after the panic hook that is installed now.
+    ///
+    /// # Panics
+    ///
+    /// If the current thread is panicking.
+    pub fn dump_on_panic(self) -> Self {
+        if let Some(telemetry) = &self.telemetry {
+            telemetry.dump_on_panic();
+        }
+        self
+    }
+
+    /// Prints the 100 oldest [live spans](Self::live_spans) on stderr whenever the
+    /// process gets this signal, and does nothing else then: a SIGQUIT no longer ends
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// The operating system lets no handler be installed, or has no thread left.
+    #[cfg(all(unix, feature = "signals"))]
+    pub fn dump_on_signal(self, signal: DumpSignal) -> std::io::Result<Self> {
+        if let Some(telemetry) = &self.telemetry {
+            crate::signals::dump_on_signal(telemetry.clone(), signal)?;
+        }
+        Ok(self)
     }
 
     /// Sends everything that has ended by now, within [`Guard::DEADLINE`]. For

@@ -111,7 +111,7 @@ impl<P: Platform> Course<P> {
             self.stage = Stage::Suspended;
             self.tally.begin::<P>(self.span.state.live());
         }
-        self.tally.before::<P>()
+        self.tally.before::<P>(self.span.state.live())
     }
 
     #[cfg_attr(not(target_os = "none"), inline(always))]

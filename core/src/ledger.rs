@@ -70,6 +70,7 @@ pub struct Ledger {
     unsampled: u64,
     exported: u64,
     dropped: [u64; DropReason::ALL.len()],
+    heartbeats: u64,
 }
 
 impl Ledger {
@@ -86,6 +87,12 @@ impl Ledger {
     /// Spans that the exporter delivered.
     pub const fn exported(&self) -> u64 {
         self.exported
+    }
+
+    /// Records of spans that still ran, which were delivered: see
+    /// [`Heartbeats`](crate::Heartbeats). They are counted nowhere else.
+    pub const fn heartbeats(&self) -> u64 {
+        self.heartbeats
     }
 
     /// Spans that were lost for this reason.
@@ -125,6 +132,7 @@ impl Ledger {
             unsampled: self.unsampled.saturating_sub(earlier.unsampled),
             exported: self.exported.saturating_sub(earlier.exported),
             dropped,
+            heartbeats: self.heartbeats.saturating_sub(earlier.heartbeats),
         }
     }
 }
@@ -136,6 +144,7 @@ impl core::ops::Add for Ledger {
         self.started += other.started;
         self.unsampled += other.unsampled;
         self.exported += other.exported;
+        self.heartbeats += other.heartbeats;
         for (count, more) in self.dropped.iter_mut().zip(other.dropped) {
             *count += more;
         }
@@ -168,6 +177,7 @@ impl fmt::Display for Ledger {
 pub(crate) struct Counters {
     exported: AtomicUsize,
     dropped: [AtomicUsize; DropReason::ALL.len()],
+    heartbeats: AtomicUsize,
 }
 
 impl Counters {
@@ -180,6 +190,7 @@ impl Counters {
                     AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0),
                     AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0),
                 ],
+                heartbeats: AtomicUsize::new(0),
             }
         }
     }
@@ -196,6 +207,11 @@ impl Counters {
         self.dropped[reason as usize].fetch_add(spans as usize, Ordering::Release);
     }
 
+    pub(crate) fn count_heartbeats(&self, records: u64) {
+        // Ordering: Relaxed, no value is read through it.
+        self.heartbeats.fetch_add(records as usize, Ordering::Relaxed);
+    }
+
     /// Reads what is behind first, so that no span ends before it started.
     pub(crate) fn read(&self, started: impl FnOnce() -> (u64, u64)) -> Ledger {
         // Ordering: Acquire, see `count_exported`.
@@ -205,6 +221,8 @@ impl Counters {
             *count = counter.load(Ordering::Acquire) as u64;
         }
         let (started, unsampled) = started();
-        Ledger { started, unsampled, exported, dropped }
+        // Ordering: Relaxed, as it was counted.
+        let heartbeats = self.heartbeats.load(Ordering::Relaxed) as u64;
+        Ledger { started, unsampled, exported, dropped, heartbeats }
     }
 }

@@ -36,6 +36,7 @@ mod exception;
 mod export;
 mod flusher;
 mod frame;
+mod heartbeat;
 mod hex;
 mod id;
 mod id_generator;
@@ -124,7 +125,7 @@ pub use counter::cycles;
 pub use bitmap::TakenWord;
 pub use doorbell::Doorbell;
 pub use ledger::{DropReason, Ledger};
-pub use live::{LiveView, Slot};
+pub use live::{LastPoll, LiveView, Slot};
 pub use pipeline::{Parts, Pipeline, Shard, Wakeup};
 pub use ring::{Consumer, Frame, MAX_UNITS, Mark, Refusal, Refused, Ring, UNIT, Unit};
 
@@ -133,6 +134,9 @@ pub use backoff::Retry;
 pub use batch::{Batch, Entry};
 pub use export::{Accepted, ExportError, Failure, SpanExporter};
 pub use flusher::{Action, Flusher, FlusherSettings, MAX_SHARDS, Ticket};
+pub use heartbeat::{
+    HEARTBEAT_ATTRIBUTE, HEARTBEAT_SINCE_ATTRIBUTE, HEARTBEAT_STATE_ATTRIBUTE, Heartbeats, Moment,
+};
 pub use resource::encode_resource;
 pub use view::{
     ArrayView, AttributesView, EventView, LinkView, MapView, ResourceView, SpanView, ValueView,

@@ -20,9 +20,10 @@ use core::ptr;
 
 use crate::bitmap::Bitmap;
 use crate::body::{self, Body};
+use crate::start::UNIX;
 use crate::sync::{AtomicPtr, AtomicU32, Ordering, Region, UnsafeCell, Word, const_fn};
 use crate::{
-    Callsite, Pipeline, Shard, SpanContext, SpanId, SpanKind, TakenWord, TraceFlags, TraceId,
+    Callsite, Pipeline, Scope, Shard, SpanContext, SpanId, SpanKind, TakenWord, TraceFlags, TraceId,
 };
 
 /// Room for one live span: 512 bytes.
@@ -42,6 +43,9 @@ pub struct Slot {
     start: Word,
     /// Null before the first span.
     callsite: AtomicPtr<Callsite>,
+    /// The tick at which the last poll ended; inverted, that at which one began that
+    /// goes on; zero before the first one, and where polls are not timed.
+    polled: Word,
     /// Touched by the span's owner alone, as is the record.
     place: UnsafeCell<Option<Place>>,
     record: UnsafeCell<Record>,
@@ -65,8 +69,8 @@ struct Place {
 #[repr(C)]
 struct Record {
     body: Body,
-    /// The spill block that holds the bytes, when they outgrew the slot.
-    spill: Option<usize>,
+    /// The spill block that holds the bytes, when they outgrew the slot; else `NO_BLOCK`.
+    spill: u32,
     bytes: [u8; INLINE],
 }
 
@@ -77,10 +81,41 @@ pub struct LiveView {
     pub context: SpanContext,
     /// The parent, invalid for a root.
     pub parent_span_id: SpanId,
+    /// Whether the parent is a span of another process.
+    pub has_remote_parent: bool,
     /// The name with which the span began.
     pub name: &'static str,
-    /// Clock ticks at the start.
+    /// The kind.
+    pub kind: SpanKind,
+    /// Whose code began it.
+    pub scope: &'static Scope,
+    /// Clock ticks at the start; with bit 63 it is
+    /// [of the program](Self::start_unix_nanos).
     pub start_ticks: u64,
+    /// What the span's future, stream or sink does.
+    pub last_poll: LastPoll,
+}
+
+impl LiveView {
+    /// The start, if the program gave it, in nanoseconds since the Unix epoch.
+    pub const fn start_unix_nanos(&self) -> Option<u64> {
+        match self.start_ticks & UNIX {
+            0 => None,
+            _ => Some(self.start_ticks & !UNIX),
+        }
+    }
+}
+
+/// The last poll of a live span, in clock ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastPoll {
+    /// There was none: nothing is polled in the span, not yet, or polls are not
+    /// timed.
+    Never,
+    /// It began then, and goes on.
+    Began(u64),
+    /// It ended then.
+    Ended(u64),
 }
 
 impl Slot {
@@ -95,10 +130,11 @@ impl Slot {
                 parent: Word::new(),
                 start: Word::new(),
                 callsite: AtomicPtr::new(ptr::null_mut()),
+                polled: Word::new(),
                 place: UnsafeCell::new(None),
                 record: UnsafeCell::new(Record {
                     body: Body::new(),
-                    spill: None,
+                    spill: NO_BLOCK,
                     bytes: [0; INLINE],
                 }),
             }
@@ -116,15 +152,25 @@ impl Slot {
         // stays behind them; a field of the next span synchronizes with its
         // Release store, before which the state had changed.
         let word = |word: &Word| word.load(Ordering::Acquire);
+        let flags = self.flags.load(Ordering::Acquire);
+        let callsite = self.callsite_by(Ordering::Acquire);
         let view = LiveView {
             context: SpanContext::new(
                 TraceId::from_halves([word(&self.trace[0]), word(&self.trace[1])]),
                 SpanId::from_number(word(&self.span)),
-                TraceFlags::from_bits(self.flags.load(Ordering::Acquire) as u8),
+                TraceFlags::from_bits(flags as u8),
             ),
             parent_span_id: SpanId::from_number(word(&self.parent)),
-            name: self.callsite_by(Ordering::Acquire).name(),
-            start_ticks: self.start.load(Ordering::Acquire),
+            has_remote_parent: body::is_remote(flags),
+            name: callsite.name(),
+            kind: SpanKind::from_wire((flags >> KIND_SHIFT & 0xff).into()).unwrap_or_default(),
+            scope: callsite.scope(),
+            start_ticks: word(&self.start),
+            last_poll: match word(&self.polled) {
+                0 => LastPoll::Never,
+                polled if polled >> 63 != 0 => LastPoll::Began(!polled),
+                polled => LastPoll::Ended(polled),
+            },
         };
         // Ordering: Relaxed is enough behind the Acquire loads above.
         (self.state.load(Ordering::Relaxed) == before).then_some(view)
@@ -247,6 +293,9 @@ impl LiveTable {
         slot.span.store(opening.span.number(), Ordering::Release);
         slot.parent.store(opening.parent.number(), Ordering::Release);
         slot.start.store(opening.start, Ordering::Release);
+        if !IS_SMALL {
+            slot.polled.store(0, Ordering::Release);
+        }
         let flags = body::wire_flags(opening.flags, opening.remote_parent)
             | (opening.kind as u32) << KIND_SHIFT;
         slot.flags.store(flags, Ordering::Release);
@@ -257,7 +306,7 @@ impl LiveTable {
             // SAFETY: as above.
             let record = unsafe { &mut *record };
             record.body = Body::new();
-            record.spill = None;
+            record.spill = NO_BLOCK;
         });
         // Ordering: Release publishes the fields to `view`.
         slot.state.store(next | LIVE, Ordering::Release);
@@ -268,6 +317,11 @@ impl LiveTable {
     /// nobody.
     pub(crate) fn views(&self) -> impl Iterator<Item = LiveView> {
         self.slots.iter().filter_map(Slot::view)
+    }
+
+    /// The span in one of the slots.
+    pub(crate) fn view(&self, index: usize) -> Option<LiveView> {
+        self.slots.get(index).and_then(Slot::view)
     }
 
     /// The number of slots.
@@ -325,6 +379,24 @@ impl Live {
         self.slot.flags.store(flags | sampled, Ordering::Relaxed);
     }
 
+    /// Tells readers that a poll began at this tick. Nobody reads a small table.
+    #[inline(always)]
+    pub(crate) fn begin_poll(&self, ticks: u64) {
+        if !IS_SMALL {
+            // Ordering: Release, as the fields in `open`, for readers of a former span.
+            self.slot.polled.store(!ticks, Ordering::Release);
+        }
+    }
+
+    /// Tells readers that the poll ended.
+    #[inline(always)]
+    pub(crate) fn end_poll(&self, ticks: u64) {
+        if !IS_SMALL {
+            // Ordering: as in `begin_poll`.
+            self.slot.polled.store(ticks, Ordering::Release);
+        }
+    }
+
     #[inline(always)]
     fn place(&self) -> Place {
         // SAFETY: written before this owner was made, and not again before it is
@@ -368,12 +440,12 @@ impl Live {
             // SAFETY: the caller's promise.
             let record = unsafe { &*record };
             let bytes = match record.spill {
-                None => &record.bytes[..],
+                NO_BLOCK => &record.bytes[..],
                 // SAFETY: the block belongs to this span from the claim in
                 // `spill` to the release in `drop`.
-                Some(block) => unsafe {
+                block => unsafe {
                     let table = self.table();
-                    table.spill.read(block * table.spill_len, table.spill_len)
+                    table.spill.read(block as usize * table.spill_len, table.spill_len)
                 },
             };
             (&record.body, bytes)
@@ -395,11 +467,11 @@ impl Live {
             // SAFETY: the caller's promise.
             let record = unsafe { &mut *record };
             let bytes = match record.spill {
-                None => &mut record.bytes[..],
+                NO_BLOCK => &mut record.bytes[..],
                 // SAFETY: as in `record`, and the caller's promise.
-                Some(block) => unsafe {
+                block => unsafe {
                     let table = self.table();
-                    table.spill.write(block * table.spill_len, table.spill_len)
+                    table.spill.write(block as usize * table.spill_len, table.spill_len)
                 },
             };
             (&mut record.body, bytes)
@@ -418,7 +490,7 @@ impl Live {
         self.slot.record.with_mut(|record| {
             // SAFETY: the caller's promise.
             let record = unsafe { &mut *record };
-            if record.spill.is_some() || table.spill_len <= INLINE {
+            if record.spill != NO_BLOCK || table.spill_len <= INLINE {
                 return false;
             }
             let Some(block) = table.spill_taken.claim(index / SPREAD) else {
@@ -428,7 +500,7 @@ impl Live {
             let bytes = unsafe { table.spill.write(block * table.spill_len, table.spill_len) };
             let Some(beginning) = bytes.first_chunk_mut() else { return false };
             *beginning = record.bytes;
-            record.spill = Some(block);
+            record.spill = block as u32;
             true
         })
     }
@@ -445,8 +517,8 @@ impl Drop for Live {
         slot.state.store(state & !LIVE, Ordering::Relaxed);
         // SAFETY: only the owner touches the record.
         let spill = slot.record.with(|record| unsafe { (*record).spill });
-        if let Some(block) = spill {
-            self.table().spill_taken.release(block);
+        if spill != NO_BLOCK {
+            self.table().spill_taken.release(spill as usize);
         }
         self.table().taken.release(self.index());
     }
@@ -458,10 +530,16 @@ pub(crate) const INLINE: usize = 384;
 /// Neighbouring slots look for spill blocks at the same place.
 const SPREAD: usize = 64;
 
+/// No bitmap has so many places.
+const NO_BLOCK: u32 = u32::MAX;
+
 const LIVE: u32 = 1;
 const KIND_SHIFT: u32 = 16;
 
-static UNKNOWN: Callsite = Callsite::new("", &crate::Scope::new("", ""));
+/// Where code is dearer than what it shows.
+const IS_SMALL: bool = cfg!(target_os = "none");
+
+static UNKNOWN: Callsite = Callsite::new("", &Scope::new("", ""));
 
 #[cfg(all(test, not(throughline_loom), target_pointer_width = "64"))]
 mod tests {

@@ -7,7 +7,7 @@ use core::cell::Cell;
 
 use crate::bitmap::Bitmap;
 use crate::live::{Live, Opening};
-use crate::{Callsite, Ending, Pipeline, SpanContext, SpanId, SpanKind, TakenWord};
+use crate::{Callsite, Ending, LastPoll, Pipeline, SpanContext, SpanId, SpanKind, TakenWord};
 
 /// The bitmap that gives out slots and spill blocks.
 #[derive(Debug)]
@@ -65,6 +65,15 @@ impl LiveSpan {
             None => pipeline.count_refused(0),
         }
         live.map(LiveSpan)
+    }
+
+    /// Begins a poll, or ends it.
+    pub fn poll(&self, polled: LastPoll) {
+        match polled {
+            LastPoll::Never => {}
+            LastPoll::Began(ticks) => self.0.begin_poll(ticks),
+            LastPoll::Ended(ticks) => self.0.end_poll(ticks),
+        }
     }
 
     /// Writes all bytes of the record.

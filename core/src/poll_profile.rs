@@ -82,8 +82,15 @@ impl Tally {
 
     /// The time before a poll.
     #[cfg_attr(not(target_os = "none"), inline(always))]
-    pub(crate) fn before<P: Platform>(&self) -> u64 {
-        if self.is_on { P::ticks() } else { 0 }
+    pub(crate) fn before<P: Platform>(&self, span: Option<&Live>) -> u64 {
+        if !self.is_on {
+            return 0;
+        }
+        let now = P::ticks();
+        if let Some(span) = span {
+            span.begin_poll(now);
+        }
+        now
     }
 
     /// Counts a poll that began then; returns the time, if it was read.
@@ -102,10 +109,11 @@ impl Tally {
         self.polls = self.polls.saturating_add(1);
         self.busy += took;
         self.longest = self.longest.max(took);
-        if took >= self.long
-            && let Some(span) = span
-        {
-            long_poll::<P>(span, before, now);
+        if let Some(span) = span {
+            span.end_poll(now);
+            if took >= self.long {
+                long_poll::<P>(span, before, now);
+            }
         }
         Some(now)
     }

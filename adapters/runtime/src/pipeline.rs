@@ -36,6 +36,12 @@ pub struct PipelineOptions {
     /// From how long a poll is an event on its span, if polls are timed. 10 ms by
     /// default; `None` is never.
     pub long_poll: Option<Duration>,
+    /// From what age on a live span has a record sent, and how often: see
+    /// [`Heartbeats`](throughline_core::Heartbeats). `None`, the default, is never.
+    pub heartbeat: Option<Duration>,
+    /// Whether shutdown says on stderr which spans are still live. It does not by
+    /// default; the receipt tells how many in any case.
+    pub report_leaks: bool,
     /// The most bytes of a batch. 4,000,000 by default, below the 4 MiB that
     /// gRPC servers accept.
     pub max_batch_bytes: usize,
@@ -53,6 +59,8 @@ impl Default for PipelineOptions {
             max_large_spans: 256,
             poll_profile: true,
             long_poll: Some(Duration::from_millis(10)),
+            heartbeat: None,
+            report_leaks: false,
             max_batch_bytes: 4_000_000,
         }
     }
@@ -68,6 +76,7 @@ impl core::fmt::Debug for PipelineOptions {
             .field("max_live_spans", &self.max_live_spans)
             .field("poll_profile", &self.poll_profile)
             .field("long_poll", &self.long_poll)
+            .field("heartbeat", &self.heartbeat)
             .field("max_batch_bytes", &self.max_batch_bytes)
             .finish_non_exhaustive()
     }
