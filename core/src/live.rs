@@ -107,6 +107,9 @@ impl LiveView {
 }
 
 /// The last poll of a live span, in clock ticks.
+///
+/// Where the target has no 64-bit atomics, it may be half of one poll and half of the
+/// next, if it was read in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LastPoll {
     /// There was none: nothing is polled in the span, not yet, or polls are not
@@ -294,7 +297,9 @@ impl LiveTable {
         slot.parent.store(opening.parent.number(), Ordering::Release);
         slot.start.store(opening.start, Ordering::Release);
         if !IS_SMALL {
-            slot.polled.store(0, Ordering::Release);
+            // Ordering: Relaxed; a reader of the former span who sees it believes that
+            // this was not polled.
+            slot.polled.store(0, Ordering::Relaxed);
         }
         let flags = body::wire_flags(opening.flags, opening.remote_parent)
             | (opening.kind as u32) << KIND_SHIFT;

@@ -15,7 +15,7 @@ mod tree;
 use core::future::{Ready, ready};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use throughline_core::{Accepted, Batch, ExportError, SpanExporter};
+use throughline_core::{Accepted, Batch, ExportError, HEARTBEAT_ATTRIBUTE, SpanExporter};
 use throughline_runtime::{Exporter, Runtime};
 
 pub use captured::CapturedSpan;
@@ -24,6 +24,7 @@ pub use captured::CapturedSpan;
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     spans: Arc<Mutex<Vec<CapturedSpan>>>,
+    heartbeats: Arc<Mutex<Vec<CapturedSpan>>>,
 }
 
 impl Memory {
@@ -40,6 +41,12 @@ impl Memory {
     /// The spans so far, which are then forgotten.
     pub fn take(&self) -> Vec<CapturedSpan> {
         core::mem::take(&mut self.lock())
+    }
+
+    /// The records of spans that still ran, in the order in which they came. They
+    /// are in nothing else here.
+    pub fn heartbeats(&self) -> Vec<CapturedSpan> {
+        self.heartbeats.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The first span of this name.
@@ -95,7 +102,12 @@ impl SpanExporter for Memory {
     type Sending = Ready<Result<Accepted, ExportError>>;
 
     fn export(&mut self, batch: &Batch<'_>) -> Self::Sending {
-        self.lock().extend(batch.spans().map(|(scope, span)| CapturedSpan::new(scope, &span)));
+        for (scope, span) in batch.spans() {
+            let is_heartbeat = span.attribute(HEARTBEAT_ATTRIBUTE).is_some();
+            let kept = if is_heartbeat { &self.heartbeats } else { &self.spans };
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.push(CapturedSpan::new(scope, &span));
+        }
         ready(Ok(Accepted::default()))
     }
 }
