@@ -97,6 +97,39 @@ pub mod exporters {
     pub use throughline_otlp::{Compression, Otlp, Protocol};
 }
 
+/// For tests of programs that make spans: what a closure or a future traces, captured
+/// apart from all else, whatever it spawns and whatever runs at the same time.
+///
+/// ```
+/// use std::time::Duration;
+/// use throughline::testing::{Capture, VirtualClock};
+/// use throughline::{Context, span};
+///
+/// let clock = VirtualClock::new();
+/// let (sent, captured) = Capture::new().clock(&clock).seed(7).run(|| {
+///     span!("order", id = 7).in_scope(|| {
+///         span!("price").in_scope(|| clock.advance(Duration::from_millis(250)));
+///         Context::current().span_context()
+///     })
+/// });
+/// captured.assert_tree_with(
+///     &["id", "duration"],
+///     "
+///     order {id=7, duration=250ms}
+///       price {duration=250ms}
+///     ",
+/// );
+/// // Ids are the same each time, and those that the program sees.
+/// assert_eq!(captured.span("order").span_id, sent.span_id());
+/// assert_eq!(captured.span("order").trace_id.to_string(), "TRACE");
+/// ```
+///
+/// `#[tokio::test]` and its like use [`capture_async`](testing::capture_async).
+#[cfg(feature = "memory")]
+pub mod testing {
+    pub use throughline_memory::{Capture, Captured, VirtualClock, capture, capture_async};
+}
+
 /// async-std, which is discontinued: the runtime as a value, and spawning that
 /// carries the context.
 #[cfg(feature = "async-std")]

@@ -5,6 +5,7 @@ use core::cell::Cell;
 use core::fmt;
 
 use crate::frame::{Finished, FrameTag};
+use crate::id_generator::SeededIds;
 use crate::ledger::Counters;
 use crate::live::{Live, LiveTable, Opening};
 use crate::ring::{Refusal, Ring, Unit};
@@ -39,6 +40,7 @@ pub struct Pipeline {
     wakeup: &'static dyn Wakeup,
     closed: AtomicBool,
     counters: Counters,
+    seeded_ids: Option<SeededIds>,
 }
 
 /// What a pipeline is made of.
@@ -151,6 +153,7 @@ impl Pipeline {
             wakeup: parts.wakeup,
             closed: AtomicBool::new(false),
             counters: Counters::new(),
+            seeded_ids: None,
         }
     }
 
@@ -158,6 +161,23 @@ impl Pipeline {
     #[must_use]
     pub fn with_poll_profile(self, poll_profile: PollProfile) -> Self {
         Pipeline { poll_profile, ..self }
+    }
+
+    /// The same pipeline, for tests: its ids are those of one sequence that the seed
+    /// determines, in the order in which spans begin on whatever thread.
+    ///
+    /// Not for use beside other processes: two with one seed have the same ids.
+    /// Each span's beginning takes longer. Where there is no operating system, ids
+    /// are as [`Platform::seed`](crate::Platform::seed) says, and this does nothing.
+    #[must_use]
+    pub fn with_seeded_ids(self, seed: u64) -> Self {
+        let seeded_ids = Some(SeededIds::new(seed));
+        // The general way of a beginning looks for it; others need not.
+        Pipeline { seeded_ids, is_plain: AtomicBool::new(false), ..self }
+    }
+
+    pub(crate) fn seeded_ids(&self) -> Option<&SeededIds> {
+        if cfg!(target_os = "none") { None } else { self.seeded_ids.as_ref() }
     }
 
     /// Whether polls are timed.

@@ -160,9 +160,16 @@ pub(crate) fn begin<P: Platform>(
     let (trace, flags) = if has_parent {
         (parent.trace_id(), parent.trace_flags())
     } else {
-        (local.ids().trace_id_at(now), TraceFlags::RANDOM)
+        let trace = match pipeline.seeded_ids() {
+            Some(ids) => ids.trace_id(),
+            None => local.ids().trace_id_at(now),
+        };
+        (trace, TraceFlags::RANDOM)
     };
-    let span = local.ids().span_id_at(now);
+    let span = match pipeline.seeded_ids() {
+        Some(ids) => ids.span_id(),
+        None => local.ids().span_id_at(now),
+    };
     let kind = options.kind.unwrap_or(callsite.kind());
     let (decision, changed) = {
         let known = SamplingParameters {

@@ -36,7 +36,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
             if state.seat != seat {
                 return Step::NotMine;
             }
-            let anchor = Anchor::current();
+            let anchor = engine.anchor();
             match state.flusher.poll(engine.now(), |ticks| anchor.unix_nanos(ticks)) {
                 Action::Export => {
                     let batch = state.flusher.batch();

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use throughline_core::{Entry, Heartbeats, Ledger, Pipeline, Ticket};
 
+use crate::clock::{Anchor, FixedClock};
 use crate::drive::{FAR, drive, is_exporting_here};
 use crate::pipeline::{DriverWaker, StdFlusher, create};
 use crate::race::race;
@@ -43,6 +44,8 @@ pub(crate) struct Engine {
     /// The process that the pipeline belongs to, and not one forked from it.
     process: u32,
     origin: Instant,
+    /// Ticks are converted by this, if it is there.
+    clock: Option<FixedClock>,
     /// Whether shutdown says on stderr which spans are still live.
     reports_leaks: AtomicBool,
     now: Box<dyn Fn() -> Instant + Send + Sync>,
@@ -125,6 +128,7 @@ impl Telemetry {
             changed: Condvar::new(),
             process: std::process::id(),
             origin: runtime.now(),
+            clock: options.clock,
             reports_leaks: AtomicBool::new(options.report_leaks),
             now: Box::new(move || clock.now()),
             time: Box::new(move |engine, goal, within, over| {
@@ -276,6 +280,11 @@ impl Engine {
     /// The time on the flusher's clock.
     pub(crate) fn now(&self) -> Duration {
         (self.now)().saturating_duration_since(self.origin)
+    }
+
+    /// What ticks are converted by.
+    pub(crate) fn anchor(&self) -> Anchor {
+        self.clock.map_or_else(Anchor::current, FixedClock::anchor)
     }
 
     /// Looks at or changes the state, and wakes all who wait for a change.

@@ -36,6 +36,7 @@ mod thread;
 mod thread;
 
 pub use carried::Carried;
+pub use clock::FixedClock;
 pub use engine::Telemetry;
 pub use env::{Env, Warning};
 pub use exporter::Exporter;

@@ -9,7 +9,7 @@ use throughline_core::{
     PollProfile, Sampler, Shard, Slot, SpanLimits, TakenWord, UNIT, Unit, Wakeup,
 };
 
-use crate::{Resource, platform};
+use crate::{FixedClock, Resource, platform};
 
 /// The size and the settings of a pipeline.
 #[derive(Clone)]
@@ -42,6 +42,11 @@ pub struct PipelineOptions {
     /// Whether shutdown says on stderr which spans are still live. It does not by
     /// default; the receipt tells how many in any case.
     pub report_leaks: bool,
+    /// For tests: ids are of one sequence, which this seed determines (see
+    /// [`Pipeline::with_seeded_ids`]).
+    pub id_seed: Option<u64>,
+    /// For tests: ticks are converted by this.
+    pub clock: Option<FixedClock>,
     /// The most bytes of a batch. 4,000,000 by default, below the 4 MiB that
     /// gRPC servers accept.
     pub max_batch_bytes: usize,
@@ -61,6 +66,8 @@ impl Default for PipelineOptions {
             long_poll: Some(Duration::from_millis(10)),
             heartbeat: None,
             report_leaks: false,
+            id_seed: None,
+            clock: None,
             max_batch_bytes: 4_000_000,
         }
     }
@@ -124,7 +131,11 @@ pub(crate) fn create(
         resource: options.resource.encode().leak(),
         wakeup: waker,
     });
-    let pipeline = Box::leak(Box::new(pipeline.with_poll_profile(poll_profile(options))));
+    let mut pipeline = pipeline.with_poll_profile(poll_profile(options));
+    if let Some(seed) = options.id_seed {
+        pipeline = pipeline.with_seeded_ids(seed);
+    }
+    let pipeline = Box::leak(Box::new(pipeline));
     let bytes = vec![0; options.max_batch_bytes.max(2 * SPILL)];
     let entries = vec![Entry::default(); options.flusher.max_export_batch_size.max(1)];
     let flusher = Flusher::new(pipeline, options.flusher, bytes, entries, platform::random())
