@@ -121,7 +121,7 @@ pub mod exporters {
 /// );
 /// // Ids are the same each time, and those that the program sees.
 /// assert_eq!(captured.span("order").span_id, sent.span_id());
-/// assert_eq!(captured.span("order").trace_id.to_string(), "TRACE");
+/// assert_eq!(captured.span("order").trace_id.to_string(), "e21b87e1e24a18c1daf7cca9fc31c738");
 /// ```
 ///
 /// `#[tokio::test]` and its like use [`capture_async`](testing::capture_async).
