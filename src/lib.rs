@@ -62,7 +62,7 @@ pub use config::InitError;
 pub use setup::{Builder, Guard, builder, init};
 #[cfg(all(unix, feature = "signals"))]
 pub use signals::DumpSignal;
-pub use throughline_core::{DropReason, Ledger, Retry, SpanLimits};
+pub use throughline_core::{DropReason, Ledger, Retry, SpanBudgets, SpanLimits};
 pub use throughline_runtime::{
     Env, Exporter, LiveSpan, LiveSpans, LiveState, Outcome, PipelineOptions, Receipt, Resource,
     Runtime, Telemetry, Thread, Warning,

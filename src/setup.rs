@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use throughline_core::{Ledger, Retry, Sampler, SpanLimits};
+use throughline_core::{Ledger, Retry, Sampler, SpanBudgets, SpanLimits};
 use throughline_runtime::{
     Env, Exporter, LiveSpans, PipelineOptions, Receipt, Resource, Runtime, Telemetry, Thread,
     Warning, set_default_pipeline,
@@ -79,6 +79,19 @@ impl Builder {
         self
     }
 
+    /// How many spans are exported one by one: 10,000 children of each span by default,
+    /// and any number from each call site.
+    ///
+    /// Children beyond that are timed, and their parent tells of them, by the attributes
+    /// `throughline.surplus.count`, `throughline.surplus.sum_ns`,
+    /// `throughline.surplus.min_ns` and `throughline.surplus.max_ns`. They stand for
+    /// their parent, so what is below them is not lost, and are in the ledger as
+    /// [`DropReason::Surplus`](crate::DropReason::Surplus).
+    pub fn budgets(mut self, budgets: SpanBudgets) -> Self {
+        self.options.budgets = budgets;
+        self
+    }
+
     /// How long a finished span waits for others. 5 s by default.
     pub fn schedule_delay(mut self, delay: Duration) -> Self {
         self.options.flusher.schedule_delay = delay;
@@ -111,7 +124,7 @@ impl Builder {
         self
     }
 
-    /// Spans that may be under way at once, 512 bytes each. 8,192 by default.
+    /// Spans that may be under way at once, 560 bytes each. 8,192 by default.
     pub fn max_live_spans(mut self, spans: usize) -> Self {
         self.options.max_live_spans = spans;
         self

@@ -109,6 +109,7 @@ where
         while self.next < table.capacity() {
             if let Some(view) = table.view(self.next)
                 && view.context.is_sampled()
+                && !view.is_surplus
                 && is_older(&view, moment)
                 && !self.push(&view, moment)
             {

@@ -18,6 +18,9 @@ pub enum DropReason {
     TooLarge,
     /// The span was recorded for processors and logs only.
     RecordOnly,
+    /// There were too many children of its parent, or spans of its call site: the
+    /// parent [tells](crate::SpanBudgets) how many, and how long they took.
+    Surplus,
     /// The span ended after shutdown.
     AfterShutdown,
     /// The receiver refused it in a partial success.
@@ -32,11 +35,12 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of a span's way.
-    pub const ALL: [DropReason; 9] = [
+    pub const ALL: [DropReason; 10] = [
         DropReason::LiveTableFull,
         DropReason::QueueFull,
         DropReason::TooLarge,
         DropReason::RecordOnly,
+        DropReason::Surplus,
         DropReason::AfterShutdown,
         DropReason::Rejected,
         DropReason::ExportFailed,
@@ -51,6 +55,7 @@ impl DropReason {
             DropReason::QueueFull => "queue_full",
             DropReason::TooLarge => "too_large",
             DropReason::RecordOnly => "record_only",
+            DropReason::Surplus => "surplus",
             DropReason::AfterShutdown => "after_shutdown",
             DropReason::Rejected => "rejected",
             DropReason::ExportFailed => "export_failed",
@@ -189,6 +194,7 @@ impl Counters {
                     AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0),
                     AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0),
                     AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0),
+                    AtomicUsize::new(0),
                 ],
                 heartbeats: AtomicUsize::new(0),
             }

@@ -34,6 +34,7 @@ mod doorbell;
 mod each_in_span;
 mod exception;
 mod export;
+mod flood;
 mod flusher;
 mod frame;
 mod heartbeat;
@@ -63,6 +64,7 @@ mod span_context;
 mod spawn_policy;
 mod start;
 mod state;
+mod surplus;
 mod sync;
 mod try_in_span;
 mod value;
@@ -124,10 +126,15 @@ pub use counter::cycles;
 // The pipeline and its memory.
 pub use bitmap::TakenWord;
 pub use doorbell::Doorbell;
+pub use flood::{
+    CallsiteBudget, SURPLUS_COUNT_ATTRIBUTE, SURPLUS_MAX_ATTRIBUTE, SURPLUS_MIN_ATTRIBUTE,
+    SURPLUS_SUM_ATTRIBUTE, SURPLUS_UNTIMED_ATTRIBUTE, SpanBudgets,
+};
 pub use ledger::{DropReason, Ledger};
 pub use live::{LastPoll, LiveView, Slot};
 pub use pipeline::{Parts, Pipeline, Shard, Wakeup};
 pub use ring::{Consumer, Frame, MAX_UNITS, Mark, Refusal, Refused, Ring, UNIT, Unit};
+pub use surplus::{Surplus, SurplusSummary};
 
 // From the rings to an exporter.
 pub use backoff::Retry;

@@ -20,6 +20,7 @@ use core::ptr;
 
 use crate::bitmap::Bitmap;
 use crate::body::{self, Body};
+use crate::flood::SUPPORTED;
 use crate::start::UNIX;
 use crate::sync::{AtomicPtr, AtomicU32, Ordering, Region, UnsafeCell, Word, const_fn};
 use crate::{
@@ -31,11 +32,15 @@ use crate::{
 /// In the order in which a span's beginning and end go through it: what every
 /// span has is on the first two cache lines.
 #[derive(Debug)]
-#[repr(C, align(64))]
+#[repr(C)]
+// Where contexts know slots, there is room for their flags beside a pointer to one.
+#[cfg_attr(not(target_os = "none"), repr(align(256)))]
+#[cfg_attr(target_os = "none", repr(align(64)))]
 pub struct Slot {
     /// `generation << 1 | live`. Moved by the owner of the slot alone.
     state: AtomicU32,
-    /// The `flags` of the OTLP span in bits 0 to 15, its kind in bits 16 to 23.
+    /// The `flags` of the OTLP span in bits 0 to 15, its kind in bits 16 to 23,
+    /// SURPLUS and FLOODED.
     flags: AtomicU32,
     trace: [Word; 2],
     span: Word,
@@ -46,24 +51,25 @@ pub struct Slot {
     /// The tick at which the last poll ended; inverted, that at which one began that
     /// goes on; zero before the first one, and where polls are not timed.
     polled: Word,
-    /// Touched by the span's owner alone, as is the record.
-    place: UnsafeCell<Option<Place>>,
+    /// Null before the first span, and the same ever after.
+    pipeline: AtomicPtr<Pipeline>,
+    /// Where the span's frame goes.
+    shard: AtomicPtr<Shard>,
+    /// Children that are still exported one by one. Moved by the owner, and by others
+    /// that know the span by its context: of two at one moment, one may not count.
+    children_left: AtomicU32,
+    /// Of a surplus child, the place of its parent's slot in the table.
+    above: AtomicU32,
+    /// Touched by the span's owner alone.
     record: UnsafeCell<Record>,
 }
 
-// SAFETY: `record` and `place` are reached through an owned `Live` alone,
+// SAFETY: the `record` is reached through an owned `Live` alone,
 // which is not `Clone`, and written through whoever has it to itself; a table
 // makes one at a time, since it borrowed its slots mutably for ever and no other
 // table has them. Ownership moves between threads with the `Live`, or through
 // the bitmap's release and acquire. All of it is plain data.
 unsafe impl Sync for Slot {}
-
-/// Where a span ends up.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    pipeline: &'static Pipeline,
-    shard: &'static Shard,
-}
 
 #[derive(Debug)]
 #[repr(C)]
@@ -92,6 +98,9 @@ pub struct LiveView {
     /// Clock ticks at the start; with bit 63 it is
     /// [of the program](Self::start_unix_nanos).
     pub start_ticks: u64,
+    /// Whether it is a [surplus](crate::SpanBudgets) child, whose ids are those of its
+    /// parent, and which is not exported.
+    pub is_surplus: bool,
     /// What the span's future, stream or sink does.
     pub last_poll: LastPoll,
 }
@@ -134,7 +143,10 @@ impl Slot {
                 start: Word::new(),
                 callsite: AtomicPtr::new(ptr::null_mut()),
                 polled: Word::new(),
-                place: UnsafeCell::new(None),
+                pipeline: AtomicPtr::new(ptr::null_mut()),
+                shard: AtomicPtr::new(ptr::null_mut()),
+                children_left: AtomicU32::new(0),
+                above: AtomicU32::new(0),
                 record: UnsafeCell::new(Record {
                     body: Body::new(),
                     spill: NO_BLOCK,
@@ -169,6 +181,7 @@ impl Slot {
             kind: SpanKind::from_wire((flags >> KIND_SHIFT & 0xff).into()).unwrap_or_default(),
             scope: callsite.scope(),
             start_ticks: word(&self.start),
+            is_surplus: flags & SURPLUS != 0,
             last_poll: match word(&self.polled) {
                 0 => LastPoll::Never,
                 polled if polled >> 63 != 0 => LastPoll::Began(!polled),
@@ -197,6 +210,54 @@ impl Slot {
     #[inline]
     pub(crate) fn span_id(&self) -> SpanId {
         SpanId::from_number(self.span.load(Ordering::Relaxed))
+    }
+
+    /// What is not as it is with most spans.
+    #[inline(always)]
+    pub(crate) fn is_plain(&self) -> bool {
+        let sampled = u32::from(TraceFlags::SAMPLED.to_bits());
+        self.flags.load(Ordering::Relaxed) & (sampled | SURPLUS | FLOODED) == sampled
+    }
+
+    #[inline]
+    pub(crate) fn is_surplus(&self) -> bool {
+        SUPPORTED && self.flags.load(Ordering::Relaxed) & SURPLUS != 0
+    }
+
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & FLOODED != 0
+    }
+
+    /// The span has surplus children to tell of.
+    pub(crate) fn set_flooded(&self) {
+        // Ordering: Relaxed; if the owner sees it too late, the span tells nothing,
+        // and the ledger does.
+        self.flags.fetch_or(FLOODED, Ordering::Relaxed);
+    }
+
+    /// Which of the slot's spans it is, if that is the one of this id, and lives.
+    pub(crate) fn generation_of(&self, span: SpanId) -> Option<u32> {
+        // Ordering: Acquire synchronizes with the owner's publication.
+        let state = self.state.load(Ordering::Acquire);
+        let is_there = state & LIVE != 0 && !self.is_surplus() && self.span_id() == span;
+        is_there.then_some(state >> 1)
+    }
+
+    /// Whether one more child is exported.
+    pub(crate) fn take_child(&self) -> bool {
+        // Ordering: Relaxed, the number is all there is.
+        self.children_left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+            .is_ok()
+    }
+
+    /// The pipeline of all spans of the slot; there was one.
+    #[inline(always)]
+    pub(crate) fn pipeline(&self) -> &'static Pipeline {
+        // Ordering: Relaxed; whoever knows a span knows that it began, and later spans
+        // store the same again.
+        // SAFETY: `open` stored a `&'static Pipeline` before there was anybody to ask.
+        unsafe { &*self.pipeline.load(Ordering::Relaxed) }
     }
 
     #[inline]
@@ -278,6 +339,7 @@ impl LiveTable {
         shard: &'static Shard,
         hint: &Cell<usize>,
         opening: &Opening,
+        surplus_of: Option<&'static Slot>,
     ) -> Option<Live> {
         let table = pipeline.live_table();
         let index = table.taken.claim(hint.get())?;
@@ -302,13 +364,23 @@ impl LiveTable {
             slot.polled.store(0, Ordering::Relaxed);
         }
         let flags = body::wire_flags(opening.flags, opening.remote_parent)
-            | (opening.kind as u32) << KIND_SHIFT;
+            | (opening.kind as u32) << KIND_SHIFT
+            | if surplus_of.is_some() { SURPLUS } else { 0 };
         slot.flags.store(flags, Ordering::Release);
         slot.callsite.store(ptr::from_ref(opening.callsite).cast_mut(), Ordering::Release);
-        // SAFETY: this call owns the slot since the claim.
-        slot.place.with_mut(|place| unsafe { *place = Some(Place { pipeline, shard }) });
+        // Ordering: Relaxed, see `Slot::pipeline`; the rest is the owner's.
+        slot.pipeline.store(ptr::from_ref(pipeline).cast_mut(), Ordering::Relaxed);
+        slot.shard.store(ptr::from_ref(shard).cast_mut(), Ordering::Relaxed);
+        if !IS_SMALL {
+            // A surplus child has no children of its own.
+            let left = if surplus_of.is_some() { 0 } else { pipeline.floods().children };
+            slot.children_left.store(left, Ordering::Relaxed);
+        }
+        if let Some(above) = surplus_of {
+            slot.above.store(table.index_of(above) as u32, Ordering::Relaxed);
+        }
         slot.record.with_mut(|record| {
-            // SAFETY: as above.
+            // SAFETY: this call owns the slot since the claim.
             let record = unsafe { &mut *record };
             record.body = Body::new();
             record.spill = NO_BLOCK;
@@ -322,6 +394,13 @@ impl LiveTable {
     /// nobody.
     pub(crate) fn views(&self) -> impl Iterator<Item = LiveView> {
         self.slots.iter().filter_map(Slot::view)
+    }
+
+    /// The place of one of its slots.
+    #[inline(always)]
+    pub(crate) fn index_of(&self, slot: &Slot) -> usize {
+        let first = self.slots.as_ptr().addr();
+        ptr::from_ref(slot).addr().wrapping_sub(first) / size_of::<Slot>()
     }
 
     /// The span in one of the slots.
@@ -402,24 +481,34 @@ impl Live {
         }
     }
 
+    /// Whether the next child is exported, as far as the owner knows.
     #[inline(always)]
-    fn place(&self) -> Place {
-        // SAFETY: written before this owner was made, and not again before it is
-        // gone.
-        let place = self.slot.place.with(|place| unsafe { *place });
-        // SAFETY: `open` wrote it.
-        unsafe { place.unwrap_unchecked() }
+    pub(crate) fn has_room(&self) -> bool {
+        // Ordering: Relaxed here and below, the number is all there is.
+        IS_SMALL || self.slot.children_left.load(Ordering::Relaxed) != 0
     }
 
-    #[inline]
-    pub(crate) fn pipeline(&self) -> &'static Pipeline {
-        self.place().pipeline
+    /// Counts a child that is exported, after [`has_room`](Self::has_room). The owner
+    /// needs no exchange for it.
+    #[inline(always)]
+    pub(crate) fn count_child(&self) {
+        if !IS_SMALL {
+            let left = self.slot.children_left.load(Ordering::Relaxed);
+            self.slot.children_left.store(left.saturating_sub(1), Ordering::Relaxed);
+        }
+    }
+
+    /// Of a surplus child, its parent's slot and the place of that in the table.
+    pub(crate) fn above(&self) -> (usize, Option<&'static Slot>) {
+        let index = self.slot.above.load(Ordering::Relaxed) as usize;
+        (index, self.table().slots.get(index))
     }
 
     /// The shard of the thread on which the span began.
     #[inline]
     pub(crate) fn shard(&self) -> &'static Shard {
-        self.place().shard
+        // SAFETY: `open` stored a `&'static Shard` before there was this owner.
+        unsafe { &*self.slot.shard.load(Ordering::Relaxed) }
     }
 
     #[inline]
@@ -430,8 +519,7 @@ impl Live {
     /// The slot's place in the table.
     #[inline(always)]
     fn index(&self) -> usize {
-        let first = self.table().slots.as_ptr().addr();
-        (ptr::from_ref(self.slot).addr() - first) / size_of::<Slot>()
+        self.table().index_of(self.slot)
     }
 
     /// The record's counts and bytes, to read.
@@ -540,6 +628,9 @@ const NO_BLOCK: u32 = u32::MAX;
 
 const LIVE: u32 = 1;
 const KIND_SHIFT: u32 = 16;
+/// A surplus child; a span with such children.
+const SURPLUS: u32 = 1 << 24;
+const FLOODED: u32 = 1 << 25;
 
 /// Where code is dearer than what it shows.
 const IS_SMALL: bool = cfg!(target_os = "none");

@@ -4,6 +4,7 @@
 use core::cell::Cell;
 use core::fmt;
 
+use crate::flood::{self, Floods};
 use crate::frame::{Finished, FrameTag};
 use crate::id_generator::SeededIds;
 use crate::ledger::Counters;
@@ -12,8 +13,9 @@ use crate::ring::{Refusal, Ring, Unit};
 use crate::sampler::{Additions, Described};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, const_fn};
 use crate::{
-    Decision, Doorbell, DropReason, Ending, Ledger, LiveView, MAX_SHARDS, PollProfile, Sampler,
-    SamplingParameters, Slot, SpanLimits, TakenWord,
+    CallsiteBudget, Decision, Doorbell, DropReason, Ending, Ledger, LiveView, MAX_SHARDS,
+    PollProfile, Sampler, SamplingParameters, Slot, SpanBudgets, SpanLimits, SurplusSummary,
+    TakenWord,
 };
 
 /// Where spans go: live-span table, rings, sampler, limits, ledger.
@@ -23,7 +25,7 @@ use crate::{
 /// microcontroller it is a `static`.
 ///
 /// Its alignment leaves room for the flags of a context beside a pointer to it.
-#[repr(align(128))]
+#[repr(align(256))]
 pub struct Pipeline {
     shards: &'static [Shard],
     first_shard: &'static Shard,
@@ -41,6 +43,7 @@ pub struct Pipeline {
     closed: AtomicBool,
     counters: Counters,
     seeded_ids: Option<SeededIds>,
+    floods: Floods,
 }
 
 /// What a pipeline is made of.
@@ -154,6 +157,7 @@ impl Pipeline {
             closed: AtomicBool::new(false),
             counters: Counters::new(),
             seeded_ids: None,
+            floods: Floods::NONE,
         }
     }
 
@@ -161,6 +165,33 @@ impl Pipeline {
     #[must_use]
     pub fn with_poll_profile(self, poll_profile: PollProfile) -> Self {
         Pipeline { poll_profile, ..self }
+    }
+
+    /// The same pipeline, in which so many spans are exported one by one. Without, all
+    /// are.
+    ///
+    /// There is a summary for each slot, and `callsites` have the budget that there is,
+    /// or there are none. `nanos_of` is that of the platform
+    /// ([`Platform::nanos_of`](crate::Platform::nanos_of)). Where there is no operating
+    /// system, or no atomics of 64 bits, this does nothing.
+    #[must_use]
+    pub fn with_budgets(
+        self,
+        budgets: &SpanBudgets,
+        summaries: &'static [SurplusSummary],
+        callsites: &'static [CallsiteBudget],
+        nanos_of: fn(u64, u64) -> u64,
+    ) -> Self {
+        let children = budgets.children_per_span;
+        let floods = Floods { children, summaries, callsites, nanos_of };
+        // The general way of a beginning asks call sites; others need not.
+        let is_plain = self.follows_local_parents() && callsites.is_empty();
+        Pipeline { floods, is_plain: AtomicBool::new(is_plain), ..self }
+    }
+
+    #[inline(always)]
+    pub(crate) fn floods(&self) -> &Floods {
+        &self.floods
     }
 
     /// The same pipeline, for tests: its ids are those of one sequence that the seed
@@ -314,7 +345,19 @@ impl Pipeline {
         hint: &Cell<usize>,
         opening: &Opening,
     ) -> Option<Live> {
-        LiveTable::open(self, self.shard(shard), hint, opening)
+        LiveTable::open(self, self.shard(shard), hint, opening, None)
+    }
+
+    /// As [`open`](Self::open), for one child too many of the span in this slot.
+    #[cold]
+    pub(crate) fn open_surplus(
+        &'static self,
+        shard: usize,
+        hint: &Cell<usize>,
+        opening: &Opening,
+        above: &'static Slot,
+    ) -> Option<Live> {
+        LiveTable::open(self, self.shard(shard), hint, opening, Some(above))
     }
 
     /// Writes the frame of a span that ends, or counts why there is none, and
@@ -322,12 +365,30 @@ impl Pipeline {
     #[inline]
     pub(crate) fn finish(mut live: Live, end: u64, ending: Ending) {
         let pipeline = live.pipeline();
-        if !live.trace_flags().is_sampled() {
-            return pipeline.counters.count_dropped(DropReason::RecordOnly, 1);
+        if !live.is_plain() && pipeline.finish_otherwise(&mut live, end) {
+            return;
         }
         if let Err(refusal) = pipeline.submit(live.shard(), &mut live, end, ending) {
             pipeline.submit_elsewhere(refusal, live, end, ending);
         }
+    }
+
+    /// What is not exported, or has more to tell. Returns whether that was all.
+    #[cfg_attr(not(target_os = "none"), cold)]
+    fn finish_otherwise(&self, live: &mut Live, end: u64) -> bool {
+        if flood::SUPPORTED && live.is_surplus() {
+            flood::settle(live, end);
+            self.counters.count_dropped(DropReason::Surplus, 1);
+            return true;
+        }
+        if !live.trace_flags().is_sampled() {
+            self.counters.count_dropped(DropReason::RecordOnly, 1);
+            return true;
+        }
+        if flood::SUPPORTED && live.is_flooded() {
+            flood::tell(live);
+        }
+        false
     }
 
     #[cfg_attr(not(target_os = "none"), inline(always))]

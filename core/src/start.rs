@@ -1,6 +1,7 @@
 //! How a span begins: whose child it is, whether it is recorded, what it is
 //! called by.
 
+use crate::flood;
 use crate::live::{Live, Opening};
 use crate::route::Route;
 use crate::sampler::{Addition, Additions};
@@ -8,8 +9,8 @@ use crate::state::{Held, Holder, State};
 use crate::w3c::TraceStateBuf;
 use crate::writer::Writer;
 use crate::{
-    Callsite, Carry, Context, Decision, Local, Platform, SamplingParameters, SpanContext, SpanId,
-    SpanKind, SpanView, TraceFlags,
+    Callsite, Carry, Context, Decision, Local, Pipeline, Platform, SamplingParameters, Slot,
+    SpanContext, SpanId, SpanKind, SpanView, TraceFlags,
 };
 
 /// How a span begins, apart from its call site.
@@ -101,7 +102,7 @@ fn below_recorded<P: Platform>(
     callsite: &'static Callsite,
 ) -> Begun {
     let (pipeline, flags) = (parent.pipeline(), parent.trace_flags());
-    if !(flags.is_sampled() && pipeline.follows_local_parents()) {
+    if !(flags.is_sampled() && pipeline.follows_local_parents() && parent.has_room()) {
         return Begun::Otherwise;
     }
     let start = P::ticks();
@@ -119,6 +120,7 @@ fn below_recorded<P: Platform>(
     let Some(live) = pipeline.open(shard, local.place(), &opening) else {
         return Begun::Otherwise;
     };
+    parent.count_child();
     live.shard().count_started();
     Begun::Recorded(live)
 }
@@ -171,6 +173,7 @@ pub(crate) fn begin<P: Platform>(
         None => local.ids().span_id_at(now),
     };
     let kind = options.kind.unwrap_or(callsite.kind());
+    let start = options.start.unwrap_or(now);
     let (decision, changed) = {
         let known = SamplingParameters {
             trace_state: origin.carried.trace_state(),
@@ -192,6 +195,13 @@ pub(crate) fn begin<P: Platform>(
         let carried = changed.unwrap_or(origin.carried);
         return Beginning::of(State::unrecorded(trace, span, route, carried));
     }
+    if decision == Some(Decision::RecordAndSample)
+        && let above = origin.route.slot()
+        && let Some(above) =
+            flood::over_budget(pipeline, above, &parent, callsite, P::monotonic_nanos)
+    {
+        return Beginning::of(surplus(local, pipeline, above, callsite, (kind, start), origin));
+    }
     let opening = Opening {
         trace,
         span,
@@ -199,7 +209,7 @@ pub(crate) fn begin<P: Platform>(
         parent: if has_parent { parent.span_id() } else { SpanId::INVALID },
         remote_parent: parent.is_remote(),
         kind,
-        start: options.start.unwrap_or(now),
+        start,
         callsite,
     };
     let Some(mut live) = pipeline.open(local.shard(), local.place(), &opening) else {
@@ -224,6 +234,39 @@ pub(crate) fn begin<P: Platform>(
     live.shard().count_started();
     set_trace_state::<P>(&mut live, &carried);
     Beginning::of(State::recorded(live, carried))
+}
+
+/// Begins a child that is one too many. It stands for its parent.
+#[cold]
+fn surplus<P: Platform>(
+    local: &Local<P>,
+    pipeline: &'static Pipeline,
+    above: &'static Slot,
+    callsite: &'static Callsite,
+    (kind, start): (SpanKind, u64),
+    origin: Origin<P>,
+) -> State<P> {
+    let parent = origin.parent;
+    let opening = Opening {
+        trace: parent.trace_id(),
+        span: parent.span_id(),
+        flags: parent.trace_flags(),
+        parent: parent.span_id(),
+        remote_parent: false,
+        kind,
+        start,
+        callsite,
+    };
+    match pipeline.open_surplus(local.shard(), local.place(), &opening, above) {
+        Some(live) => {
+            live.shard().count_started();
+            State::recorded(live, origin.carried)
+        }
+        None => {
+            pipeline.count_refused(local.shard());
+            origin.transparent()
+        }
+    }
 }
 
 /// A span that has begun, maybe without a decision of the sampler.
@@ -279,7 +322,17 @@ impl Undecided {
                 return State::unrecorded(trace, span, route, carried);
             }
             Decision::RecordOnly => {}
-            Decision::RecordAndSample => live.set_sampled(),
+            Decision::RecordAndSample => {
+                let above = route.slot();
+                let time = P::monotonic_nanos;
+                if let Some(above) = flood::over_budget(pipeline, above, &parent, callsite, time) {
+                    let origin = Origin { parent, link: None, route, carried };
+                    let start = live.start();
+                    drop(live);
+                    return surplus(local, pipeline, above, callsite, (kind, start), origin);
+                }
+                live.set_sampled();
+            }
         }
         live.shard().count_started();
         set_trace_state::<P>(&mut live, &carried);

@@ -168,7 +168,11 @@ impl<P: Platform> Held<P> {
 /// The route of spans below one that is recorded.
 #[inline]
 fn route_below(live: &Live) -> Route {
-    Route::NONE.with_pipeline(Some(live.pipeline())).with_flags(live.trace_flags(), false)
+    let slot = match live.is_surplus() {
+        false => live.slot(),
+        true => live.above().1.unwrap_or(live.slot()),
+    };
+    Route::of_slot(slot).with_flags(live.trace_flags(), false)
 }
 
 #[cfg(all(test, target_pointer_width = "64"))]

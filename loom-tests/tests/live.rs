@@ -29,6 +29,7 @@ fn span(number: u8) -> LiveView {
         kind: SpanKind::Internal,
         scope: &SCOPE,
         start_ticks: u64::from_be_bytes([number; 8]),
+        is_surplus: false,
         last_poll: polled(number),
     }
 }

@@ -25,6 +25,9 @@ pub struct LiveSpan {
     pub kind: SpanKind,
     /// The name of the scope: whose code began it.
     pub scope: &'static str,
+    /// Whether it is a child [too many](throughline_core::SpanBudgets): its ids are those
+    /// of its parent, and it is not exported.
+    pub is_surplus: bool,
     /// How long ago it began.
     pub age: Duration,
     /// What its work does, and since when.
@@ -56,6 +59,7 @@ impl LiveSpan {
             name: view.name,
             kind: view.kind,
             scope: view.scope.name(),
+            is_surplus: view.is_surplus,
             age: match view.start_unix_nanos() {
                 Some(start) => unix_now().saturating_sub(Duration::from_nanos(start)),
                 None => since(view.start_ticks),
@@ -176,6 +180,7 @@ mod tests {
             name: "load",
             kind: SpanKind::Internal,
             scope: "orders",
+            is_surplus: false,
             age,
             state,
         }

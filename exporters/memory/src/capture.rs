@@ -281,7 +281,7 @@ impl Drop for Running {
 /// Whether the sampler or the program meant it so.
 fn is_no_loss(reason: throughline_core::DropReason) -> bool {
     use throughline_core::DropReason;
-    matches!(reason, DropReason::RecordOnly | DropReason::AfterShutdown)
+    matches!(reason, DropReason::RecordOnly | DropReason::Surplus | DropReason::AfterShutdown)
 }
 
 /// A shutdown into memory takes no time to speak of.
