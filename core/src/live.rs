@@ -212,6 +212,25 @@ impl Slot {
         SpanId::from_number(self.span.load(Ordering::Relaxed))
     }
 
+    /// Tells readers that a poll of the span that lives here, which the caller owns,
+    /// began at this tick. Nobody reads a small table.
+    #[inline(always)]
+    pub(crate) fn begin_poll(&self, ticks: u64) {
+        if !IS_SMALL {
+            // Ordering: Release, as the fields in `open`, for readers of a former span.
+            self.polled.store(!ticks, Ordering::Release);
+        }
+    }
+
+    /// Tells readers that the poll ended.
+    #[inline(always)]
+    pub(crate) fn end_poll(&self, ticks: u64) {
+        if !IS_SMALL {
+            // Ordering: as in `begin_poll`.
+            self.polled.store(ticks, Ordering::Release);
+        }
+    }
+
     /// What is not as it is with most spans.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
@@ -461,24 +480,6 @@ impl Live {
         let sampled = u32::from(TraceFlags::SAMPLED.to_bits());
         // Ordering: Relaxed; a reader sees the flags before or after.
         self.slot.flags.store(flags | sampled, Ordering::Relaxed);
-    }
-
-    /// Tells readers that a poll began at this tick. Nobody reads a small table.
-    #[inline(always)]
-    pub(crate) fn begin_poll(&self, ticks: u64) {
-        if !IS_SMALL {
-            // Ordering: Release, as the fields in `open`, for readers of a former span.
-            self.slot.polled.store(!ticks, Ordering::Release);
-        }
-    }
-
-    /// Tells readers that the poll ended.
-    #[inline(always)]
-    pub(crate) fn end_poll(&self, ticks: u64) {
-        if !IS_SMALL {
-            // Ordering: as in `begin_poll`.
-            self.slot.polled.store(ticks, Ordering::Release);
-        }
     }
 
     /// Whether the next child is exported, as far as the owner knows.
