@@ -11,13 +11,13 @@
 //! slot while it lives, it is in the ledger, and its end adds to the parent's
 //! [summary](crate::SurplusSummary).
 
-use crate::live::{Live, Slot};
+use crate::live::{Live, Opening, Slot};
 use crate::sampler::TokenBucket;
 use crate::start::UNIX;
 use crate::surplus::{Surplus, SurplusSummary};
 use crate::sync::{AtomicPtr, Ordering};
 use crate::writer::Writer;
-use crate::{Callsite, Key, Pipeline, SpanContext};
+use crate::{Callsite, Key, Pipeline, SpanContext, SpanKind};
 
 /// How many spans are exported one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +157,25 @@ pub(crate) fn over_budget(
         above.set_flooded();
         above
     })
+}
+
+/// How a surplus child begins: with the ids of its parent.
+pub(crate) fn surplus_opening(
+    parent: &SpanContext,
+    kind: SpanKind,
+    start: u64,
+    callsite: &'static Callsite,
+) -> Opening {
+    Opening {
+        trace: parent.trace_id(),
+        span: parent.span_id(),
+        flags: parent.trace_flags(),
+        parent: parent.span_id(),
+        remote_parent: false,
+        kind,
+        start,
+        callsite,
+    }
 }
 
 /// A surplus child ends: its parent shall tell of it.

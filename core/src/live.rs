@@ -238,6 +238,13 @@ impl Slot {
         self.flags.load(Ordering::Relaxed) & (sampled | SURPLUS | FLOODED) == sampled
     }
 
+    /// In one look.
+    #[inline(always)]
+    pub(crate) fn trace_flags_and_surplus(&self) -> (TraceFlags, bool) {
+        let flags = self.flags.load(Ordering::Relaxed);
+        (TraceFlags::from_bits(flags as u8), SUPPORTED && flags & SURPLUS != 0)
+    }
+
     #[inline]
     pub(crate) fn is_surplus(&self) -> bool {
         SUPPORTED && self.flags.load(Ordering::Relaxed) & SURPLUS != 0
@@ -482,20 +489,18 @@ impl Live {
         self.slot.flags.store(flags | sampled, Ordering::Relaxed);
     }
 
-    /// Whether the next child is exported, as far as the owner knows.
+    /// Children that are still exported one by one, as far as the owner knows.
     #[inline(always)]
-    pub(crate) fn has_room(&self) -> bool {
+    pub(crate) fn children_left(&self) -> u32 {
         // Ordering: Relaxed here and below, the number is all there is.
-        IS_SMALL || self.slot.children_left.load(Ordering::Relaxed) != 0
+        if IS_SMALL { u32::MAX } else { self.slot.children_left.load(Ordering::Relaxed) }
     }
 
-    /// Counts a child that is exported, after [`has_room`](Self::has_room). The owner
-    /// needs no exchange for it.
+    /// One less than there were. The owner needs no exchange for it.
     #[inline(always)]
-    pub(crate) fn count_child(&self) {
+    pub(crate) fn set_children_left(&self, left: u32) {
         if !IS_SMALL {
-            let left = self.slot.children_left.load(Ordering::Relaxed);
-            self.slot.children_left.store(left.saturating_sub(1), Ordering::Relaxed);
+            self.slot.children_left.store(left, Ordering::Relaxed);
         }
     }
 

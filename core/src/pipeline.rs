@@ -365,30 +365,28 @@ impl Pipeline {
     #[inline]
     pub(crate) fn finish(mut live: Live, end: u64, ending: Ending) {
         let pipeline = live.pipeline();
-        if !live.is_plain() && pipeline.finish_otherwise(&mut live, end) {
-            return;
+        if !live.is_plain() {
+            return pipeline.finish_otherwise(live, end, ending);
         }
         if let Err(refusal) = pipeline.submit(live.shard(), &mut live, end, ending) {
             pipeline.submit_elsewhere(refusal, live, end, ending);
         }
     }
 
-    /// What is not exported, or has more to tell. Returns whether that was all.
-    #[cfg_attr(not(target_os = "none"), cold)]
-    fn finish_otherwise(&self, live: &mut Live, end: u64) -> bool {
+    /// What is not exported, or has more to tell.
+    #[cold]
+    fn finish_otherwise(&self, mut live: Live, end: u64, ending: Ending) {
         if flood::SUPPORTED && live.is_surplus() {
-            flood::settle(live, end);
-            self.counters.count_dropped(DropReason::Surplus, 1);
-            return true;
+            flood::settle(&live, end);
+            return self.counters.count_dropped(DropReason::Surplus, 1);
         }
         if !live.trace_flags().is_sampled() {
-            self.counters.count_dropped(DropReason::RecordOnly, 1);
-            return true;
+            return self.counters.count_dropped(DropReason::RecordOnly, 1);
         }
         if flood::SUPPORTED && live.is_flooded() {
-            flood::tell(live);
+            flood::tell(&mut live);
+            self.submit_elsewhere(Refusal::Full, live, end, ending);
         }
-        false
     }
 
     #[cfg_attr(not(target_os = "none"), inline(always))]

@@ -52,6 +52,11 @@ impl Route {
         Route(slot.map_addr(|address| address | PRESENT | SLOT))
     }
 
+    #[cold]
+    fn pipeline_of_slot(self) -> Option<&'static Pipeline> {
+        self.slot().map(Slot::pipeline)
+    }
+
     /// The slot of the span that it was below, which may be another's by now.
     pub(crate) fn slot(self) -> Option<&'static Slot> {
         if !HAS_SLOTS || self.bits() & SLOT == 0 {
@@ -95,7 +100,7 @@ impl Route {
     #[inline]
     pub(crate) fn pipeline(self) -> Option<&'static Pipeline> {
         if HAS_SLOTS && self.bits() & SLOT != 0 {
-            return self.slot().map(Slot::pipeline);
+            return self.pipeline_of_slot();
         }
         let pointer = self.0.as_ptr().map_addr(|address| address & !ALL);
         // SAFETY: without its bits the pointer is null, or it is that of the

@@ -102,9 +102,12 @@ fn below_recorded<P: Platform>(
     callsite: &'static Callsite,
 ) -> Begun {
     let (pipeline, flags) = (parent.pipeline(), parent.trace_flags());
-    if !(flags.is_sampled() && pipeline.follows_local_parents() && parent.has_room()) {
+    if !(flags.is_sampled() && pipeline.follows_local_parents()) {
         return Begun::Otherwise;
     }
+    let Some(children_left) = parent.children_left().checked_sub(1) else {
+        return Begun::Otherwise;
+    };
     let start = P::ticks();
     let (shard, ids) = local.shard_and_ids();
     let opening = Opening {
@@ -120,7 +123,7 @@ fn below_recorded<P: Platform>(
     let Some(live) = pipeline.open(shard, local.place(), &opening) else {
         return Begun::Otherwise;
     };
-    parent.count_child();
+    parent.set_children_left(children_left);
     live.shard().count_started();
     Begun::Recorded(live)
 }
@@ -196,11 +199,11 @@ pub(crate) fn begin<P: Platform>(
         return Beginning::of(State::unrecorded(trace, span, route, carried));
     }
     if decision == Some(Decision::RecordAndSample)
-        && let above = origin.route.slot()
-        && let Some(above) =
-            flood::over_budget(pipeline, above, &parent, callsite, P::monotonic_nanos)
+        && let Some(above) = over_budget::<P>(pipeline, origin.route, &parent, callsite)
     {
-        return Beginning::of(surplus(local, pipeline, above, callsite, (kind, start), origin));
+        let opening = flood::surplus_opening(&parent, kind, start, callsite);
+        let carried = changed.unwrap_or(origin.carried);
+        return Beginning::of(surplus(local, pipeline, above, &opening, origin.route, carried));
     }
     let opening = Opening {
         trace,
@@ -236,35 +239,38 @@ pub(crate) fn begin<P: Platform>(
     Beginning::of(State::recorded(live, carried))
 }
 
+/// The slot of the parent, if the span is one too many below it.
+#[cfg_attr(not(target_os = "none"), inline(never))]
+fn over_budget<P: Platform>(
+    pipeline: &'static Pipeline,
+    route: Route,
+    parent: &SpanContext,
+    callsite: &'static Callsite,
+) -> Option<&'static Slot> {
+    let above = route.slot();
+    flood::over_budget(pipeline, above, parent, callsite, P::monotonic_nanos)
+}
+
 /// Begins a child that is one too many. It stands for its parent.
-#[cold]
+#[cfg_attr(not(target_os = "none"), cold)]
+#[cfg_attr(not(target_os = "none"), inline(never))]
 fn surplus<P: Platform>(
     local: &Local<P>,
     pipeline: &'static Pipeline,
     above: &'static Slot,
-    callsite: &'static Callsite,
-    (kind, start): (SpanKind, u64),
-    origin: Origin<P>,
+    opening: &Opening,
+    route: Route,
+    carried: P::Carried,
 ) -> State<P> {
-    let parent = origin.parent;
-    let opening = Opening {
-        trace: parent.trace_id(),
-        span: parent.span_id(),
-        flags: parent.trace_flags(),
-        parent: parent.span_id(),
-        remote_parent: false,
-        kind,
-        start,
-        callsite,
-    };
-    match pipeline.open_surplus(local.shard(), local.place(), &opening, above) {
+    match pipeline.open_surplus(local.shard(), local.place(), opening, above) {
         Some(live) => {
             live.shard().count_started();
-            State::recorded(live, origin.carried)
+            State::recorded(live, carried)
         }
         None => {
             pipeline.count_refused(local.shard());
-            origin.transparent()
+            let route = route.with_flags(opening.flags, false);
+            State::unrecorded(opening.trace, opening.span, route, carried)
         }
     }
 }
@@ -323,13 +329,10 @@ impl Undecided {
             }
             Decision::RecordOnly => {}
             Decision::RecordAndSample => {
-                let above = route.slot();
-                let time = P::monotonic_nanos;
-                if let Some(above) = flood::over_budget(pipeline, above, &parent, callsite, time) {
-                    let origin = Origin { parent, link: None, route, carried };
-                    let start = live.start();
+                if let Some(above) = over_budget::<P>(pipeline, route, &parent, callsite) {
+                    let opening = flood::surplus_opening(&parent, kind, live.start(), callsite);
                     drop(live);
-                    return surplus(local, pipeline, above, callsite, (kind, start), origin);
+                    return surplus(local, pipeline, above, &opening, route, carried);
                 }
                 live.set_sampled();
             }

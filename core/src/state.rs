@@ -1,6 +1,6 @@
 //! What is current, or may become it.
 
-use crate::live::Live;
+use crate::live::{Live, Slot};
 use crate::route::Route;
 use crate::{Carry, Platform, SpanContext, SpanId, TraceId};
 
@@ -168,11 +168,16 @@ impl<P: Platform> Held<P> {
 /// The route of spans below one that is recorded.
 #[inline]
 fn route_below(live: &Live) -> Route {
-    let slot = match live.is_surplus() {
-        false => live.slot(),
-        true => live.above().1.unwrap_or(live.slot()),
-    };
-    Route::of_slot(slot).with_flags(live.trace_flags(), false)
+    let (flags, is_surplus) = live.trace_flags_and_surplus();
+    let slot = if is_surplus { slot_above(live) } else { live.slot() };
+    Route::of_slot(slot).with_flags(flags, false)
+}
+
+/// That of the span for which a surplus child stands.
+#[cold]
+#[inline(never)]
+fn slot_above(live: &Live) -> &'static Slot {
+    live.above().1.unwrap_or(live.slot())
 }
 
 #[cfg(all(test, target_pointer_width = "64"))]
