@@ -203,6 +203,9 @@ pub(crate) fn tell(live: &mut Live) {
     let Some(generation) = live.generation_of(live.span_id()) else { return };
     let Some(summary) = live.pipeline().floods().summaries.get(index) else { return };
     let Surplus { begun, timed, sum_nanos, min_nanos, max_nanos } = summary.read(generation);
+    if begun == 0 {
+        return;
+    }
     let mut span = Writer::new(live);
     let mut add = |key: &Key, number: u64| span.add_always(key, number as i64);
     add(&COUNT, begun);

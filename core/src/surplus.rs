@@ -74,19 +74,23 @@ impl SurplusSummary {
             self.sum_nanos.add(nanos);
             self.min_nanos.at_most(nanos);
             self.max_nanos.at_least(nanos);
-            self.timed.add(1);
+            // Ordering: Release, so that what is counted is in all the others.
+            self.timed.0.fetch_add(1, Ordering::Release);
             self.leave();
         }
     }
 
-    /// What there is to tell. A child that ends at this moment may be in it in part.
+    /// What there is to tell. A child that ends at this moment may be in the durations
+    /// and not be counted yet.
     pub(crate) fn read(&self, generation: u32) -> Surplus {
-        // Ordering: Acquire synchronizes with the Release of all who left.
-        if generation_of(self.gate.load(Ordering::Acquire)) != generation {
+        // Ordering: Acquire synchronizes with the end of the reset.
+        let gate = self.gate.load(Ordering::Acquire);
+        if generation_of(gate) != generation || gate & RESET != 0 {
             return Surplus::default();
         }
+        // Ordering: Acquire synchronizes with the ends that it counts.
+        let timed = self.timed.load(Ordering::Acquire);
         let read = |number: &Number| number.load(Ordering::Relaxed);
-        let timed = read(&self.timed);
         Surplus {
             begun: read(&self.begun),
             timed,

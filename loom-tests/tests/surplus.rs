@@ -82,6 +82,40 @@ fn a_summary_has_nothing_of_the_former_span_in_the_slot() {
     });
 }
 
+// Fails when the reset is not released before others are let in, when a reading does
+// not acquire it, or looks while it is under way; and when a child is counted before
+// its duration is there.
+#[test]
+fn a_reading_is_of_one_span_and_has_the_durations_that_it_counts() {
+    model(Preemptions { quick: 2, full: 3 }, || {
+        let summary = Arc::new(Summary::default());
+        assert!(summary.begin(1));
+        summary.end(1, 100);
+        let next = {
+            let summary = summary.clone();
+            thread::spawn(move || {
+                assert!(summary.begin(2));
+                summary.end(2, 7);
+            })
+        };
+        let reader = {
+            let summary = summary.clone();
+            thread::spawn(move || {
+                let Surplus { begun, timed, sum_nanos, min_nanos, max_nanos } = summary.read(2);
+                assert!(begun <= 1 && timed <= 1, "{begun} {timed}");
+                let durations = [sum_nanos, min_nanos, max_nanos];
+                if timed == 1 {
+                    assert_eq!(durations, [7; 3]);
+                } else {
+                    assert!(durations.iter().all(|nanos| [0, 7].contains(nanos)), "{durations:?}");
+                }
+            })
+        };
+        join(next);
+        join(reader);
+    });
+}
+
 // Fails when a budget is looked at and taken in two steps.
 #[test]
 fn a_budget_is_of_one_call_site() {
