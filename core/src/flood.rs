@@ -107,21 +107,20 @@ impl CallsiteBudget {
     }
 }
 
-/// The budgets of a pipeline.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Floods {
-    pub(crate) children: u32,
-    pub(crate) summaries: &'static [SurplusSummary],
-    pub(crate) callsites: &'static [CallsiteBudget],
+/// The budgets of a pipeline, and the memory that they take.
+#[derive(Debug)]
+pub struct Floods {
+    /// How many spans are exported one by one.
+    pub budgets: SpanBudgets,
+    /// One for each slot.
+    pub summaries: &'static [SurplusSummary],
+    /// Budgets of call sites, or none if those have no limit.
+    pub callsites: &'static [CallsiteBudget],
     /// As [`Platform::nanos_of`](crate::Platform::nanos_of).
-    pub(crate) nanos_of: fn(u64, u64) -> u64,
+    pub nanos_of: fn(u64, u64) -> u64,
 }
 
 impl Floods {
-    /// No limits.
-    pub(crate) const NONE: Floods =
-        Floods { children: u32::MAX, summaries: &[], callsites: &[], nanos_of: |ticks, _| ticks };
-
     /// Whether the call site has its share of this second.
     fn allows(&self, callsite: &'static Callsite, nanos: impl FnOnce() -> u64) -> bool {
         let Some(last) = self.callsites.len().checked_sub(1) else { return true };
@@ -146,7 +145,7 @@ pub(crate) fn over_budget(
     }
     let above = above.filter(|above| core::ptr::eq(above.pipeline(), pipeline))?;
     let generation = above.generation_of(parent.span_id())?;
-    let floods = pipeline.floods();
+    let floods = pipeline.floods()?;
     let is_within = above.take_child() && floods.allows(callsite, nanos);
     if is_within {
         return None;
@@ -180,9 +179,9 @@ pub(crate) fn surplus_opening(
 
 /// A surplus child ends: its parent shall tell of it.
 pub(crate) fn settle(live: &Live, end: u64) {
-    let floods = live.pipeline().floods();
-    let (index, above) = live.above();
-    let Some(above) = above else { return };
+    let (Some(floods), (index, Some(above))) = (live.pipeline().floods(), live.above()) else {
+        return;
+    };
     let nanos = match (live.start(), end) {
         (start, end) if (start | end) & UNIX == 0 => {
             (floods.nanos_of)(end.saturating_sub(start), end)
@@ -201,7 +200,8 @@ pub(crate) fn settle(live: &Live, end: u64) {
 pub(crate) fn tell(live: &mut Live) {
     let index = live.pipeline().live_table().index_of(live.slot());
     let Some(generation) = live.generation_of(live.span_id()) else { return };
-    let Some(summary) = live.pipeline().floods().summaries.get(index) else { return };
+    let summary = live.pipeline().floods().and_then(|floods| floods.summaries.get(index));
+    let Some(summary) = summary else { return };
     let Surplus { begun, timed, sum_nanos, min_nanos, max_nanos } = summary.read(generation);
     if begun == 0 {
         return;

@@ -127,7 +127,7 @@ pub use counter::cycles;
 pub use bitmap::TakenWord;
 pub use doorbell::Doorbell;
 pub use flood::{
-    CallsiteBudget, SURPLUS_COUNT_ATTRIBUTE, SURPLUS_MAX_ATTRIBUTE, SURPLUS_MIN_ATTRIBUTE,
+    CallsiteBudget, Floods, SURPLUS_COUNT_ATTRIBUTE, SURPLUS_MAX_ATTRIBUTE, SURPLUS_MIN_ATTRIBUTE,
     SURPLUS_SUM_ATTRIBUTE, SURPLUS_UNTIMED_ATTRIBUTE, SpanBudgets,
 };
 pub use ledger::{DropReason, Ledger};

@@ -399,7 +399,7 @@ impl LiveTable {
         slot.shard.store(ptr::from_ref(shard).cast_mut(), Ordering::Relaxed);
         if !IS_SMALL {
             // A surplus child has no children of its own.
-            let left = if surplus_of.is_some() { 0 } else { pipeline.floods().children };
+            let left = if surplus_of.is_some() { 0 } else { pipeline.children_per_span() };
             slot.children_left.store(left, Ordering::Relaxed);
         }
         if let Some(above) = surplus_of {
@@ -505,6 +505,7 @@ impl Live {
     }
 
     /// Of a surplus child, its parent's slot and the place of that in the table.
+    #[inline(always)]
     pub(crate) fn above(&self) -> (usize, Option<&'static Slot>) {
         let index = self.slot.above.load(Ordering::Relaxed) as usize;
         (index, self.table().slots.get(index))

@@ -13,9 +13,8 @@ use crate::ring::{Refusal, Ring, Unit};
 use crate::sampler::{Additions, Described};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, const_fn};
 use crate::{
-    CallsiteBudget, Decision, Doorbell, DropReason, Ending, Ledger, LiveView, MAX_SHARDS,
-    PollProfile, Sampler, SamplingParameters, Slot, SpanBudgets, SpanLimits, SurplusSummary,
-    TakenWord,
+    Decision, Doorbell, DropReason, Ending, Ledger, LiveView, MAX_SHARDS, PollProfile, Sampler,
+    SamplingParameters, Slot, SpanLimits, TakenWord,
 };
 
 /// Where spans go: live-span table, rings, sampler, limits, ledger.
@@ -43,7 +42,8 @@ pub struct Pipeline {
     closed: AtomicBool,
     counters: Counters,
     seeded_ids: Option<SeededIds>,
-    floods: Floods,
+    children: u32,
+    floods: Option<&'static Floods>,
 }
 
 /// What a pipeline is made of.
@@ -157,7 +157,8 @@ impl Pipeline {
             closed: AtomicBool::new(false),
             counters: Counters::new(),
             seeded_ids: None,
-            floods: Floods::NONE,
+            children: u32::MAX,
+            floods: None,
         }
     }
 
@@ -170,28 +171,23 @@ impl Pipeline {
     /// The same pipeline, in which so many spans are exported one by one. Without, all
     /// are.
     ///
-    /// There is a summary for each slot, and `callsites` have the budget that there is,
-    /// or there are none. `nanos_of` is that of the platform
-    /// ([`Platform::nanos_of`](crate::Platform::nanos_of)). Where there is no operating
-    /// system, or no atomics of 64 bits, this does nothing.
+    /// Where there is no operating system, or no atomics of 64 bits, this does nothing.
     #[must_use]
-    pub fn with_budgets(
-        self,
-        budgets: &SpanBudgets,
-        summaries: &'static [SurplusSummary],
-        callsites: &'static [CallsiteBudget],
-        nanos_of: fn(u64, u64) -> u64,
-    ) -> Self {
-        let children = budgets.children_per_span;
-        let floods = Floods { children, summaries, callsites, nanos_of };
+    pub fn with_budgets(self, floods: &'static Floods) -> Self {
         // The general way of a beginning asks call sites; others need not.
-        let is_plain = self.follows_local_parents() && callsites.is_empty();
-        Pipeline { floods, is_plain: AtomicBool::new(is_plain), ..self }
+        let is_plain = self.follows_local_parents() && floods.callsites.is_empty();
+        let children = floods.budgets.children_per_span;
+        Pipeline { children, floods: Some(floods), is_plain: AtomicBool::new(is_plain), ..self }
     }
 
+    /// How many children of a span are exported.
     #[inline(always)]
-    pub(crate) fn floods(&self) -> &Floods {
-        &self.floods
+    pub(crate) fn children_per_span(&self) -> u32 {
+        self.children
+    }
+
+    pub(crate) fn floods(&self) -> Option<&'static Floods> {
+        self.floods
     }
 
     /// The same pipeline, for tests: its ids are those of one sequence that the seed
@@ -337,27 +333,17 @@ impl Pipeline {
         self.counters.count_dropped(DropReason::LiveTableFull, 1);
     }
 
-    /// Takes a slot for a span that begins on this shard's thread.
+    /// Takes a slot for a span that begins on this shard's thread, maybe one too many
+    /// below another.
     #[inline(always)]
     pub(crate) fn open(
         &'static self,
         shard: usize,
         hint: &Cell<usize>,
         opening: &Opening,
+        surplus_of: Option<&'static Slot>,
     ) -> Option<Live> {
-        LiveTable::open(self, self.shard(shard), hint, opening, None)
-    }
-
-    /// As [`open`](Self::open), for one child too many of the span in this slot.
-    #[cold]
-    pub(crate) fn open_surplus(
-        &'static self,
-        shard: usize,
-        hint: &Cell<usize>,
-        opening: &Opening,
-        above: &'static Slot,
-    ) -> Option<Live> {
-        LiveTable::open(self, self.shard(shard), hint, opening, Some(above))
+        LiveTable::open(self, self.shard(shard), hint, opening, surplus_of)
     }
 
     /// Writes the frame of a span that ends, or counts why there is none, and

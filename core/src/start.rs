@@ -120,7 +120,7 @@ fn below_recorded<P: Platform>(
         start,
         callsite,
     };
-    let Some(live) = pipeline.open(shard, local.place(), &opening) else {
+    let Some(live) = pipeline.open(shard, local.place(), &opening, None) else {
         return Begun::Otherwise;
     };
     parent.set_children_left(children_left);
@@ -198,13 +198,17 @@ pub(crate) fn begin<P: Platform>(
         let carried = changed.unwrap_or(origin.carried);
         return Beginning::of(State::unrecorded(trace, span, route, carried));
     }
-    if decision == Some(Decision::RecordAndSample)
-        && let Some(above) = over_budget::<P>(pipeline, origin.route, &parent, callsite)
-    {
-        let opening = flood::surplus_opening(&parent, kind, start, callsite);
-        let carried = changed.unwrap_or(origin.carried);
-        return Beginning::of(surplus(local, pipeline, above, &opening, origin.route, carried));
-    }
+    let above = match decision {
+        Some(Decision::RecordAndSample) => {
+            over_budget::<P>(pipeline, origin.route, &parent, callsite)
+        }
+        _ => None,
+    };
+    // A child that is one too many stands for its parent.
+    let (span, flags) = match above {
+        Some(_) => (parent.span_id(), parent.trace_flags()),
+        None => (span, flags),
+    };
     let opening = Opening {
         trace,
         span,
@@ -215,7 +219,7 @@ pub(crate) fn begin<P: Platform>(
         start,
         callsite,
     };
-    let Some(mut live) = pipeline.open(local.shard(), local.place(), &opening) else {
+    let Some(mut live) = pipeline.open(local.shard(), local.place(), &opening, above) else {
         pipeline.count_refused(local.shard());
         if has_parent {
             return Beginning::of(origin.transparent());
@@ -262,7 +266,7 @@ fn surplus<P: Platform>(
     route: Route,
     carried: P::Carried,
 ) -> State<P> {
-    match pipeline.open_surplus(local.shard(), local.place(), opening, above) {
+    match pipeline.open(local.shard(), local.place(), opening, Some(above)) {
         Some(live) => {
             live.shard().count_started();
             State::recorded(live, carried)

@@ -169,14 +169,16 @@ impl<P: Platform> Held<P> {
 #[inline]
 fn route_below(live: &Live) -> Route {
     let (flags, is_surplus) = live.trace_flags_and_surplus();
-    let slot = if is_surplus { slot_above(live) } else { live.slot() };
+    let slot = if is_surplus { above(live) } else { live.slot() };
     Route::of_slot(slot).with_flags(flags, false)
 }
 
 /// That of the span for which a surplus child stands.
-#[cold]
-#[inline(never)]
-fn slot_above(live: &Live) -> &'static Slot {
+///
+/// Inlined, so that what captures a context makes no call, and has no frame for one.
+#[inline(always)]
+fn above(live: &Live) -> &'static Slot {
+    core::hint::cold_path();
     live.above().1.unwrap_or(live.slot())
 }
 

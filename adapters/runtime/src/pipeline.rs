@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use atomic_waker::AtomicWaker;
 use throughline_core::{
-    AlwaysOn, CallsiteBudget, Entry, Flusher, FlusherSettings, FrameTag, MAX_SHARDS, ParentBased,
-    Parts, Pipeline, Platform, PollProfile, Sampler, Shard, Slot, SpanBudgets, SpanLimits,
-    SurplusSummary, TakenWord, UNIT, Unit, Wakeup,
+    AlwaysOn, CallsiteBudget, Entry, Floods, Flusher, FlusherSettings, FrameTag, MAX_SHARDS,
+    ParentBased, Parts, Pipeline, Platform, PollProfile, Sampler, Shard, Slot, SpanBudgets,
+    SpanLimits, SurplusSummary, TakenWord, UNIT, Unit, Wakeup,
 };
 
 use crate::{FixedClock, Resource, Std, platform};
@@ -157,7 +157,12 @@ fn with_budgets(pipeline: Pipeline, options: &PipelineOptions) -> Pipeline {
     let callsites = spans_per_callsite_per_second.map_or(0..0, |_| 0..CALLSITES);
     let rate = spans_per_callsite_per_second.unwrap_or(0);
     let callsites: Vec<_> = callsites.map(|_| CallsiteBudget::new(rate)).collect();
-    pipeline.with_budgets(&options.budgets, summaries.leak(), callsites.leak(), Std::nanos_of)
+    pipeline.with_budgets(Box::leak(Box::new(Floods {
+        budgets: options.budgets,
+        summaries: summaries.leak(),
+        callsites: callsites.leak(),
+        nanos_of: Std::nanos_of,
+    })))
 }
 
 fn poll_profile(options: &PipelineOptions) -> PollProfile {
