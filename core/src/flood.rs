@@ -179,9 +179,8 @@ pub(crate) fn surplus_opening(
 
 /// A surplus child ends: its parent shall tell of it.
 pub(crate) fn settle(live: &Live, end: u64) {
-    let (Some(floods), (index, Some(above))) = (live.pipeline().floods(), live.above()) else {
-        return;
-    };
+    let Some(floods) = live.pipeline().floods() else { return };
+    let (index, above) = live.above();
     let nanos = match (live.start(), end) {
         (start, end) if (start | end) & UNIX == 0 => {
             (floods.nanos_of)(end.saturating_sub(start), end)

@@ -53,13 +53,11 @@ pub struct Slot {
     polled: Word,
     /// Null before the first span, and the same ever after.
     pipeline: AtomicPtr<Pipeline>,
-    /// Where the span's frame goes.
-    shard: AtomicPtr<Shard>,
+    /// Where the span's frame goes, a `Shard`; of a surplus child, its parent's `Slot`.
+    onward: AtomicPtr<()>,
     /// Children that are still exported one by one. Moved by the owner, and by others
     /// that know the span by its context: of two at one moment, one may not count.
     children_left: AtomicU32,
-    /// Of a surplus child, the place of its parent's slot in the table.
-    above: AtomicU32,
     /// Touched by the span's owner alone.
     record: UnsafeCell<Record>,
 }
@@ -144,9 +142,8 @@ impl Slot {
                 callsite: AtomicPtr::new(ptr::null_mut()),
                 polled: Word::new(),
                 pipeline: AtomicPtr::new(ptr::null_mut()),
-                shard: AtomicPtr::new(ptr::null_mut()),
+                onward: AtomicPtr::new(ptr::null_mut()),
                 children_left: AtomicU32::new(0),
-                above: AtomicU32::new(0),
                 record: UnsafeCell::new(Record {
                     body: Body::new(),
                     spill: NO_BLOCK,
@@ -238,11 +235,17 @@ impl Slot {
         self.flags.load(Ordering::Relaxed) & (sampled | SURPLUS | FLOODED) == sampled
     }
 
-    /// In one look.
+    /// The flags, and the slot of the span that this one is or, if it is a surplus
+    /// child, stands for.
     #[inline(always)]
-    pub(crate) fn trace_flags_and_surplus(&self) -> (TraceFlags, bool) {
+    pub(crate) fn trace_flags_and_slot(&'static self) -> (TraceFlags, &'static Slot) {
         let flags = self.flags.load(Ordering::Relaxed);
-        (TraceFlags::from_bits(flags as u8), SUPPORTED && flags & SURPLUS != 0)
+        let onward = self.onward.load(Ordering::Relaxed).cast_const().cast::<Slot>();
+        let is_surplus = SUPPORTED && flags & SURPLUS != 0;
+        let slot = if is_surplus { onward } else { ptr::from_ref(self) };
+        // SAFETY: it is this one or, of a surplus child, the `&'static Slot` that `open`
+        // stored.
+        (TraceFlags::from_bits(flags as u8), unsafe { &*slot })
     }
 
     #[inline]
@@ -396,14 +399,15 @@ impl LiveTable {
         slot.callsite.store(ptr::from_ref(opening.callsite).cast_mut(), Ordering::Release);
         // Ordering: Relaxed, see `Slot::pipeline`; the rest is the owner's.
         slot.pipeline.store(ptr::from_ref(pipeline).cast_mut(), Ordering::Relaxed);
-        slot.shard.store(ptr::from_ref(shard).cast_mut(), Ordering::Relaxed);
+        let onward: *const () = match surplus_of {
+            None => ptr::from_ref(shard).cast(),
+            Some(above) => ptr::from_ref(above).cast(),
+        };
+        slot.onward.store(onward.cast_mut(), Ordering::Relaxed);
         if !IS_SMALL {
             // A surplus child has no children of its own.
             let left = if surplus_of.is_some() { 0 } else { pipeline.children_per_span() };
             slot.children_left.store(left, Ordering::Relaxed);
-        }
-        if let Some(above) = surplus_of {
-            slot.above.store(table.index_of(above) as u32, Ordering::Relaxed);
         }
         slot.record.with_mut(|record| {
             // SAFETY: this call owns the slot since the claim.
@@ -505,17 +509,17 @@ impl Live {
     }
 
     /// Of a surplus child, its parent's slot and the place of that in the table.
-    #[inline(always)]
-    pub(crate) fn above(&self) -> (usize, Option<&'static Slot>) {
-        let index = self.slot.above.load(Ordering::Relaxed) as usize;
-        (index, self.table().slots.get(index))
+    pub(crate) fn above(&self) -> (usize, &'static Slot) {
+        let (_, above) = self.slot.trace_flags_and_slot();
+        (self.table().index_of(above), above)
     }
 
     /// The shard of the thread on which the span began.
     #[inline]
     pub(crate) fn shard(&self) -> &'static Shard {
-        // SAFETY: `open` stored a `&'static Shard` before there was this owner.
-        unsafe { &*self.slot.shard.load(Ordering::Relaxed) }
+        // SAFETY: `open` stored a `&'static Shard` before there was this owner, if it is
+        // no surplus child; those write no frame.
+        unsafe { &*self.slot.onward.load(Ordering::Relaxed).cast::<Shard>() }
     }
 
     #[inline]

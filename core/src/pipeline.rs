@@ -326,6 +326,10 @@ impl Pipeline {
         self.shard(shard).unsampled.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn count_started(&self, shard: usize) {
+        self.shard(shard).count_started();
+    }
+
     /// Counts a span for which there is no slot.
     #[cold]
     pub(crate) fn count_refused(&self, shard: usize) {

@@ -238,7 +238,7 @@ pub(crate) fn begin<P: Platform>(
         let state = State::recorded(live, carried);
         return Beginning { state, undecided: Some(Undecided { parent, kind, route }) };
     }
-    live.shard().count_started();
+    pipeline.count_started(local.shard());
     set_trace_state::<P>(&mut live, &carried);
     Beginning::of(State::recorded(live, carried))
 }
@@ -268,7 +268,7 @@ fn surplus<P: Platform>(
 ) -> State<P> {
     match pipeline.open(local.shard(), local.place(), opening, Some(above)) {
         Some(live) => {
-            live.shard().count_started();
+            pipeline.count_started(local.shard());
             State::recorded(live, carried)
         }
         None => {

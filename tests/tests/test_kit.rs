@@ -1,7 +1,8 @@
 //! The kit for users' own tests: captures, trees, the virtual clock, seeded ids.
 
+use core::panic::AssertUnwindSafe;
 use core::time::Duration;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 use std::sync::{Arc, Barrier, mpsc};
 
 use throughline::testing::{Capture, VirtualClock, capture, capture_async};
@@ -40,7 +41,7 @@ fn captures_that_run_at_the_same_time_never_mix() {
                         let mut span = span!("one");
                         names.push(format!("{number}.{each}"));
                         span.update_name(&names[each]);
-                        span.in_scope(|| std::thread::yield_now());
+                        span.in_scope(std::thread::yield_now);
                     }
                     names
                 });
