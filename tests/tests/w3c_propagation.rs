@@ -31,7 +31,7 @@ impl Headers {
 }
 
 impl Setter for Headers {
-    fn set(&mut self, name: &'static str, value: &str) {
+    fn set(&mut self, name: &str, value: &str) {
         self.0.retain(|(key, _)| key != name);
         self.0.push((name.to_owned(), value.to_owned()));
     }

@@ -34,7 +34,7 @@ mod thread;
 #[path = "no_thread.rs"]
 mod thread;
 
-pub use carried::Carried;
+pub use carried::{Carried, SamplingState};
 pub use engine::Telemetry;
 pub use env::{Env, Warning};
 pub use exporter::Exporter;

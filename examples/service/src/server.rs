@@ -13,10 +13,10 @@ use hyper::server::conn::http1;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use smol_hyper::rt::FuturesIo;
+use throughline::propagation::Headers;
 use throughline::{CurrentSpan, InSpanExt, StatusCode, Telemetry, span};
 
 use crate::runtime::ServiceRuntime;
-use crate::wire::Headers;
 
 /// A service on a port of loopback, until it is told to stop.
 pub(crate) struct Server {

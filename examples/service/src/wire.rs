@@ -1,30 +1,13 @@
 //! HTTP between the services: contexts go out with requests and come in with
 //! them.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use axum::http::{Request, StatusCode};
 use http_body_util::Empty;
-use throughline::w3c::{Getter, Setter};
+use throughline::propagation::Headers;
 use throughline::{Context, CurrentSpan, InSpanExt, StatusCode as SpanStatus, span};
 
 use crate::connections::Connections;
 use crate::runtime::ServiceRuntime;
-
-/// HTTP headers as a carrier of contexts.
-pub(crate) struct Headers<H>(pub(crate) H);
-
-impl Getter for Headers<&HeaderMap> {
-    fn get_all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.0.get_all(name).iter().map(HeaderValue::as_bytes)
-    }
-}
-
-impl Setter for Headers<&mut HeaderMap> {
-    fn set(&mut self, name: &'static str, value: &str) {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            self.0.insert(HeaderName::from_static(name), value);
-        }
-    }
-}
 
 /// A client of one server, whose requests are spans.
 #[derive(Clone)]
