@@ -112,6 +112,10 @@ pub use throughline_tokio as tokio;
 #[cfg(feature = "tokio")]
 pub use throughline_tokio::Tokio;
 
+/// Layers of tower: a span per request of servers and clients, over HTTP and gRPC.
+#[cfg(feature = "tower")]
+pub use throughline_tower as tower;
+
 /// The README's code compiles and runs.
 #[cfg(all(doctest, feature = "macros", feature = "memory", feature = "otlp", feature = "tokio"))]
 #[doc = include_str!("../README.md")]
