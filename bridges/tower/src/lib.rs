@@ -21,7 +21,7 @@
 //! # impl MatchedPath { fn as_str(&self) -> &str { &self.0 } }
 //! let service = ServiceBuilder::new()
 //!     // The route is what the router has found, axum's `MatchedPath` for example.
-//!     .layer(ServerLayer::new().route(|request| request.get().map(MatchedPath::as_str)))
+//!     .layer(ServerLayer::new().route(|request| request.extensions.get().map(MatchedPath::as_str)))
 //!     .service(service_fn(async |_: http::Request<String>| {
 //!         Ok::<_, std::io::Error>(http::Response::new(String::new()))
 //!     }));

@@ -4,7 +4,8 @@ use core::fmt::Display;
 use core::net::SocketAddr;
 use core::task::{Context as TaskContext, Poll};
 
-use http::{Extensions, HeaderMap, Request, Response, header};
+use http::request::Parts;
+use http::{HeaderMap, Request, Response, header};
 use http_body::Body;
 use throughline_core::{Pipeline, SpanKind};
 use throughline_propagation::Headers;
@@ -17,11 +18,12 @@ use crate::outcome::Outcome;
 use crate::response::ResponseFuture;
 use crate::{grpc, method, url};
 
-/// Finds the route of a request, as the router left it among the extensions.
-pub type RouteOf = fn(&Extensions) -> Option<&str>;
+/// Finds the route of a request: what the router left among its extensions, or the
+/// path where that is one of a few.
+pub type RouteOf = fn(&Parts) -> Option<&str>;
 
 /// Finds the address of the other end of the connection.
-pub type PeerOf = fn(&Extensions) -> Option<SocketAddr>;
+pub type PeerOf = fn(&Parts) -> Option<SocketAddr>;
 
 /// Puts each request into a SERVER span below the context that came with it.
 ///
@@ -53,7 +55,7 @@ impl ServerLayer {
 
     /// Names spans by the route that the router has found. For axum, where the layer
     /// is one of `Router::layer`:
-    /// `.route(|request| request.get::<MatchedPath>().map(MatchedPath::as_str))`.
+    /// `.route(|request| request.extensions.get().map(MatchedPath::as_str))`.
     #[must_use]
     pub const fn route(mut self, route: RouteOf) -> Self {
         self.0.route = route;
@@ -120,66 +122,67 @@ where
     }
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
-        let is_grpc = grpc::is_grpc(request.headers());
-        let outcome = Outcome::new(SpanKind::Server, request.method(), is_grpc);
-        let mut span = self.settings.start(&request, is_grpc);
-        let call = span.enter_for(|| self.inner.call(request));
+        let (head, body) = request.into_parts();
+        let is_grpc = grpc::is_grpc(&head.headers);
+        let outcome = Outcome::new(SpanKind::Server, &head.method, is_grpc);
+        let mut span = self.settings.start(&head, is_grpc);
+        let call = span.enter_for(|| self.inner.call(Request::from_parts(head, body)));
         ResponseFuture::new(call, outcome, span)
     }
 }
 
 impl Settings {
-    fn start<A>(&self, request: &Request<A>, is_grpc: bool) -> Span {
-        let mut parent = throughline_propagation::extract(&Headers(request.headers()));
+    fn start(&self, request: &Parts, is_grpc: bool) -> Span {
+        let mut parent = throughline_propagation::extract(&Headers(&request.headers));
         if let Some(pipeline) = self.pipeline {
             parent = parent.with_pipeline(pipeline);
         }
-        let known = method::callsite(request.method());
+        let known = method::callsite(&request.method);
         let callsite = if is_grpc { &method::GRPC } else { known };
         let options = SpanOptions::new().parent(&parent).kind(SpanKind::Server);
         Span::start_with(callsite, options, |span| {
-            let forwarded = Forwarded::of(request.headers());
-            let scheme = forwarded.proto.or(request.uri().scheme_str()).unwrap_or(self.scheme);
+            let forwarded = Forwarded::of(&request.headers);
+            let scheme = forwarded.proto.or(request.uri.scheme_str()).unwrap_or(self.scheme);
             self.describe_ends(span, request, &forwarded, scheme);
             if is_grpc {
-                let method = grpc::method(request.uri().path());
+                let method = grpc::method(request.uri.path());
                 span.update_name(method);
                 span.set_attribute("rpc.system.name", "grpc");
                 span.set_attribute("rpc.method", method);
                 return;
             }
-            method::describe(span, request.method(), known);
-            if let Some(route) = (self.route)(request.extensions()) {
+            method::describe(span, &request.method, known);
+            if let Some(route) = (self.route)(request) {
                 span.set_attribute("http.route", route);
                 span.update_name(&format!("{} {route}", known.name()));
             }
             span.set_attribute("url.scheme", scheme);
-            span.set_attribute("url.path", request.uri().path());
-            if let Some(query) = request.uri().query().filter(|query| !query.is_empty()) {
+            span.set_attribute("url.path", request.uri.path());
+            if let Some(query) = request.uri.query().filter(|query| !query.is_empty()) {
                 span.set_attribute("url.query", url::query(query).as_str());
             }
-            text(span, "user_agent.original", request.headers(), &header::USER_AGENT);
+            text(span, "user_agent.original", &request.headers, &header::USER_AGENT);
         })
     }
 
     /// Who speaks to whom.
     /// ([General attributes](https://opentelemetry.io/docs/specs/semconv/general/attributes/))
-    fn describe_ends<A>(
+    fn describe_ends(
         &self,
         span: &mut Span,
-        request: &Request<A>,
+        request: &Parts,
         forwarded: &Forwarded<'_>,
         scheme: &str,
     ) {
         let asked = forwarded.host.and_then(|host| host.parse().ok());
-        let asked = asked.or_else(|| url::authority(request.uri(), request.headers()));
+        let asked = asked.or_else(|| url::authority(&request.uri, &request.headers));
         if let Some(authority) = asked {
             span.set_attribute("server.address", url::host(&authority));
             if let Some(port) = url::port(&authority, scheme) {
                 span.set_attribute("server.port", i64::from(port));
             }
         }
-        let peer = (self.peer)(request.extensions());
+        let peer = (self.peer)(request);
         if let Some(peer) = peer {
             span.set_attribute("network.peer.address", peer.ip().to_string().as_str());
             span.set_attribute("network.peer.port", i64::from(peer.port()));
@@ -191,7 +194,7 @@ impl Settings {
             }
             (None, None) => {}
         }
-        if let Some(version) = url::version(request.version()) {
+        if let Some(version) = url::version(request.version) {
             span.set_attribute("network.protocol.version", version);
         }
     }

@@ -16,7 +16,7 @@ use crate::stage::{Frames, PARENT, Stage, get, read};
 struct Route(&'static str);
 
 fn layer() -> ServerLayer {
-    ServerLayer::new().route(|request| request.get::<Route>().map(|route| route.0))
+    ServerLayer::new().route(|request| request.extensions.get::<Route>().map(|route| route.0))
 }
 
 async fn answer<B>(response: Response<B>) -> Result<Response<B>, Infallible> {
@@ -43,7 +43,7 @@ fn a_request_is_a_span_named_by_its_route_below_the_context_that_came() {
         ] {
             request.headers_mut().append(name, value.parse().expect("a value"));
         }
-        let layer = layer().peer(|request| request.get::<SocketAddr>().copied());
+        let layer = layer().peer(|request| request.extensions.get::<SocketAddr>().copied());
         let inner = |_| async {
             span!("inside").in_scope(|| ());
             answer(respond(200)).await
