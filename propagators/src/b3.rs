@@ -52,7 +52,7 @@ impl Default for B3 {
 
 impl Propagator for B3 {
     fn extract(&self, context: Context, carrier: &dyn AnyGetter) -> Context {
-        let single = carrier.first(B3_SINGLE).and_then(|value| Received::single(value));
+        let single = carrier.first(B3_SINGLE).and_then(Received::single);
         match single.or_else(|| Received::multi(carrier)) {
             Some(received) => received.applied(context),
             None => context,
