@@ -183,7 +183,7 @@ fn a_request_without_an_answer_is_an_error_with_its_reason() {
     stage.run(async {
         let refused = ClientLayer.layer(service_fn(|_| async {
             let error = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-            Err::<Response<Frames>, Box<dyn std::error::Error + Send + Sync>>(error.into())
+            Err::<Response<Frames>, Box<dyn core::error::Error + Send + Sync>>(error.into())
         }));
         refused.oneshot(get("http://a:1/")).await.expect_err("it fails");
     });

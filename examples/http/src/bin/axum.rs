@@ -8,7 +8,7 @@ async fn order(Path(id): Path<u64>) -> String {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn core::error::Error>> {
     let telemetry = throughline::init()?;
     let layer =
         ServerLayer::new().route(|request| request.extensions.get().map(MatchedPath::as_str));

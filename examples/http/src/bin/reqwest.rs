@@ -4,7 +4,7 @@ use throughline::{InSpanExt, span, tower::ClientLayer};
 use tower::{Layer, ServiceExt, service_fn};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn core::error::Error>> {
     let telemetry = throughline::init()?;
     let client = reqwest::Client::new();
     let client = ClientLayer.layer(service_fn(|request: http::Request<reqwest::Body>| async {

@@ -6,7 +6,7 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tower::Layer;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn core::error::Error>> {
     let telemetry = throughline::init()?;
     let (_, health) = tonic_health::server::health_reporter();
     let incoming = TcpIncoming::bind("127.0.0.1:0".parse()?)?;

@@ -1,7 +1,8 @@
 //! HTTP/1.1 byte by byte, since what is sent here no library would send.
 
+use core::net::SocketAddr;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 
 /// A message as it came: header lines in order, names in their letter case.
 #[derive(Clone, Debug, PartialEq, Eq)]

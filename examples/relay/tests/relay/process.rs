@@ -1,7 +1,8 @@
 //! The relay as a process, and one target to forward to.
 
+use core::net::SocketAddr;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+
 use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};

@@ -1,7 +1,8 @@
 //! What the relay forwards to: it records requests, and answers as their path says.
 
+use core::net::SocketAddr;
 use std::io::{BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
