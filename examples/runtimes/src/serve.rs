@@ -40,9 +40,9 @@ pub async fn serve<R, S, B>(
             }
         };
         let mut http = http1::Builder::new();
-        // A trace may come in many lines.
-        let connection =
-            http.max_headers(1_000).serve_connection(FuturesIo::new(stream), service.clone());
+        // A context may come in many lines, and in long ones.
+        http.max_headers(1_000).max_buf_size(4 * 1024 * 1024);
+        let connection = http.serve_connection(FuturesIo::new(stream), service.clone());
         let connection = under_way.watch(connection);
         runtime.start(async move {
             // A caller that goes away is no error of the server.

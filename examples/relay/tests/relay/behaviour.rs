@@ -141,13 +141,11 @@ pub(crate) fn header_fields_of_16_kib_are_taken(runtime: &str) {
     // Each is of 16 KiB: what is too long is cut by whole members, or left out.
     let state = format!("{}{}", "k=1,", ",".repeat(16 * 1024 - 4));
     let baggage = format!("a=1,b={}", &long[..16 * 1024 - 6]);
-    let request = relay.forward(&[
-        ("traceparent", PARENT),
-        ("tracestate", &state),
-        ("baggage", &baggage),
-        ("x-other", &long),
-        ("x-another", &long),
-    ]);
+    let mut headers =
+        vec![("traceparent", PARENT), ("tracestate", state.as_str()), ("baggage", &baggage)];
+    // Others too, more than a library takes by default.
+    headers.extend([("x-other", long.as_str()); 40]);
+    let request = relay.forward(&headers);
     assert_eq!(sent(&request).0, TRACE);
     assert_eq!(
         (request.values("tracestate"), request.values("baggage")),
