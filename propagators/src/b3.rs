@@ -210,7 +210,12 @@ pub(crate) fn of_sender(context: &Context, span: SpanContext, state: SamplingSta
             return context.clone();
         }
         let carried = context.carried().with_sampling_state(span.trace_id(), state);
-        return context.clone().with_carried(carried);
+        let flags = known.trace_flags().with_sampled(true);
+        return below(
+            context,
+            SpanContext::remote(span.trace_id(), span.span_id(), flags),
+            carried,
+        );
     }
     let carried = context.carried();
     if state == SamplingState::InFlags && carried.is_empty() {

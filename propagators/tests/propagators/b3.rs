@@ -42,6 +42,19 @@ fn debug_is_sampled_and_goes_on_and_is_no_flag_of_w3c() {
     assert_eq!(injected(&B3::single(), &again).get("b3"), Some(single.as_str()));
 }
 
+/// B3-2: also where another format says that it is not sampled.
+#[test]
+fn debug_outranks_a_decision_of_another_format() {
+    let unsampled = PARENT.replace("-01", "-02");
+    let debug = format!("{TRACE}-{SPAN}-d");
+    let both = List::of(&[("traceparent", &unsampled), ("b3", &debug)]);
+    let context = TraceContext.extract(Context::empty(), &both);
+    let context = B3::single().extract(context, &both);
+    let expected = PARENT.replace("-01", "-03");
+    assert_eq!(injected(&TraceContext, &context).get("traceparent"), Some(expected.as_str()));
+    assert_eq!(injected(&B3::single(), &context).get("b3"), Some(debug.as_str()));
+}
+
 /// B3-2, B3-8: the state belongs to its trace, and ends with it.
 #[test]
 fn debug_of_one_trace_does_not_leak_into_the_next() {
