@@ -3,6 +3,7 @@
 use throughline_runtime::{Runtime, Thread};
 
 use crate::config::InitError;
+use crate::discard::Discard;
 use crate::setup::{Builder, Guard};
 
 /// Installs on the first of these that there is:
@@ -46,6 +47,12 @@ impl OnAny for throughline_otlp::Otlp {
 
 #[cfg(feature = "console")]
 impl OnAny for throughline_console::Console {
+    fn install<R: Runtime>(self, builder: Builder, runtime: R) -> Result<Guard, InitError> {
+        builder.install(runtime, self)
+    }
+}
+
+impl OnAny for Discard {
     fn install<R: Runtime>(self, builder: Builder, runtime: R) -> Result<Guard, InitError> {
         builder.install(runtime, self)
     }

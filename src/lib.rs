@@ -28,14 +28,12 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg(any(feature = "console", feature = "_otlp"))]
 mod any_runtime;
 mod config;
 mod discard;
 mod ext;
 mod failure;
 mod fields;
-mod propagation;
 mod setup;
 #[cfg(all(unix, feature = "signals"))]
 mod signals;
@@ -53,9 +51,10 @@ pub use throughline_runtime::{
 };
 
 // Propagation between processes.
-pub use propagation::{extract, inject};
 pub use throughline_core::w3c;
-pub use throughline_runtime::Carried;
+pub use throughline_propagation as propagation;
+pub use throughline_propagation::{extract, inject};
+pub use throughline_runtime::{Carried, SamplingState};
 
 // Setup, flush and shutdown.
 pub use config::InitError;
@@ -148,6 +147,10 @@ pub use throughline_smol::Smol;
 pub use throughline_tokio as tokio;
 #[cfg(feature = "tokio")]
 pub use throughline_tokio::Tokio;
+
+/// Layers of tower: a span per request of servers and clients, over HTTP and gRPC.
+#[cfg(feature = "tower")]
+pub use throughline_tower as tower;
 
 /// The README's code compiles and runs.
 #[cfg(all(doctest, feature = "macros", feature = "memory", feature = "otlp", feature = "tokio"))]

@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use throughline_core::{Ledger, Retry, Sampler, SpanBudgets, SpanLimits};
+use throughline_propagation::{self as propagation, Propagator};
 use throughline_runtime::{
     Env, Exporter, LiveSpans, PipelineOptions, Receipt, Resource, Runtime, Telemetry, Thread,
     Warning, set_default_pipeline,
@@ -44,7 +45,7 @@ pub fn init() -> Result<Guard, InitError> {
 /// Settings of a pipeline in code; the environment is read where they are
 /// silent only by [`Builder::init`].
 pub fn builder() -> Builder {
-    Builder { options: PipelineOptions::default(), resource: Resource::empty() }
+    Builder { options: PipelineOptions::default(), resource: Resource::empty(), propagator: None }
 }
 
 /// Settings of a pipeline. Made by [`builder`].
@@ -53,6 +54,7 @@ pub fn builder() -> Builder {
 pub struct Builder {
     options: PipelineOptions,
     resource: Resource,
+    propagator: Option<Arc<dyn Propagator>>,
 }
 
 impl Builder {
@@ -169,6 +171,15 @@ impl Builder {
         self
     }
 
+    /// How contexts cross processes, for the whole process. W3C's trace context and
+    /// baggage where nobody has chosen; [`Composite::none`] switches it off.
+    ///
+    /// [`Composite::none`]: crate::propagation::Composite::none
+    pub fn propagator(mut self, propagator: impl Propagator) -> Self {
+        self.propagator = Some(Arc::new(propagator));
+        self
+    }
+
     /// Makes the pipeline the default one of the process, exporting on this
     /// runtime.
     ///
@@ -196,6 +207,7 @@ impl Builder {
         R: Runtime,
         E: Exporter<R> + Exporter<Thread>,
     {
+        self.propagate();
         self.options.resource = self.options.resource.merge(&self.resource);
         Telemetry::start(&self.options, runtime, exporter)
     }
@@ -219,7 +231,16 @@ impl Builder {
         let mut resource = self.resource;
         let disabled = config::apply(env, &mut self.options, &mut resource);
         self.resource = resource;
-        let guard = if disabled { Ok(Guard::disabled()) } else { config::install(self, env) };
+        if let Some(propagator) = propagation::from_env(env) {
+            self = self.propagator(propagator);
+        }
+        let guard = if disabled {
+            // What comes in goes on all the same.
+            self.propagate();
+            Ok(Guard::disabled())
+        } else {
+            config::install(self, env)
+        };
         let warnings = env.warnings();
         for warning in &warnings {
             eprintln!("throughline: {warning}");
@@ -228,6 +249,15 @@ impl Builder {
             guard.warnings = warnings;
             guard
         })
+    }
+
+    fn propagate(&self) {
+        match &self.propagator {
+            Some(propagator) => propagation::set_global(propagator.clone()),
+            None => {
+                propagation::preset_global(propagation::standard());
+            }
+        }
     }
 }
 

@@ -228,7 +228,7 @@ impl System for Throughline {
 }
 
 impl Setter for Outgoing {
-    fn set(&mut self, name: &'static str, value: &str) {
+    fn set(&mut self, name: &str, value: &str) {
         assert_eq!(name, "traceparent");
         self.set_traceparent(value);
     }

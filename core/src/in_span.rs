@@ -65,9 +65,15 @@ impl<T, P: Platform> InSpan<T, P> {
         InSpan { inner: Some(inner), course }
     }
 
-    /// What is in the span.
-    pub(crate) fn inner(&self) -> Option<&T> {
+    /// What is in the span; `None` only while it is dropped.
+    pub fn inner(&self) -> Option<&T> {
         self.inner.as_ref()
+    }
+
+    /// Ends the span now, completed, whatever becomes of what is in it: who polls it
+    /// knows that nothing more will come. Later polls and the drop are still below it.
+    pub fn end(self: Pin<&mut Self>) {
+        self.project().course.act(Then::EndAndStand, None);
     }
 
     /// Polls inside the span; `then` tells from the result what becomes of it.

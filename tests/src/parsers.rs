@@ -10,6 +10,7 @@
 mod answers;
 mod frames;
 mod headers;
+mod propagators;
 mod requests;
 mod variables;
 mod view;
@@ -17,6 +18,7 @@ mod view;
 pub use answers::{grpc_answer, http_answer};
 pub use frames::span_round_trip;
 pub use headers::{baggage, percent, traceparent, tracestate};
+pub use propagators::{b3, jaeger};
 pub use requests::viewer_request;
 pub use variables::variables;
 pub use view::span_view;
@@ -31,10 +33,12 @@ pub struct Target {
 }
 
 /// All there are.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 12] = [
+    Target { name: "b3", run: b3 },
     Target { name: "baggage", run: baggage },
     Target { name: "grpc_answer", run: grpc_answer },
     Target { name: "http_answer", run: http_answer },
+    Target { name: "jaeger", run: jaeger },
     Target { name: "percent", run: percent },
     Target { name: "span_round_trip", run: span_round_trip },
     Target { name: "span_view", run: span_view },

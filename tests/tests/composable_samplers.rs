@@ -41,11 +41,11 @@ fn header(name: &str) -> Option<String> {
 }
 
 #[derive(Debug, Default)]
-struct Headers(Vec<(&'static str, String)>);
+struct Headers(Vec<(String, String)>);
 
 impl Setter for Headers {
-    fn set(&mut self, name: &'static str, value: &str) {
-        self.0.push((name, value.to_owned()));
+    fn set(&mut self, name: &str, value: &str) {
+        self.0.push((name.to_owned(), value.to_owned()));
     }
 }
 

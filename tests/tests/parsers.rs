@@ -26,9 +26,11 @@ macro_rules! parsers {
 }
 
 parsers! {
+    b3
     baggage
     grpc_answer
     http_answer
+    jaeger
     percent
     span_round_trip
     span_view

@@ -115,7 +115,7 @@ fn its_trace_state_goes_on_to_children_and_other_processes() {
     for name in ["serve", "child"] {
         assert_eq!(memory.span(name).trace_state, "sampler=kept,vendor=1", "{name}");
     }
-    assert_eq!(headers.0[1], ("tracestate", "sampler=kept,vendor=1".to_owned()));
+    assert_eq!(headers.0[1], ("tracestate".to_owned(), "sampler=kept,vendor=1".to_owned()));
 }
 
 #[test]
@@ -132,10 +132,10 @@ fn it_is_asked_for_roots_only_below_parent_based() {
 }
 
 #[derive(Debug, Default)]
-struct Headers(Vec<(&'static str, String)>);
+struct Headers(Vec<(String, String)>);
 
 impl Setter for Headers {
-    fn set(&mut self, name: &'static str, value: &str) {
-        self.0.push((name, value.to_owned()));
+    fn set(&mut self, name: &str, value: &str) {
+        self.0.push((name.to_owned(), value.to_owned()));
     }
 }

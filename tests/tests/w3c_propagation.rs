@@ -2,10 +2,11 @@
 //! and out again.
 
 use throughline::exporters::Memory;
+use throughline::propagation::{preset_global, standard};
 use throughline::w3c::{BAGGAGE, BaggageBuf, Setter, TRACEPARENT, TRACESTATE};
 use throughline::{
     AlwaysOff, AlwaysOn, Carry, Context, InSpanExt, ParentBased, SpanId, Telemetry, Tokio,
-    TraceFlags, builder, extract, inject, span,
+    TraceFlags, builder, inject, span,
 };
 use throughline_tests::places::tokio_runtime;
 
@@ -31,7 +32,7 @@ impl Headers {
 }
 
 impl Setter for Headers {
-    fn set(&mut self, name: &'static str, value: &str) {
+    fn set(&mut self, name: &str, value: &str) {
         self.0.retain(|(key, _)| key != name);
         self.0.push((name.to_owned(), value.to_owned()));
     }
@@ -231,6 +232,12 @@ fn a_new_trace_has_random_ids_and_says_so() {
     let flags = extract(out.0.as_slice()).span_context().trace_flags();
     assert_eq!(flags, TraceFlags::SAMPLED | TraceFlags::RANDOM);
     settle(&runtime, &telemetry, 1);
+}
+
+/// As in a program that is set up, with or without a pipeline.
+fn extract(headers: &[(String, String)]) -> Context {
+    preset_global(standard());
+    throughline::extract(headers)
 }
 
 fn incoming(flags: &str) -> Headers {

@@ -17,15 +17,37 @@ struct Content {
     trace_state: TraceStateBuf,
     /// The header's text.
     baggage: Box<str>,
+    sampling: SamplingState,
+    /// Which trace it is about; the invalid id where the sender named none.
+    sampling_of: TraceId,
+}
+
+/// What a B3 or a Jaeger header says about sampling and W3C's flags cannot.
+///
+/// It stays outside of the flags: the bit beside the sampled one is the random
+/// flag. ([Sampling State](https://github.com/openzipkin/b3-propagation#sampling-state))
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SamplingState {
+    /// Nothing beyond the sampled flag.
+    #[default]
+    InFlags,
+    /// The sender has not decided. Samplers that follow their parent see an
+    /// unsampled one.
+    Deferred,
+    /// Someone is looking for this trace: every hop should record it.
+    Debug,
+    /// No trace is wanted, and none is named.
+    Denied,
 }
 
 impl Carried {
     /// Carries these; nothing is allocated when both are empty.
     pub fn new(trace_state: TraceStateBuf, baggage: &BaggageBuf) -> Self {
         Carried::of(Content {
-            trace: TraceId::INVALID,
             trace_state,
             baggage: baggage.as_str().into(),
+            ..Carried::default().content()
         })
     }
 
@@ -35,8 +57,27 @@ impl Carried {
         Carried::of(Content { baggage: baggage.as_str().into(), ..self.content() })
     }
 
+    /// The same with another sampling state, of this trace; of whichever begins,
+    /// where the id is invalid.
+    #[must_use]
+    pub fn with_sampling_state(&self, trace: TraceId, state: SamplingState) -> Self {
+        Carried::of(Content { sampling: state, sampling_of: trace, ..self.content() })
+    }
+
+    /// The sampling state of this trace.
+    pub fn sampling_state(&self, trace: TraceId) -> SamplingState {
+        match &self.0 {
+            Some(content) if content.sampling_of == trace || !content.sampling_of.is_valid() => {
+                content.sampling
+            }
+            _ => SamplingState::InFlags,
+        }
+    }
+
     fn of(content: Content) -> Self {
-        let is_empty = content.trace_state.is_empty() && content.baggage.is_empty();
+        let is_empty = content.trace_state.is_empty()
+            && content.baggage.is_empty()
+            && content.sampling == SamplingState::InFlags;
         Carried((!is_empty).then(|| Arc::new(content)))
     }
 
@@ -47,6 +88,8 @@ impl Carried {
                 trace: TraceId::INVALID,
                 trace_state: TraceStateBuf::new(),
                 baggage: Box::default(),
+                sampling: SamplingState::InFlags,
+                sampling_of: TraceId::INVALID,
             },
         }
     }

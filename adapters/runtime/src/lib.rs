@@ -35,7 +35,7 @@ mod thread;
 #[path = "no_thread.rs"]
 mod thread;
 
-pub use carried::Carried;
+pub use carried::{Carried, SamplingState};
 pub use clock::FixedClock;
 pub use engine::Telemetry;
 pub use env::{Env, Warning};

@@ -58,6 +58,10 @@ pub trait Getter {
     /// [header name](https://www.w3.org/TR/trace-context-2/#header-name)
     /// demands; `name` is given in lower case.
     fn get_all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]>;
+
+    /// The names of all headers, as the carrier has them; a name may come twice.
+    /// ([Keys](https://opentelemetry.io/docs/specs/otel/context/api-propagators/#keys))
+    fn keys(&self) -> impl Iterator<Item = &str>;
 }
 
 /// Writes a carrier.
@@ -66,9 +70,11 @@ pub trait Getter {
 /// newtype, and holds no state of its own.
 /// ([Setter](https://opentelemetry.io/docs/specs/otel/context/api-propagators/#setter-argument))
 pub trait Setter {
-    /// Replaces the header of this name, or adds it. The name is in lower case
-    /// and the value printable ASCII, so both are legal in HTTP as they are.
-    fn set(&mut self, name: &'static str, value: &str);
+    /// Replaces the header of this name, or adds it. The name is a token of HTTP,
+    /// in lower case if it is one of the W3C's, and the value printable ASCII, so
+    /// both are legal in HTTP as they are.
+    /// ([Set](https://opentelemetry.io/docs/specs/otel/context/api-propagators/#set))
+    fn set(&mut self, name: &str, value: &str);
 }
 
 /// A list of names and values, as parsers of HTTP hand it out; names match in
@@ -78,6 +84,22 @@ impl<K: AsRef<str>, V: AsRef<[u8]>> Getter for [(K, V)] {
         // Most names arrive in lower case, and equal bytes are found faster.
         let is_named = move |key: &str| key == name || key.eq_ignore_ascii_case(name);
         self.iter().filter(move |(key, _)| is_named(key.as_ref())).map(|(_, value)| value.as_ref())
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &str> {
+        self.iter().map(|(key, _)| key.as_ref())
+    }
+}
+
+/// What is read by reference, as a slice is, can be handed on as a value.
+impl<G: Getter + ?Sized> Getter for &G {
+    #[inline]
+    fn get_all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        (**self).get_all(name)
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &str> {
+        (**self).keys()
     }
 }
 
@@ -233,12 +255,12 @@ mod tests {
     const OTHER: &str = "00-12345678901234567890123456789011-1234567890123456-01";
 
     #[derive(Default)]
-    struct Headers(Vec<(&'static str, String)>);
+    struct Headers(Vec<(String, String)>);
 
     impl Setter for Headers {
-        fn set(&mut self, name: &'static str, value: &str) {
+        fn set(&mut self, name: &str, value: &str) {
             self.0.retain(|(key, _)| *key != name);
-            self.0.push((name, value.to_string()));
+            self.0.push((name.to_string(), value.to_string()));
         }
     }
 
@@ -291,6 +313,10 @@ mod tests {
                 assert_ne!(name, TRACESTATE, "must not be asked for");
                 self.0.get_all(name)
             }
+
+            fn keys(&self) -> impl Iterator<Item = &str> {
+                self.0.iter().map(|(key, _)| *key)
+            }
         }
         assert!(extract(&Strict(&[(TRACESTATE, "foo=1")])).is_none());
         assert!(extract(&Strict(&[(TRACEPARENT, "00-0"), (TRACESTATE, "foo=1")])).is_none());
@@ -332,12 +358,12 @@ mod tests {
         inject(&context, state.as_trace_state(), &mut headers);
         inject_baggage(&baggage, &mut headers);
         let expected = [
-            ("traceparent", PARENT.to_string()),
-            ("tracestate", "foo=1,bar=2,baz=3".to_string()),
-            ("baggage", "userId=alice".to_string()),
+            ("traceparent".to_string(), PARENT.to_string()),
+            ("tracestate".to_string(), "foo=1,bar=2,baz=3".to_string()),
+            ("baggage".to_string(), "userId=alice".to_string()),
         ];
         assert_eq!(headers.0, expected);
-        assert!(headers.0.iter().all(|(name, _)| FIELDS.contains(name)));
+        assert!(headers.0.iter().all(|(name, _)| FIELDS.contains(&name.as_str())));
     }
 
     #[test]
@@ -346,7 +372,7 @@ mod tests {
         assert_eq!(report, BaggageReport::default());
         let mut headers = Headers::default();
         inject_baggage(&baggage, &mut headers);
-        assert_eq!(headers.0, [("baggage", "a=1,b=2".to_string())]);
+        assert_eq!(headers.0, [("baggage".to_string(), "a=1,b=2".to_string())]);
     }
 
     #[test]
@@ -358,7 +384,7 @@ mod tests {
         assert!(headers.0.is_empty());
         let context = traceparent::parse(PARENT.as_bytes()).unwrap();
         inject(&context, TraceState::parse(" , ").unwrap(), &mut headers);
-        assert_eq!(headers.0, [("traceparent", PARENT.to_string())]);
+        assert_eq!(headers.0, [("traceparent".to_string(), PARENT.to_string())]);
     }
 
     #[test]

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::header::HOST;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderValue, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Empty};
+use axum::http::{HeaderValue, Request, Response, Uri};
+use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use smol_hyper::rt::FuturesIo;
 
-use crate::runtime::ServiceRuntime;
+use example_runtimes::ServiceRuntime;
 
 type Sender = SendRequest<Empty<Bytes>>;
 
@@ -32,7 +32,7 @@ impl<R: ServiceRuntime> Connections<R> {
     pub(crate) async fn send(
         &self,
         mut request: Request<Empty<Bytes>>,
-    ) -> Result<(StatusCode, String), Box<dyn Error + Send + Sync>> {
+    ) -> Result<Response<Full<Bytes>>, Box<dyn Error + Send + Sync>> {
         let mut sender = match self.kept() {
             Some(sender) => sender,
             None => self.open(request.uri()).await?,
@@ -44,10 +44,10 @@ impl<R: ServiceRuntime> Connections<R> {
         *request.uri_mut() = path;
 
         let response = sender.send_request(request).await?;
-        let status = response.status();
-        let body = response.into_body().collect().await?.to_bytes();
+        let (head, body) = response.into_parts();
+        let body = body.collect().await?.to_bytes();
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
-        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+        Ok(Response::from_parts(head, Full::from(body)))
     }
 
     fn kept(&self) -> Option<Sender> {

@@ -8,8 +8,8 @@ use futures::channel::mpsc;
 use futures::future::join_all;
 use throughline::{InSpanExt, span};
 
-use crate::runtime::ServiceRuntime;
 use crate::wire::HttpClient;
+use example_runtimes::ServiceRuntime;
 
 /// What came of the requests.
 #[derive(Debug, Default)]

@@ -16,8 +16,6 @@ mod log;
 mod orders;
 mod progress;
 mod report;
-mod runtime;
-mod runtimes;
 mod server;
 mod wire;
 
@@ -30,6 +28,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Parser;
+use example_runtimes::ServiceRuntime;
 use futures::StreamExt;
 use futures::channel::{mpsc, oneshot};
 use futures::future::{Either, join, select};
@@ -43,7 +42,6 @@ use load::Load;
 use log::log;
 use orders::Shop;
 use report::Report;
-use runtime::ServiceRuntime;
 use server::Server;
 use wire::HttpClient;
 
@@ -85,13 +83,13 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn
     let orders = orders_telemetry.telemetry().cloned().ok_or("just installed")?;
 
     let routes = inventory::routes();
-    let back = Server::start(&runtime, routes, inventory_telemetry.clone())?;
+    let back = Server::start(&runtime, routes, &inventory_telemetry)?;
     let (outliving, mut all_done) = mpsc::channel(1);
     let client = HttpClient::new(runtime.clone());
     let inventory = back.url.clone();
     let shop = Shop { runtime: runtime.clone(), client, inventory, outliving: outliving.clone() };
     let routes = orders::routes(Arc::new(shop));
-    let front = Server::start(&runtime, routes, orders.clone())?;
+    let front = Server::start(&runtime, routes, &orders)?;
     log("info", "listening", json!({ "orders": front.url, "inventory": back.url }));
 
     let load = Arc::new(Load::default());

@@ -18,8 +18,8 @@ use serde_json::json;
 use throughline::{CurrentSpan, InSpanExt, span, trace};
 
 use crate::log::{log, panic_message};
-use crate::runtime::ServiceRuntime;
 use crate::wire::HttpClient;
+use example_runtimes::ServiceRuntime;
 
 /// What the handlers share.
 pub(crate) struct Shop<R> {

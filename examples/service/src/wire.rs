@@ -1,30 +1,14 @@
 //! HTTP between the services: contexts go out with requests and come in with
 //! them.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
-use http_body_util::Empty;
-use throughline::w3c::{Getter, Setter};
-use throughline::{Context, CurrentSpan, InSpanExt, StatusCode as SpanStatus, span};
+use axum::http::{Request, StatusCode};
+use example_runtimes::ServiceRuntime;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use throughline::tower::ClientLayer;
+use tower::{Layer, ServiceExt, service_fn};
 
 use crate::connections::Connections;
-use crate::runtime::ServiceRuntime;
-
-/// HTTP headers as a carrier of contexts.
-pub(crate) struct Headers<H>(pub(crate) H);
-
-impl Getter for Headers<&HeaderMap> {
-    fn get_all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.0.get_all(name).iter().map(HeaderValue::as_bytes)
-    }
-}
-
-impl Setter for Headers<&mut HeaderMap> {
-    fn set(&mut self, name: &'static str, value: &str) {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            self.0.insert(HeaderName::from_static(name), value);
-        }
-    }
-}
 
 /// A client of one server, whose requests are spans.
 #[derive(Clone)]
@@ -39,27 +23,13 @@ impl<R: ServiceRuntime> HttpClient<R> {
 
     /// Makes a GET request in a span of its own, whose context goes along.
     pub(crate) async fn get(&self, url: String) -> Result<(StatusCode, String), String> {
-        let span = span!(kind: Client, "GET", http.request.method = "GET", url.full = &url);
-        async {
-            let mut request =
-                Request::get(&url).body(Empty::new()).map_err(|error| error.to_string())?;
-            throughline::inject(&Context::current(), &mut Headers(request.headers_mut()));
-            let result = self.connections.send(request).await.map_err(|error| error.to_string());
-            match &result {
-                Ok((status, _)) => {
-                    CurrentSpan::set_attribute("http.response.status_code", status.as_u16());
-                    if status.is_client_error() || status.is_server_error() {
-                        CurrentSpan::set_attribute("error.type", status.as_str());
-                        CurrentSpan::set_status(SpanStatus::Error, "");
-                    }
-                }
-                Err(error) => {
-                    CurrentSpan::set_status(SpanStatus::Error, error);
-                }
-            }
-            result
-        }
-        .in_span(span)
-        .await
+        let request = Request::get(&url).body(Empty::<Bytes>::new());
+        let request = request.map_err(|error| error.to_string())?;
+        let send = service_fn(|request| self.connections.send(request));
+        let response = ClientLayer.layer(send).oneshot(request).await;
+        let (head, body) = response.map_err(|error| error.to_string())?.into_parts();
+        let Ok(body) = body.collect().await;
+        let body = body.to_bytes();
+        Ok((head.status, String::from_utf8_lossy(&body).into_owned()))
     }
 }

@@ -200,7 +200,7 @@ pub fn an_unsampled_trace_still_propagates<R: TestRuntime>(runtime: R) {
             assert_ne!(child.span_id(), root.span_id());
             let flags = child.trace_flags();
             let expected = format!("00-{}-{}-{flags}", child.trace_id(), child.span_id());
-            assert_eq!(headers, [("traceparent", expected)]);
+            assert_eq!(headers, [("traceparent".to_owned(), expected)]);
             assert!(!flags.is_sampled());
         }
         .in_span_of("root"),
@@ -291,11 +291,11 @@ impl Sampler for Flip {
 }
 
 #[derive(Debug, Default)]
-struct Headers(Vec<(&'static str, String)>);
+struct Headers(Vec<(String, String)>);
 
 impl throughline::w3c::Setter for Headers {
-    fn set(&mut self, name: &'static str, value: &str) {
-        self.0.push((name, value.to_owned()));
+    fn set(&mut self, name: &str, value: &str) {
+        self.0.push((name.to_owned(), value.to_owned()));
     }
 }
 

@@ -16,7 +16,8 @@ use throughline::Runtime;
 ///
 /// `throughline::Runtime` has the timers and the sockets of clients, and tasks
 /// that are not traced; here are the tasks that are, and the sockets of servers.
-pub(crate) trait ServiceRuntime: Runtime {
+pub trait ServiceRuntime: Runtime {
+    /// A listening socket on the runtime's reactor.
     type Listener: Send + Sync + 'static;
 
     /// Starts a task in the current context, by the adapter's own spawn.
@@ -31,9 +32,9 @@ pub(crate) trait ServiceRuntime: Runtime {
     /// The next connection.
     fn accept(listener: &Self::Listener) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
-    /// Listens on a free port of loopback. (To be called on the runtime.)
-    fn listen(&self) -> io::Result<(Self::Listener, SocketAddr)> {
-        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    /// Listens on this address. (To be called on the runtime.)
+    fn listen(&self, address: SocketAddr) -> io::Result<(Self::Listener, SocketAddr)> {
+        let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
         Ok((Self::listener(listener)?, address))

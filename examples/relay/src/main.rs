@@ -1,0 +1,103 @@
+//! A small HTTP service that shows propagation end to end: it hands requests on,
+//! and their context with them.
+//!
+//! ```text
+//!   POST /relay  [{"url": …, "arguments": …}, …]
+//!     traceparent ──▶ span `POST /relay` ──▶ span `POST` ──▶ traceparent, per element
+//! ```
+//!
+//! All tracing is in two layers: one around the [handler](relay), one around the
+//! [client](forward).
+
+mod forward;
+mod relay;
+mod signals;
+mod telemetry;
+
+use core::error::Error;
+use core::net::SocketAddr;
+use core::pin::pin;
+use core::time::Duration;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use example_runtimes::{ServiceRuntime, serve};
+use hyper_util::service::TowerToHyperService;
+use throughline::tower::ServerLayer;
+use throughline::{AsyncStd, Smol, Tokio};
+use tower::{Layer, service_fn};
+
+/// Takes requests at `POST /relay` and forwards each element of their JSON array
+/// `[{"url": …, "arguments": …}]`. Exports as the `OTEL_*` variables say, and not
+/// at all without an endpoint.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "relay", version)]
+struct Args {
+    /// Where to listen; port 0 is any free one.
+    #[arg(long, default_value = "127.0.0.1:5000", value_name = "ADDR")]
+    listen: SocketAddr,
+    /// The runtime of the service and of the export.
+    #[arg(long, value_enum, default_value_t = On::Tokio)]
+    runtime: On,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum On {
+    Tokio,
+    Smol,
+    AsyncStd,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match start(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("relay: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(args: &Args) -> Result<(), Box<dyn Error>> {
+    match args.runtime {
+        On::Tokio => {
+            let runtime = tokio::runtime::Runtime::new()?;
+            runtime.block_on(run(args, Tokio::new(runtime.handle().clone())))
+        }
+        On::Smol => smol::block_on(run(args, Smol::global())),
+        On::AsyncStd => async_std::task::block_on(run(args, AsyncStd)),
+    }
+}
+
+async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<(), Box<dyn Error>> {
+    let telemetry = telemetry::init()?;
+    let asked_to_end = signals::asked_to_end()?;
+    let (listener, address) = runtime.listen(args.listen)?;
+
+    let is_relay = |request: &_| relay::route(request);
+    let layer = ServerLayer::new().route(is_relay);
+    let handler = {
+        let runtime = runtime.clone();
+        service_fn(move |request| relay::handle(runtime.clone(), request))
+    };
+    let service = TowerToHyperService::new(layer.layer(handler));
+    let (stop, stopped) = futures::channel::oneshot::channel();
+    let server = runtime.task(serve(runtime.clone(), listener, service, stopped));
+
+    let mut out = std::io::stdout();
+    writeln!(out, "listening on {address}")?;
+    out.flush()?;
+
+    // Either way: asked, or the thread that waits for signals is gone.
+    let _ = asked_to_end.await;
+    let _ = stop.send(());
+    // Requests end by themselves; connections that send half of one do not.
+    let _ = runtime.timeout(DEADLINE, pin!(server)).await;
+    telemetry.shutdown().await;
+    Ok(())
+}
+
+/// How long requests have that are under way at the end.
+const DEADLINE: Duration = Duration::from_secs(5);

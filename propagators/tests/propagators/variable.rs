@@ -1,0 +1,39 @@
+//! [`OTEL_PROPAGATORS`](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration)
+
+use throughline_propagation::{Propagator, from_env, standard};
+use throughline_runtime::Env;
+
+fn read(value: &str) -> (Option<Vec<&'static str>>, Vec<String>) {
+    let mut env = Env::from_pairs([("OTEL_PROPAGATORS", value)]);
+    let fields = from_env(&mut env).map(|propagator| propagator.fields().to_vec());
+    (fields, env.warnings().iter().map(ToString::to_string).collect())
+}
+
+/// ENV-10: each name, in any letter case, in the order of the list, once.
+#[test]
+fn each_name_of_the_list_stands_for_its_propagator_once() {
+    let multi = ["x-b3-traceid", "x-b3-spanid", "x-b3-sampled", "x-b3-flags"];
+    for (value, fields) in [
+        ("tracecontext,baggage", &["traceparent", "tracestate", "baggage"][..]),
+        (" Baggage , TraceContext ,, baggage", &["baggage", "traceparent", "tracestate"]),
+        ("b3", &["b3"]),
+        ("b3multi", &multi),
+        ("jaeger", &["uber-trace-id"]),
+        ("b3,b3", &["b3"]),
+        ("none", &[]),
+    ] {
+        assert_eq!(read(value), (Some(fields.to_vec()), vec![]), "{value}");
+    }
+}
+
+/// ENV-2, ENV-6, ENV-10, PROP-11: what is unset, empty or unknown leaves the default.
+#[test]
+fn an_unknown_name_is_a_warning_that_shows_it_and_the_others_count() {
+    assert_eq!(read(""), (None, vec![]));
+    let (fields, warnings) = read("XRay");
+    assert_eq!((fields, warnings.len()), (None, 1));
+    assert!(warnings[0].contains("XRay") && warnings[0].contains("tracecontext"), "{warnings:?}");
+    let (fields, warnings) = read("b3,ottrace,none");
+    assert_eq!((fields, warnings.len()), (Some(vec!["b3"]), 2));
+    assert_eq!(standard().fields(), ["traceparent", "tracestate", "baggage"]);
+}
