@@ -209,11 +209,7 @@ impl<P: Platform> Local<P> {
     /// Returns what is put back when the state is left.
     #[cold]
     #[inline(never)]
-    fn enter_bridged(
-        &self,
-        bridge: &dyn Bridge<P>,
-        state: &State<P>,
-    ) -> Option<NonNull<State<P>>> {
+    fn enter_bridged(&self, bridge: &dyn Bridge<P>, state: &State<P>) -> Option<NonNull<State<P>>> {
         bridge.enter(Context { state: state.capture() }, state.live().is_some());
         // What was entered before there was a bridge takes its place for the rest.
         let before = self.current.take();

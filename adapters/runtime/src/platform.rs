@@ -93,9 +93,7 @@ pub fn set_default_pipeline(pipeline: &'static Pipeline) -> Result<(), &'static 
 ///
 /// There is a bridge already; it stays. Two APIs cannot both keep the order of scopes.
 #[cfg(feature = "bridge")]
-pub fn set_bridge(
-    bridge: &'static dyn Bridge<Std>,
-) -> Result<(), &'static dyn Bridge<Std>> {
+pub fn set_bridge(bridge: &'static dyn Bridge<Std>) -> Result<(), &'static dyn Bridge<Std>> {
     BRIDGE.set(bridge)
 }
 

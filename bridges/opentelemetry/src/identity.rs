@@ -45,9 +45,10 @@ fn state_to_theirs(state: w3c::TraceState<'_>) -> TraceState {
     TraceState::from_str(state.as_str()).unwrap_or_else(|_| {
         // Level 2 allows keys that they refuse: the others stay, in their order.
         let members: Vec<_> = state.members().collect();
-        members.into_iter().rev().fold(TraceState::NONE, |kept, (key, value)| {
-            kept.insert(key, value).unwrap_or(kept)
-        })
+        members
+            .into_iter()
+            .rev()
+            .fold(TraceState::NONE, |kept, (key, value)| kept.insert(key, value).unwrap_or(kept))
     })
 }
 

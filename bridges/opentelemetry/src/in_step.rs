@@ -126,8 +126,7 @@ impl Bridge<Std> for InStep {
 
 impl Attached {
     fn new(context: &Context, is_recording: bool) -> Self {
-        let theirs =
-            Theirs::map_current(|base| contexts::to_theirs(context, is_recording, base));
+        let theirs = Theirs::map_current(|base| contexts::to_theirs(context, is_recording, base));
         let mark = Mark::of(&theirs);
         // It panics while somebody borrows their current context, which nothing tells
         // beforehand.
