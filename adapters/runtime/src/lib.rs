@@ -39,7 +39,7 @@ pub use carried::Carried;
 pub use clock::FixedClock;
 pub use engine::Telemetry;
 pub use env::{Env, Warning};
-pub use exporter::Exporter;
+pub use exporter::{Completion, Exporter};
 pub use live::{LiveSpan, LiveSpans, LiveState};
 pub use panics::record_panics;
 pub use pipeline::PipelineOptions;
