@@ -63,6 +63,8 @@
 
 mod exporter;
 mod home;
+#[cfg(feature = "http")]
+mod http_client;
 mod sending;
 mod shared;
 mod span_data;
@@ -70,4 +72,6 @@ mod text;
 mod values;
 
 pub use exporter::{Connection, OpenTelemetry};
+#[cfg(feature = "http")]
+pub use http_client::HttpClient;
 pub use sending::Sending;
