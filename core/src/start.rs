@@ -50,7 +50,9 @@ impl<'a, P: Platform> SpanOptions<'a, P> {
     }
 
     /// Called by another name than that of its call site; the sampler sees this one.
-    /// If the span has no room for it, the call site's stays.
+    /// If the span has no room for it, the call site's stays. Bare targets, where code is
+    /// dear, do not have this.
+    #[cfg(not(target_os = "none"))]
     #[must_use]
     pub const fn name(mut self, name: &'a str) -> Self {
         self.name = Some(name);
@@ -186,7 +188,10 @@ pub(crate) fn begin<'a, P: Platform>(
     };
     let kind = options.kind.unwrap_or(callsite.kind());
     let start = options.start.unwrap_or(now);
-    let name = options.name.unwrap_or(callsite.name());
+    let name = match options.name {
+        Some(name) if !cfg!(target_os = "none") => name,
+        _ => callsite.name(),
+    };
     let (decision, changed) = {
         let known = SamplingParameters {
             trace_state: origin.carried.trace_state(),
@@ -238,7 +243,7 @@ pub(crate) fn begin<'a, P: Platform>(
         let route = origin.route.with_flags(flags.with_sampled(false), false);
         return Beginning::of(State::unrecorded(trace, span, route, origin.carried));
     };
-    if options.name.is_some() {
+    if !cfg!(target_os = "none") && options.name.is_some() {
         Writer::new(&mut live).rename(name);
     }
     let Origin { link, route, carried, .. } = origin;

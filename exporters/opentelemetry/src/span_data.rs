@@ -33,11 +33,15 @@ pub(crate) fn spans(batch: &Batch<'_>) -> Vec<SpanData> {
 }
 
 fn scope(ours: &Scope) -> InstrumentationScope {
-    let scope = InstrumentationScope::builder(ours.name().to_owned());
-    match ours.version() {
-        "" => scope.build(),
-        version => scope.with_version(version.to_owned()).build(),
+    let mut scope = InstrumentationScope::builder(ours.name().to_owned())
+        .with_attributes(pairs(ours.attributes()));
+    if !ours.version().is_empty() {
+        scope = scope.with_version(ours.version());
     }
+    if !ours.schema_url().is_empty() {
+        scope = scope.with_schema_url(ours.schema_url());
+    }
+    scope.build()
 }
 
 fn span_data(span: &SpanView<'_>, scope: InstrumentationScope) -> SpanData {
