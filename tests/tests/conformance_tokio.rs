@@ -1,10 +1,10 @@
 //! The conformance suite on tokio, of both flavours, and what only tokio has.
 
-use core::future::{Future, pending};
+use core::future::pending;
 use core::time::Duration;
 
 use throughline::tokio::{HandleExt, JoinSet};
-use throughline::{Context, InSpanExt, Tokio, span};
+use throughline::{Context, InSpanExt, span};
 use throughline_tests::conformance::{OnTokio, Stage, TestRuntime, current};
 use throughline_tests::places::tokio_runtime;
 
