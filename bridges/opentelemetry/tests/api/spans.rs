@@ -1,7 +1,8 @@
 //! What a span records.
 
+use core::panic::AssertUnwindSafe;
 use core::time::Duration;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 use std::time::UNIX_EPOCH;
 
 use opentelemetry::trace::{
@@ -63,7 +64,7 @@ fn what_is_added_later_is_kept_in_its_order() {
     span.set_attributes([KeyValue::new("n", 1), KeyValue::new("n", 2)]);
     span.add_event("one", vec![]);
     span.add_event("two", vec![KeyValue::new("k", "v")]);
-    span.record_error(&std::fmt::Error);
+    span.record_error(&core::fmt::Error);
     span.add_link(linked(5, ""), vec![]);
     span.add_link(linked(6, ""), vec![]);
     span.update_name("last name");
