@@ -6,7 +6,8 @@
 //!   your code: span!, .in_span(..), spawn       ─┐
 //!   this crate: setup, macros, extension traits  │  features pick adapters
 //!   adapters: tokio, smol, async-std, threads    │  and exporters
-//!   exporters: OTLP, console, memory            ─┘
+//!   exporters: OTLP, console, memory, any other  │
+//!   bridges: the OpenTelemetry API              ─┘
 //!   throughline-core: spans, ring, flusher
 //! ```
 //!
@@ -90,6 +91,10 @@ pub mod exporters {
     pub use crate::discard::Discard;
     #[cfg(feature = "console")]
     pub use throughline_console::Console;
+    #[cfg(all(feature = "opentelemetry-exporter", feature = "otlp-http"))]
+    pub use throughline_exporter_opentelemetry::HttpClient;
+    #[cfg(feature = "opentelemetry-exporter")]
+    pub use throughline_exporter_opentelemetry::OpenTelemetry;
     #[cfg(feature = "memory")]
     pub use throughline_memory::{CapturedSpan, Memory};
     #[cfg(feature = "_otlp")]
@@ -128,6 +133,11 @@ pub mod exporters {
 pub mod testing {
     pub use throughline_memory::{Capture, Captured, VirtualClock, capture, capture_async};
 }
+
+/// The API of the crate `opentelemetry`: its spans, contexts and baggage are
+/// throughline's, in one tree.
+#[cfg(feature = "opentelemetry")]
+pub use throughline_bridge_opentelemetry as opentelemetry;
 
 /// async-std, which is discontinued: the runtime as a value, and spawning that
 /// carries the context.

@@ -96,6 +96,9 @@ impl<'a> Batch<'a> {
             wire::header(SCOPE, scope.encoded_len(), &mut write);
             scope.encode(&mut write);
             self.each_run(scope, &mut write);
+            if !scope.schema_url().is_empty() {
+                wire::text(SCHEMA_URL, scope.schema_url(), &mut write);
+            }
         });
     }
 
@@ -150,10 +153,11 @@ impl<'a> Batch<'a> {
 }
 
 fn scope_spans_len(scope: &Scope, frames_len: usize) -> usize {
-    wire::field_len(scope.encoded_len()) + frames_len
+    wire::field_len(scope.encoded_len()) + frames_len + wire::text_len(scope.schema_url())
 }
 
 const RESOURCE_SPANS: u8 = wire::tag(1, wire::LEN);
 const RESOURCE: u8 = wire::tag(1, wire::LEN);
 const SCOPE_SPANS: u8 = wire::tag(2, wire::LEN);
 const SCOPE: u8 = wire::tag(1, wire::LEN);
+const SCHEMA_URL: u8 = wire::tag(3, wire::LEN);

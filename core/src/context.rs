@@ -126,6 +126,9 @@ impl<P: Platform> Context<P> {
     /// A call from inside of [`Carry`](crate::Carry) changes nothing, and returns its
     /// argument.
     pub fn replace_ambient(ambient: Option<Self>) -> Option<Self> {
+        if let Some(bridge) = P::bridge() {
+            bridge.replace_ambient(ambient.as_ref());
+        }
         let state = ambient.map(|context| context.state);
         P::with_local(|local| local.replace_ambient(state)).map(|state| Context { state })
     }

@@ -72,6 +72,10 @@ pub enum Failure {
     Panicked,
     /// The exporter has been shut down.
     Shutdown,
+    /// The runtime that the exporter needs is not running.
+    NoRuntime,
+    /// An exporter that is wrapped failed, and says no more that a program could use.
+    Exporter,
 }
 
 impl fmt::Display for Failure {
@@ -87,6 +91,8 @@ impl fmt::Display for Failure {
             Failure::Write => f.write_str("writing failed"),
             Failure::Panicked => f.write_str("the exporter panicked"),
             Failure::Shutdown => f.write_str("the exporter has been shut down"),
+            Failure::NoRuntime => f.write_str("the runtime that the exporter needs does not run"),
+            Failure::Exporter => f.write_str("the exporter failed"),
         }
     }
 }

@@ -27,6 +27,7 @@ mod backoff;
 mod batch;
 mod bitmap;
 mod body;
+mod bridge;
 mod callsite;
 mod context;
 mod counter;
@@ -81,6 +82,7 @@ pub use span_context::{SpanContext, TraceFlags};
 
 // Context and spans.
 pub use body::{Attributes, StatusCode};
+pub use bridge::Bridge;
 pub use callsite::{Callsite, Scope, SpanKind};
 pub use context::Context;
 pub use each_in_span::{EXHAUSTED_ATTRIBUTE, EachInSpan};

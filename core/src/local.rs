@@ -5,8 +5,9 @@ use core::fmt;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
+use crate::live::Live;
 use crate::state::State;
-use crate::{IdGenerator, Platform, SpanContext};
+use crate::{Bridge, Context, IdGenerator, Platform, SpanContext};
 
 /// What belongs to one thread: which context is current, the id generator, and
 /// the shard it uses.
@@ -21,8 +22,14 @@ use crate::{IdGenerator, Platform, SpanContext};
 ///
 /// Where nothing is entered, the thread's ambient context is current, if it has one:
 /// see [`Context::replace_ambient`](crate::Context::replace_ambient).
+///
+/// Where a [`Bridge`] is, nothing is current by the first pointer, and what is entered
+/// has one of its own: so to ask what is current costs nothing more elsewhere, and here
+/// takes the way of what is not usual, on which the bridge is asked.
 pub struct Local<P: Platform> {
     current: Cell<Option<NonNull<State<P>>>>,
+    /// What was entered last since there is a bridge.
+    bridged: Cell<Option<NonNull<State<P>>>>,
     has_ambient: Cell<bool>,
     /// `NOTHING` if there is none. Not dropped with the thread: a thread-local
     /// value with a destructor is gone before others of the thread are.
@@ -49,6 +56,7 @@ impl<P: Platform> Local<P> {
     pub const fn new() -> Self {
         Local {
             current: Cell::new(None),
+            bridged: Cell::new(None),
             has_ambient: Cell::new(false),
             ambient: RefCell::new(ManuallyDrop::new(State::NOTHING)),
             ids: IdGenerator::new(0),
@@ -100,10 +108,11 @@ impl<P: Platform> Local<P> {
         &self.place
     }
 
-    /// Whether nothing was entered on the thread, and there is no ambient context.
+    /// Whether nothing was entered on the thread, there is no ambient context, and
+    /// none of another API.
     #[inline(always)]
     pub(crate) fn is_idle(&self) -> bool {
-        self.current.get().is_none() && !self.has_ambient.get()
+        self.current.get().is_none() && !self.has_ambient.get() && P::bridge().is_none()
     }
 
     /// Exchanges the ambient context. While somebody looks at it, it stays.
@@ -121,6 +130,9 @@ impl<P: Platform> Local<P> {
         // Both ways meet before the closure, so that what it returns need not wait in
         // memory for the one that is a call.
         let is_entered = self.current.get().is_some();
+        if !is_entered && let Some(bridge) = P::bridge() {
+            return self.with_bridged(bridge, use_it);
+        }
         let ambient = if is_entered { None } else { self.ambient() };
         self.with_entered(|entered| use_it(entered.or(ambient.as_ref().map(|state| &***state))))
     }
@@ -143,6 +155,42 @@ impl<P: Platform> Local<P> {
         self.ambient.try_borrow().ok().filter(|_| self.has_ambient.get())
     }
 
+    /// Shows to the closure what is current, where a bridge has the order of scopes.
+    #[cold]
+    #[inline(never)]
+    fn with_bridged<R>(
+        &self,
+        bridge: &dyn Bridge<P>,
+        use_it: impl FnOnce(Option<&State<P>>) -> R,
+    ) -> R {
+        let theirs = bridge.current();
+        let bridged = theirs.as_ref().map(|context| &context.state).or_else(|| self.bridged());
+        let ambient = if bridged.is_some() { None } else { self.ambient() };
+        use_it(bridged.or(ambient.as_ref().map(|state| &***state)))
+    }
+
+    /// What was entered last since there is a bridge.
+    fn bridged(&self) -> Option<&State<P>> {
+        // SAFETY: as in `with_entered`: `enter` set it too, and its `Leave` puts the
+        // former one back. The callers use it for the time of a closure.
+        self.bridged.get().map(|bridged| unsafe { bridged.as_ref() })
+    }
+
+    /// Shows the span that is current to the closure, if it is recorded.
+    #[inline(always)]
+    pub(crate) fn with_live<R>(&self, use_it: impl FnOnce(Option<&Live>) -> R) -> R {
+        self.with_current(|current| {
+            let live = current.and_then(State::live);
+            if live.is_some() || P::bridge().is_none() {
+                return use_it(live);
+            }
+            // The other API may have changed what goes with the span, not the span.
+            let bridged = self.bridged().and_then(State::live);
+            let is_same = |live: &&Live| Some(live.context()) == current.map(State::span_context);
+            use_it(bridged.filter(is_same))
+        })
+    }
+
     /// Makes this current while the closure runs.
     #[inline(always)]
     pub(crate) fn enter<R>(&self, state: &State<P>, work: impl FnOnce() -> R) -> R {
@@ -150,9 +198,30 @@ impl<P: Platform> Local<P> {
         if !cfg!(target_os = "none") && state.is_nothing() && self.is_idle() {
             return work();
         }
-        let outer = self.current.replace(Some(NonNull::from(state)));
+        let outer = match P::bridge() {
+            None => self.current.replace(Some(NonNull::from(state))),
+            Some(bridge) => self.enter_bridged(bridge, state),
+        };
         let _leave = Leave { local: self, outer };
         work()
+    }
+
+    /// Returns what is put back when the state is left.
+    #[cold]
+    #[inline(never)]
+    fn enter_bridged(&self, bridge: &dyn Bridge<P>, state: &State<P>) -> Option<NonNull<State<P>>> {
+        bridge.enter(Context { state: state.capture() }, state.live().is_some());
+        // What was entered before there was a bridge takes its place for the rest.
+        let before = self.current.take();
+        self.bridged.replace(Some(NonNull::from(state))).or(before)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn leave_bridged(&self, bridge: &dyn Bridge<P>, outer: Option<NonNull<State<P>>>) {
+        self.current.set(None);
+        self.bridged.set(outer);
+        bridge.leave();
     }
 }
 
@@ -165,7 +234,10 @@ struct Leave<'a, P: Platform> {
 impl<P: Platform> Drop for Leave<'_, P> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.local.current.set(self.outer);
+        match P::bridge() {
+            None => self.local.current.set(self.outer),
+            Some(bridge) => self.local.leave_bridged(bridge, self.outer),
+        }
     }
 }
 

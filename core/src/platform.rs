@@ -3,7 +3,7 @@
 use core::fmt::{Debug, Display, Write};
 
 use crate::w3c::{Baggage, TraceState, TraceStateBuf};
-use crate::{Local, Pipeline, Seed, TraceId};
+use crate::{Bridge, Local, Pipeline, Seed, TraceId};
 
 /// A clock, a thread-local place, and the type of what contexts carry.
 ///
@@ -31,6 +31,13 @@ pub trait Platform: Sized + Debug + 'static {
 
     /// The pipeline of spans whose context names none.
     fn default_pipeline() -> Option<&'static Pipeline>;
+
+    /// The contexts of another API that these are kept in step with. Once there is
+    /// one, it stays. None, if not said otherwise, and then it costs nothing.
+    #[inline(always)]
+    fn bridge() -> Option<&'static dyn Bridge<Self>> {
+        None
+    }
 
     /// Whether the current thread unwinds from a panic.
     fn is_panicking() -> bool {

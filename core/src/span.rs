@@ -373,6 +373,12 @@ impl<P: Platform> CurrentSpan<P> {
         Self::with(&mut |mut span| span.add_event(name, now, attributes))
     }
 
+    /// Adds an event with its own time to the current span, as
+    /// [`Span::add_event_at`].
+    pub fn add_event_at(name: &str, unix_nanos: u64, attributes: &Attributes<'_>) -> bool {
+        Self::with(&mut |mut span| span.add_event(name, unix_nanos | UNIX, attributes))
+    }
+
     /// Links the current span to another one, as [`Span::add_link`].
     pub fn add_link(to: &Context<P>, attributes: &Attributes<'_>) -> bool {
         let state = to.carried().trace_state();
@@ -398,7 +404,7 @@ impl<P: Platform> CurrentSpan<P> {
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn with(use_it: &mut dyn FnMut(Writer<'_>)) -> bool {
         P::with_local(|local| {
-            local.with_current(|current| match current.and_then(State::live) {
+            local.with_live(|live| match live {
                 Some(live) if !live.is_surplus() => {
                     // SAFETY: the closures are those above and in `exception`,
                     // which add data.

@@ -17,6 +17,7 @@ use crate::{
 #[derive(Debug)]
 pub struct SpanOptions<'a, P: Platform> {
     parent: Parent<'a, P>,
+    name: Option<&'a str>,
     kind: Option<SpanKind>,
     start: Option<u64>,
 }
@@ -31,7 +32,7 @@ enum Parent<'a, P: Platform> {
 impl<'a, P: Platform> SpanOptions<'a, P> {
     /// A child of what is current, of the kind of its call site, from now on.
     pub const fn new() -> Self {
-        SpanOptions { parent: Parent::Current, kind: None, start: None }
+        SpanOptions { parent: Parent::Current, name: None, kind: None, start: None }
     }
 
     /// Below this context instead of the current one.
@@ -45,6 +46,16 @@ impl<'a, P: Platform> SpanOptions<'a, P> {
     #[must_use]
     pub const fn root(mut self) -> Self {
         self.parent = Parent::Root;
+        self
+    }
+
+    /// Called by another name than that of its call site; the sampler sees this one.
+    /// If the span has no room for it, the call site's stays. Bare targets, where code is
+    /// dear, do not have this.
+    #[cfg(not(target_os = "none"))]
+    #[must_use]
+    pub const fn name(mut self, name: &'a str) -> Self {
+        self.name = Some(name);
         self
     }
 
@@ -141,11 +152,11 @@ fn below_unsampled<P: Platform>(local: &Local<P>, route: Route) -> Begun {
 }
 
 /// Begins a span as the options say.
-pub(crate) fn begin<P: Platform>(
+pub(crate) fn begin<'a, P: Platform>(
     local: &Local<P>,
     callsite: &'static Callsite,
-    options: &SpanOptions<'_, P>,
-) -> Beginning<P> {
+    options: &SpanOptions<'a, P>,
+) -> Beginning<'a, P> {
     let mut origin = local.with_current(|current| options.origin(current));
     let pipeline = origin.route.pipeline().or_else(P::default_pipeline);
     let pipeline = match pipeline {
@@ -177,10 +188,14 @@ pub(crate) fn begin<P: Platform>(
     };
     let kind = options.kind.unwrap_or(callsite.kind());
     let start = options.start.unwrap_or(now);
+    let name = match options.name {
+        Some(name) if !cfg!(target_os = "none") => name,
+        _ => callsite.name(),
+    };
     let (decision, changed) = {
         let known = SamplingParameters {
             trace_state: origin.carried.trace_state(),
-            ..SamplingParameters::new(&parent, trace, callsite.name(), kind).on::<P>()
+            ..SamplingParameters::new(&parent, trace, name, kind).on::<P>()
         };
         let mut changed = None;
         let mut add = |addition: Addition<'_>| {
@@ -228,6 +243,9 @@ pub(crate) fn begin<P: Platform>(
         let route = origin.route.with_flags(flags.with_sampled(false), false);
         return Beginning::of(State::unrecorded(trace, span, route, origin.carried));
     };
+    if !cfg!(target_os = "none") && options.name.is_some() {
+        Writer::new(&mut live).rename(name);
+    }
     let Origin { link, route, carried, .. } = origin;
     if let Some(to) = link {
         Writer::new(&mut live).add_link(&to, link_state.trace_state().as_str(), &[]);
@@ -236,7 +254,7 @@ pub(crate) fn begin<P: Platform>(
     let carried = if carried.is_empty() { carried } else { carried.bound_to(trace) };
     if decision.is_none() {
         let state = State::recorded(live, carried);
-        return Beginning { state, undecided: Some(Undecided { parent, kind, route }) };
+        return Beginning { state, undecided: Some(Undecided { parent, name, kind, route }) };
     }
     pipeline.count_started(local.shard());
     set_trace_state::<P>(&mut live, &carried);
@@ -280,32 +298,33 @@ fn surplus<P: Platform>(
 }
 
 /// A span that has begun, maybe without a decision of the sampler.
-pub(crate) struct Beginning<P: Platform> {
+pub(crate) struct Beginning<'a, P: Platform> {
     pub(crate) state: State<P>,
     /// There when the sampler wants to see attributes and links first.
-    pub(crate) undecided: Option<Undecided>,
+    pub(crate) undecided: Option<Undecided<'a>>,
 }
 
 /// What the sampler is told besides what the span's slot holds.
-pub(crate) struct Undecided {
+pub(crate) struct Undecided<'a> {
     parent: SpanContext,
+    name: &'a str,
     kind: SpanKind,
     route: Route,
 }
 
-impl<P: Platform> Beginning<P> {
+impl<P: Platform> Beginning<'_, P> {
     fn of(state: State<P>) -> Self {
         Beginning { state, undecided: None }
     }
 }
 
-impl Undecided {
+impl Undecided<'_> {
     /// Asks the sampler about a span whose first attributes are set.
     pub(crate) fn decide<P: Platform>(self, local: &Local<P>, state: State<P>) -> State<P> {
         let State::Held(Held { mut carried, by: Holder::Span(mut live) }) = state else {
             return state;
         };
-        let Undecided { parent, kind, route } = self;
+        let Undecided { parent, name, kind, route } = self;
         let pipeline = live.pipeline();
         let (trace, span, flags) = (live.trace_id(), live.span_id(), live.trace_flags());
         let callsite = live.callsite();
@@ -314,7 +333,7 @@ impl Undecided {
             let known = SamplingParameters {
                 trace_state: carried.trace_state(),
                 body: SpanView::of_message(body),
-                ..SamplingParameters::new(&parent, trace, callsite.name(), kind).on::<P>()
+                ..SamplingParameters::new(&parent, trace, name, kind).on::<P>()
             };
             let mut add = |addition: Addition<'_>| match addition {
                 Addition::Attribute(key, value) => extension.set_attribute(key, value),

@@ -246,6 +246,13 @@ pub struct AttributesView<'a> {
     number: u32,
 }
 
+impl<'a> AttributesView<'a> {
+    /// Those of an instrumentation scope, whose other fields are left out.
+    pub(crate) fn of_scope(message: &'a [u8]) -> Self {
+        AttributesView { fields: Fields::of(message), number: 3 }
+    }
+}
+
 impl<'a> Iterator for AttributesView<'a> {
     type Item = (&'a str, ValueView<'a>);
 

@@ -10,6 +10,7 @@ pub mod export;
 pub mod failures;
 pub mod hostile;
 pub mod items;
+mod on_tokio;
 pub mod polls;
 pub mod spawns;
 
@@ -20,6 +21,7 @@ use core::task::{Context as TaskContext, Poll};
 use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use on_tokio::{OnTokio, Task};
 use throughline::exporters::Memory;
 use throughline::{Builder, Context, InSpanExt, Ledger, Runtime, SpanId, Telemetry, builder};
 

@@ -83,17 +83,22 @@ pub fn span_context(trace: u128, span: u64, flags: u8, is_remote: bool) -> SpanC
 }
 
 /// Two call sites of one scope, one of an equal scope, two of others.
-pub static CALLSITES: [Callsite; 5] = [
+pub static CALLSITES: [Callsite; 6] = [
     Callsite::new("load", &SCOPES[0]),
     Callsite::new("GET /orders/{id}", &SCOPES[0]).with_kind(SpanKind::Server),
     Callsite::new("store", &SCOPES[1]).with_kind(SpanKind::Client),
     Callsite::new("π ≈ 3", &SCOPES[2]).with_kind(SpanKind::Producer),
     Callsite::new("", &SCOPES[3]).with_kind(SpanKind::Consumer),
+    Callsite::new("of a schema", &SCOPES[4]),
 ];
 
-static SCOPES: [Scope; 4] = [
+static SCOPES: [Scope; 5] = [
     Scope::new("orders", "1.2.3"),
     Scope::new("orders", "1.2.3"),
     Scope::new("inventory", ""),
     Scope::new("", ""),
+    Scope::new("orders", "1.2.3")
+        .with_schema_url("https://opentelemetry.io/schemas/1.44.0")
+        // `a`: true
+        .with_attributes(&[0x1a, 0x07, 0x0a, 0x01, b'a', 0x12, 0x02, 0x10, 0x01]),
 ];

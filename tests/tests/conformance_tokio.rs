@@ -1,30 +1,26 @@
 //! The conformance suite on tokio, of both flavours, and what only tokio has.
 
-use core::future::{Future, pending};
-use core::pin::Pin;
-use core::task::{Context as TaskContext, Poll};
+use core::future::pending;
 use core::time::Duration;
 
 use throughline::tokio::{HandleExt, JoinSet};
-use throughline::{Context, InSpanExt, Tokio, span};
-use throughline_tests::conformance::{Lost, Stage, TestRuntime, current};
+use throughline::{Context, InSpanExt, span};
+use throughline_tests::conformance::{OnTokio, Stage, TestRuntime, current};
 use throughline_tests::places::tokio_runtime;
-use tokio::runtime::Runtime;
-use tokio::task::JoinHandle;
 
 mod current_thread {
-    throughline_tests::conformance!(super::OnTokio::with_workers(0));
-    throughline_tests::flush_matrix!(super::OnTokio::with_workers(0));
+    throughline_tests::conformance!(throughline_tests::conformance::OnTokio::with_workers(0));
+    throughline_tests::flush_matrix!(throughline_tests::conformance::OnTokio::with_workers(0));
 }
 
 mod one_worker {
-    throughline_tests::conformance!(super::OnTokio::with_workers(1));
-    throughline_tests::flush_matrix!(super::OnTokio::with_workers(1));
+    throughline_tests::conformance!(throughline_tests::conformance::OnTokio::with_workers(1));
+    throughline_tests::flush_matrix!(throughline_tests::conformance::OnTokio::with_workers(1));
 }
 
 mod several_workers {
-    throughline_tests::conformance!(super::OnTokio::with_workers(4));
-    throughline_tests::flush_matrix!(super::OnTokio::with_workers(4));
+    throughline_tests::conformance!(throughline_tests::conformance::OnTokio::with_workers(4));
+    throughline_tests::flush_matrix!(throughline_tests::conformance::OnTokio::with_workers(4));
 }
 
 #[test]
@@ -159,59 +155,4 @@ fn a_runtime_that_is_dropped_cancels_the_spans_of_its_tasks() {
     stage.finish_with_tree("task (cancelled)");
 }
 
-/// tokio, as the suite sees it.
-struct OnTokio {
-    runtime: Runtime,
-}
-
-impl OnTokio {
-    fn with_workers(workers: usize) -> Self {
-        OnTokio { runtime: tokio_runtime(workers) }
-    }
-}
-
-impl TestRuntime for OnTokio {
-    type Runtime = Tokio;
-    type Task<T: Send + 'static> = Task<T>;
-
-    fn runtime(&self) -> Tokio {
-        Tokio::new(self.runtime.handle().clone())
-    }
-
-    fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.runtime.block_on(future)
-    }
-
-    fn spawn<F>(future: F) -> Task<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        Task(throughline::tokio::spawn(future))
-    }
-
-    fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Task<T> {
-        Task(throughline::tokio::spawn_blocking(work))
-    }
-
-    async fn cancel<T: Send + 'static>(task: Task<T>) {
-        task.0.abort();
-        let _ = task.0.await;
-    }
-
-    fn yield_now() -> impl Future<Output = ()> + Send {
-        tokio::task::yield_now()
-    }
-}
-
 type R = OnTokio;
-
-struct Task<T>(JoinHandle<T>);
-
-impl<T> Future for Task<T> {
-    type Output = Result<T, Lost>;
-
-    fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(task).map_err(|_| Lost)
-    }
-}

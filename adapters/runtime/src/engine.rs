@@ -1,21 +1,23 @@
 //! A running pipeline: the flusher, who drives it, and who waits for it.
 
+use core::panic::AssertUnwindSafe;
 use core::pin::pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Poll, Waker};
 use core::time::Duration;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Instant;
 
-use throughline_core::{Entry, Heartbeats, Ledger, Pipeline, Ticket};
+use throughline_core::{Entry, ExportError, Failure, Heartbeats, Ledger, Pipeline, Ticket};
 
 use crate::clock::{Anchor, FixedClock};
 use crate::drive::{FAR, drive, is_exporting_here};
 use crate::pipeline::{DriverWaker, StdFlusher, create};
 use crate::race::race;
 use crate::{
-    Context, Exporter, LiveSpans, Outcome, PipelineOptions, Receipt, Runtime, Thread, suppressed,
+    Completion, Context, Exporter, LiveSpans, Outcome, PipelineOptions, Receipt, Runtime, Thread,
+    suppressed,
 };
 
 /// A running pipeline: its spans are exported in the background.
@@ -50,6 +52,7 @@ pub(crate) struct Engine {
     reports_leaks: AtomicBool,
     now: Box<dyn Fn() -> Instant + Send + Sync>,
     time: Box<Time>,
+    completion: Option<Arc<dyn Completion>>,
     take_over: Box<TakeOver>,
 }
 
@@ -109,6 +112,7 @@ impl Telemetry {
     {
         let (pipeline, flusher, waker) = create(options);
         let connection = exporter.connect(&runtime);
+        let completion = Exporter::<R>::completion(&exporter);
         let state = State {
             flusher,
             heartbeats: heartbeats(pipeline, options),
@@ -131,6 +135,7 @@ impl Telemetry {
             clock: options.clock,
             reports_leaks: AtomicBool::new(options.report_leaks),
             now: Box::new(move || clock.now()),
+            completion,
             time: Box::new(move |engine, goal, within, over| {
                 // In a task, where a runtime that shuts down drops it instead of
                 // having its timer used.
@@ -394,7 +399,25 @@ impl Engine {
             })
             .await;
         }
-        self.conclude(goal, began)
+        let mut receipt = self.conclude(goal, began);
+        if let Some(completion) = self.completion.clone() {
+            let done: Arc<Done> = Arc::default();
+            let (engine, told) = (self.clone(), done.clone());
+            let wait = move || {
+                let result = completed(completion, goal, began + within);
+                *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+                engine.with(|_| ());
+            };
+            let thread = std::thread::Builder::new().name("throughline-complete".to_owned());
+            // Without a thread there is nothing that may block.
+            if thread.spawn(wait).is_ok() {
+                let is_done = || done.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+                self.changed(|_| is_done()).await;
+                let result = done.lock().unwrap_or_else(PoisonError::into_inner).take();
+                receipt.complete(result.flatten());
+            }
+        }
+        receipt
     }
 
     /// Has a thread attend to the goal, and say when that is over.
@@ -415,7 +438,11 @@ impl Engine {
     fn settle_blocking(self: &Arc<Self>, goal: Goal, within: Duration) -> Receipt {
         let began = Instant::now();
         self.attend(goal, began + within, &AtomicBool::new(false));
-        self.conclude(goal, began)
+        let mut receipt = self.conclude(goal, began);
+        if let Some(completion) = self.completion.clone() {
+            receipt.complete(completed(completion, goal, began + within));
+        }
+        receipt
     }
 
     /// Blocks until the goal is reached, the deadline has passed, or it is over
@@ -554,6 +581,32 @@ fn heartbeats(
 
 /// Room for the record of a live span, on average.
 const RECORD: usize = 512;
+
+/// What the exporter said when it completed its work; the outer one says that there is an
+/// answer, the inner one that it came in time.
+type Done = Mutex<Option<Option<Result<(), ExportError>>>>;
+
+/// Has the exporter complete its work on a thread, and waits for it until the deadline.
+fn completed(
+    completion: Arc<dyn Completion>,
+    goal: Goal,
+    deadline: Instant,
+) -> Option<Result<(), ExportError>> {
+    let within = deadline.saturating_duration_since(Instant::now());
+    let (tell, told) = mpsc::channel();
+    let work = move || {
+        let complete = || match goal {
+            Goal::Served(_) => completion.force_flush(),
+            Goal::Finished => completion.shutdown(within),
+        };
+        let result = std::panic::catch_unwind(AssertUnwindSafe(complete));
+        // Nobody may be waiting any more.
+        let _ = tell.send(result.unwrap_or(Err(ExportError::Permanent(Failure::Panicked))));
+    };
+    let thread = std::thread::Builder::new().name("throughline-exporter".to_owned());
+    thread.spawn(move || Context::empty().suppressed().scope(work)).ok()?;
+    told.recv_timeout(within).ok()
+}
 
 /// Tells that the background task is over, or was dropped with its runtime.
 struct Leaving(Arc<Engine>);

@@ -1,6 +1,9 @@
 //! How an exporter meets a runtime.
 
-use throughline_core::SpanExporter;
+use core::time::Duration;
+use std::sync::Arc;
+
+use throughline_core::{ExportError, SpanExporter};
 
 use crate::Runtime;
 
@@ -23,4 +26,33 @@ pub trait Exporter<R: Runtime>: Clone + Send + Sync + 'static {
 
     /// Makes a connection, which reaches out when it is first used.
     fn connect(&self, runtime: &R) -> Self::Connection;
+
+    /// What it does besides sending batches. Nothing, if not said otherwise: to be done
+    /// with a batch is to have sent it, and dropping a connection closes it.
+    fn completion(&self) -> Option<Arc<dyn Completion>> {
+        None
+    }
+}
+
+/// What an exporter does after a flush and at the end of its pipeline.
+///
+/// It is called on a thread of its own, once everything that the call was for is sent or
+/// lost, and may block. Whoever waits for the flush or the shutdown waits for it too, and
+/// not beyond the deadline; what it returns is the receipt's failure.
+/// ([ForceFlush and Shutdown of a span
+/// exporter](https://opentelemetry.io/docs/specs/otel/trace/sdk/#interface-definition-1))
+pub trait Completion: Send + Sync {
+    /// Completes what it holds back.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong; the spans are counted as they were.
+    fn force_flush(&self) -> Result<(), ExportError>;
+
+    /// Nothing is sent any more. Called by each shutdown of the pipeline.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong; the spans are counted as they were.
+    fn shutdown(&self, within: Duration) -> Result<(), ExportError>;
 }

@@ -39,10 +39,12 @@ pub use carried::{Carried, SamplingState};
 pub use clock::FixedClock;
 pub use engine::Telemetry;
 pub use env::{Env, Warning};
-pub use exporter::Exporter;
+pub use exporter::{Completion, Exporter};
 pub use live::{LiveSpan, LiveSpans, LiveState};
 pub use panics::record_panics;
 pub use pipeline::PipelineOptions;
+#[cfg(feature = "bridge")]
+pub use platform::set_bridge;
 pub use platform::{Std, default_pipeline, set_default_pipeline, suppressed};
 pub use receipt::{Outcome, Receipt};
 pub use resource::Resource;

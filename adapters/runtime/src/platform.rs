@@ -7,6 +7,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use std::collections::hash_map::RandomState;
 use std::sync::OnceLock;
 
+#[cfg(feature = "bridge")]
+use throughline_core::Bridge;
 use throughline_core::{Context, Local, Pipeline, Platform, Seed, WithContext};
 
 use crate::{Carried, clock};
@@ -46,6 +48,12 @@ impl Platform for Std {
         DEFAULT.get().copied()
     }
 
+    #[cfg(feature = "bridge")]
+    #[inline(always)]
+    fn bridge() -> Option<&'static dyn Bridge<Self>> {
+        BRIDGE.get().copied()
+    }
+
     fn is_panicking() -> bool {
         std::thread::panicking()
     }
@@ -78,6 +86,17 @@ pub fn set_default_pipeline(pipeline: &'static Pipeline) -> Result<(), &'static 
     DEFAULT.set(pipeline)
 }
 
+/// Keeps the contexts of another API in step with ours from now on, which happens once
+/// per process.
+///
+/// # Errors
+///
+/// There is a bridge already; it stays. Two APIs cannot both keep the order of scopes.
+#[cfg(feature = "bridge")]
+pub fn set_bridge(bridge: &'static dyn Bridge<Std>) -> Result<(), &'static dyn Bridge<Std>> {
+    BRIDGE.set(bridge)
+}
+
 /// Runs a future so that neither it nor what it spawns through an adapter is
 /// traced: exporters and their connections.
 pub fn suppressed<F: Future>(work: F) -> impl Future<Output = F::Output> {
@@ -95,6 +114,9 @@ thread_local! {
     // thread, and costs no check.
     static LOCAL: Local<Std> = const { Local::new() };
 }
+
+#[cfg(feature = "bridge")]
+static BRIDGE: OnceLock<&'static dyn Bridge<Std>> = OnceLock::new();
 
 static DEFAULT: OnceLock<&'static Pipeline> = OnceLock::new();
 

@@ -46,6 +46,15 @@ impl Receipt {
         }
     }
 
+    /// Adds what the exporter did after the last batch; nothing, if it was too late.
+    pub(crate) fn complete(&mut self, completed: Option<Result<(), ExportError>>) {
+        match completed {
+            Some(Ok(())) => {}
+            Some(Err(failure)) => self.failure = self.failure.or(Some(failure)),
+            None => self.outcome = Outcome::DeadlinePassed,
+        }
+    }
+
     /// How it ended.
     pub fn outcome(&self) -> Outcome {
         self.outcome

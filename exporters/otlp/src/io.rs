@@ -11,7 +11,10 @@ use hyper::rt::ReadBufCursor;
 pub(crate) use switch::Switch;
 
 /// Carries bytes between `futures_io` and hyper.
-pub(crate) struct Io<S> {
+///
+/// A [`Runtime`](throughline_runtime::Runtime) has streams of the one kind, and hyper
+/// wants the other: with this, any HTTP of hyper's is on the runtime's own sockets.
+pub struct Io<S> {
     stream: S,
     /// hyper's buffer may be uninitialized, which safe code cannot fill in place.
     /// Answers are small, so the copy costs nothing that could be measured.
@@ -21,8 +24,15 @@ pub(crate) struct Io<S> {
     switch: Option<Switch>,
 }
 
+impl<S> core::fmt::Debug for Io<S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Io").finish_non_exhaustive()
+    }
+}
+
 impl<S> Io<S> {
-    pub(crate) fn new(stream: S) -> Self {
+    /// The stream, for hyper.
+    pub fn new(stream: S) -> Self {
         Io {
             stream,
             scratch: vec![0; 4096].into(),
@@ -48,7 +58,7 @@ impl<S> Io<S> {
         Ok(())
     }
 
-    /// Pauses after each [`BURST`]: over loopback a socket takes a large batch as
+    /// Pauses after each `BURST`: over loopback a socket takes a large batch as
     /// fast as it can be encrypted, and the poll would not end before it does.
     fn pause(&mut self, cx: &Context<'_>) -> bool {
         if self.written < BURST {

@@ -66,3 +66,4 @@ mod tls;
 pub use config::{Compression, Otlp, Protocol};
 pub use connection::{Connection, Sending};
 pub use error::ConfigError;
+pub use io::Io;

@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic::common::v1::{
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, span};
-use throughline_core::{Ending, SpanContext, SpanLimits, StatusCode, Value};
+use throughline_core::{Ending, SpanContext, SpanLimits, StatusCode, Value, ValueView};
 
 use super::{End, Made, Pairs, Plan, Step};
 use crate::simulation::Virtual;
@@ -19,18 +19,27 @@ pub fn expected_request(
 ) -> ExportTraceServiceRequest {
     let mut scopes: Vec<ScopeSpans> = Vec::new();
     for (plan, made) in plans.iter().zip(made) {
-        let scope = plan.callsite.scope();
+        let ours = plan.callsite.scope();
+        let attribute = |(key, value): (&str, ValueView<'_>)| match value {
+            ValueView::Bool(value) => entry(key, &Value::Bool(value), &SpanLimits::new()),
+            other => unreachable!("no scope of the plans has {other:?}"),
+        };
         let scope = InstrumentationScope {
-            name: scope.name().to_owned(),
-            version: scope.version().to_owned(),
+            name: ours.name().to_owned(),
+            version: ours.version().to_owned(),
+            attributes: ours.attributes().map(attribute).collect(),
             ..InstrumentationScope::default()
         };
+        let schema_url = ours.schema_url().to_owned();
         let span = span(plan, made, limits);
-        match scopes.iter_mut().find(|known| known.scope.as_ref() == Some(&scope)) {
+        let is_of = |known: &ScopeSpans| {
+            known.scope.as_ref() == Some(&scope) && known.schema_url == schema_url
+        };
+        match scopes.iter_mut().find(|known| is_of(known)) {
             Some(known) => known.spans.push(span),
             None => {
                 let (scope, spans) = (Some(scope), vec![span]);
-                scopes.push(ScopeSpans { scope, spans, ..ScopeSpans::default() });
+                scopes.push(ScopeSpans { scope, spans, schema_url });
             }
         }
     }
