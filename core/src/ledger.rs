@@ -20,6 +20,8 @@ pub enum DropReason {
     RecordOnly,
     /// The span ended after shutdown.
     AfterShutdown,
+    /// Its trace was not kept by tail sampling.
+    TailSampledOut,
     /// The receiver refused it in a partial success.
     Rejected,
     /// The exporter failed for good.
@@ -32,12 +34,13 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of a span's way.
-    pub const ALL: [DropReason; 9] = [
+    pub const ALL: [DropReason; 10] = [
         DropReason::LiveTableFull,
         DropReason::QueueFull,
         DropReason::TooLarge,
         DropReason::RecordOnly,
         DropReason::AfterShutdown,
+        DropReason::TailSampledOut,
         DropReason::Rejected,
         DropReason::ExportFailed,
         DropReason::RetriesExhausted,
@@ -52,6 +55,7 @@ impl DropReason {
             DropReason::TooLarge => "too_large",
             DropReason::RecordOnly => "record_only",
             DropReason::AfterShutdown => "after_shutdown",
+            DropReason::TailSampledOut => "tail_sampled_out",
             DropReason::Rejected => "rejected",
             DropReason::ExportFailed => "export_failed",
             DropReason::RetriesExhausted => "retries_exhausted",
@@ -179,6 +183,7 @@ impl Counters {
                     AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0),
                     AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0),
                     AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0),
+                    AtomicUsize::new(0),
                 ],
             }
         }

@@ -63,6 +63,7 @@ mod spawn_policy;
 mod start;
 mod state;
 mod sync;
+pub mod tail;
 mod try_in_span;
 mod value;
 mod view;
