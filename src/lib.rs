@@ -80,6 +80,10 @@ pub use throughline_core::{
     Then, Threshold,
 };
 
+// Sampling at the tail, and what its rules look for.
+pub use throughline_core::tail;
+pub use throughline_runtime::{TailError, TailSampler, TailSampling};
+
 #[cfg(feature = "macros")]
 pub use throughline_macros::trace;
 

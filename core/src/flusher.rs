@@ -379,13 +379,10 @@ where
         // Before anything new is taken: spans that keep ending would otherwise
         // hold up a flush whose own spans are settled.
         self.serve_flushes();
-        let mut turn = match self.tail.buffer() {
+        let turn = match self.tail.buffer() {
             None => self.drain(unix_nanos),
             Some(_) => self.drain_by_tail(now, unix_nanos),
         };
-        if turn == Turn::Empty && self.is_awaited() {
-            turn = self.force(now);
-        }
         if self.count > 0 && self.due.is_none() {
             let since = self.drained.unwrap_or(now);
             self.due = Some(since.saturating_add(self.settings.schedule_delay));
@@ -401,7 +398,7 @@ where
         }
         // The rings are empty up to what a producer is still writing.
         self.serve_flushes();
-        if self.shutdown.is_some() && self.is_drained() && self.gathered() == 0 {
+        if self.shutdown.is_some() && self.is_drained() && self.has_left_tail() {
             self.state = State::Finished;
             self.served = self.tickets;
             if let Some(tail) = self.tail.buffer_mut() {
@@ -419,8 +416,14 @@ where
             }
         };
         let deadline = self.shutdown.map_or(until, |shutdown| shutdown.deadline);
-        let decision = self.tail.buffer().and_then(|tail| tail.until()).unwrap_or(until);
-        Action::Wait { until: Some(until.min(deadline).min(decision)) }
+        let until = until.min(deadline);
+        let decision = self.tail.buffer().and_then(|tail| tail.until());
+        Action::Wait { until: Some(decision.map_or(until, |decision| until.min(decision))) }
+    }
+
+    /// Whether nothing waits for a decision, or for room in the batch behind one.
+    fn has_left_tail(&self) -> bool {
+        self.tail.buffer().is_none_or(|tail| tail.is_empty() && self.count == 0)
     }
 
     /// Whether somebody waits for what is gathered.
@@ -491,7 +494,10 @@ where
     /// Moves frames by way of the tail stage.
     fn drain_by_tail(&mut self, now: Duration, unix_nanos: impl Fn(u64) -> u64) -> Turn {
         let first_shard = self.take_turn();
-        self.at_tail(now, first_shard, |tail, turn| tail.turn(turn, unix_nanos))
+        match self.at_tail(now, first_shard, |tail, turn| tail.turn(turn, unix_nanos)) {
+            Turn::Empty if self.is_awaited() => self.force(now),
+            turn => turn,
+        }
     }
 
     /// Has the tail stage decide what a flush or shutdown waits for, once it is

@@ -13,6 +13,8 @@
 mod memory;
 mod model;
 mod schedule;
+mod tail;
+mod tail_schedule;
 mod virtual_time;
 
 use core::time::Duration;
@@ -25,6 +27,8 @@ use throughline_core::{
 pub use memory::{Setup, VirtualFlusher};
 pub use model::Model;
 pub use schedule::{Random, run_schedule};
+pub use tail::{TailSetup, TailSimulation};
+pub use tail_schedule::{TailRun, run_tail_schedule};
 pub use virtual_time::{PRODUCERS, Virtual};
 
 /// What an exporter answers.

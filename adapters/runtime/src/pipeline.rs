@@ -9,7 +9,8 @@ use throughline_core::{
     PollProfile, Sampler, Shard, Slot, SpanLimits, TakenWord, UNIT, Unit, Wakeup,
 };
 
-use crate::{Resource, platform};
+use crate::tail::StdTail;
+use crate::{Resource, TailSampler, platform};
 
 /// The size and the settings of a pipeline.
 #[derive(Clone)]
@@ -19,6 +20,8 @@ pub struct PipelineOptions {
     pub resource: Resource,
     /// Which spans are recorded. [`ParentBased`] over [`AlwaysOn`] by default.
     pub sampler: Arc<dyn Sampler + Send + Sync>,
+    /// Which traces are exported, when they are over. All by default.
+    pub tail: Option<TailSampler>,
     /// How much a span may hold.
     pub limits: SpanLimits,
     /// When batches are sent.
@@ -46,6 +49,7 @@ impl Default for PipelineOptions {
         PipelineOptions {
             resource: Resource::sdk(),
             sampler: Arc::new(ParentBased::new(AlwaysOn)),
+            tail: None,
             limits: SpanLimits::new(),
             flusher: FlusherSettings::new(),
             max_queue_size: 2_048,
@@ -62,6 +66,7 @@ impl core::fmt::Debug for PipelineOptions {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("PipelineOptions")
             .field("resource", &self.resource)
+            .field("tail", &self.tail)
             .field("limits", &self.limits)
             .field("flusher", &self.flusher)
             .field("max_queue_size", &self.max_queue_size)
@@ -74,7 +79,7 @@ impl core::fmt::Debug for PipelineOptions {
 }
 
 /// The machine over memory of the heap.
-pub(crate) type StdFlusher = Flusher<Vec<u8>, Vec<Entry>>;
+pub(crate) type StdFlusher = Flusher<Vec<u8>, Vec<Entry>, Option<StdTail>>;
 
 /// Wakes the task that drives the flusher.
 #[derive(Debug, Default)]
@@ -88,6 +93,10 @@ impl Wakeup for DriverWaker {
 
 /// A new pipeline and its flusher. Its memory is never given back, since any
 /// context may name it.
+///
+/// # Panics
+///
+/// If as many pipelines as possible share the tail sampler already.
 pub(crate) fn create(
     options: &PipelineOptions,
 ) -> (&'static Pipeline, StdFlusher, &'static DriverWaker) {
@@ -118,8 +127,10 @@ pub(crate) fn create(
     let pipeline = Box::leak(Box::new(pipeline.with_poll_profile(poll_profile(options))));
     let bytes = vec![0; options.max_batch_bytes.max(2 * SPILL)];
     let entries = vec![Entry::default(); options.flusher.max_export_batch_size.max(1)];
-    let flusher = Flusher::new(pipeline, options.flusher, bytes, entries, platform::random())
-        .expect("a new pipeline has no flusher yet");
+    let tail = options.tail.as_ref().map(TailSampler::buffer);
+    let (settings, seed) = (options.flusher, platform::random());
+    let flusher = Flusher::with_tail(pipeline, settings, bytes, entries, tail, seed)
+        .expect("a new pipeline has no flusher yet, and at most 16 share a tail sampler");
     (pipeline, flusher, waker)
 }
 

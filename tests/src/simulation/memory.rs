@@ -1,7 +1,8 @@
 //! The memory of a simulated pipeline, leaked like that of a real one.
 
+use throughline_core::tail::{NoTail, Stage};
 use throughline_core::{
-    Entry, Flusher, FlusherSettings, FrameTag, Parts, Pipeline, Shard, Slot, SpanLimits, TakenWord,
+    Entry, Flusher, FlusherSettings, FrameTag, Parts, Pipeline, Sampler, Shard, Slot, SpanLimits, TakenWord,
     UNIT, Unit, Wakeup, encode_resource,
 };
 
@@ -11,7 +12,7 @@ use super::ByName;
 pub type VirtualFlusher = Flusher<Vec<u8>, Vec<Entry>>;
 
 /// How large a simulated pipeline is.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Setup {
     /// When batches are sent.
     pub settings: FlusherSettings,
@@ -31,6 +32,18 @@ pub struct Setup {
     pub batch_bytes: usize,
     /// The entries of a batch.
     pub batch_entries: usize,
+    /// Decides which spans are recorded.
+    pub sampler: &'static dyn Sampler,
+}
+
+impl core::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (settings, shards) = (&self.settings, self.shards);
+        f.debug_struct("Setup")
+            .field("settings", settings)
+            .field("shards", &shards)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Setup {
@@ -46,6 +59,7 @@ impl Setup {
             spill_block: 2_560,
             batch_bytes: 1_500,
             batch_entries: 8,
+            sampler: &ByName,
         }
     }
 
@@ -56,6 +70,15 @@ impl Setup {
 
     /// Makes the pipeline and its flusher.
     pub fn build(&self) -> (&'static Pipeline, VirtualFlusher) {
+        let (pipeline, flusher) = self.build_with(NoTail);
+        (pipeline, flusher.expect("a new pipeline has no flusher yet"))
+    }
+
+    /// The same with a tail stage; no flusher if its book is full.
+    pub fn build_with<T: Stage>(
+        &self,
+        tail: T,
+    ) -> (&'static Pipeline, Option<Flusher<Vec<u8>, Vec<Entry>, T>>) {
         let mut resource = Vec::new();
         encode_resource([("service.name", "simulated")].into_iter(), |bytes| {
             resource.extend_from_slice(bytes);
@@ -67,15 +90,14 @@ impl Setup {
             spill: vec![0; self.spill_blocks * self.spill_block].leak(),
             spill_words: words(self.spill_blocks),
             spill_block: self.spill_block,
-            sampler: &ByName,
+            sampler: self.sampler,
             limits: self.limits,
             resource: resource.leak(),
             wakeup: &Nobody,
         })));
         let bytes = vec![0; self.batch_bytes];
         let entries = vec![Entry::default(); self.batch_entries];
-        let flusher = Flusher::new(pipeline, self.settings, bytes, entries, 1)
-            .expect("a new pipeline has no flusher yet");
+        let flusher = Flusher::with_tail(pipeline, self.settings, bytes, entries, tail, 1);
         (pipeline, flusher)
     }
 }
