@@ -27,7 +27,7 @@ use throughline_core::{
 pub use memory::{Setup, VirtualFlusher};
 pub use model::Model;
 pub use schedule::{Random, run_schedule};
-pub use tail::{TailSetup, TailSimulation};
+pub use tail::{Delivered, TailSetup, TailSimulation};
 pub use tail_schedule::{TailRun, run_tail_schedule};
 pub use virtual_time::{PRODUCERS, Virtual};
 

@@ -2,8 +2,8 @@
 
 use throughline_core::tail::{NoTail, Stage};
 use throughline_core::{
-    Entry, Flusher, FlusherSettings, FrameTag, Parts, Pipeline, Sampler, Shard, Slot, SpanLimits, TakenWord,
-    UNIT, Unit, Wakeup, encode_resource,
+    Entry, Flusher, FlusherSettings, FrameTag, Parts, Pipeline, Sampler, Shard, Slot, SpanLimits,
+    TakenWord, UNIT, Unit, Wakeup, encode_resource,
 };
 
 use super::ByName;
