@@ -72,6 +72,8 @@ pub struct Delivered {
     pub spans: u64,
     /// Their names, in the order of arrival.
     pub names: Vec<&'static str>,
+    /// The trace state of the last one.
+    pub trace_state: String,
     /// What the trace state of the last one says each such trace stands for.
     pub adjusted_count: Option<f64>,
     /// The same of the attribute.
@@ -218,6 +220,20 @@ impl TailSimulation {
         }
     }
 
+    /// As [`flush`](Self::flush), of one pipeline, while the flushers of others
+    /// are not polled.
+    pub fn flush_one(&mut self, member: usize) -> Duration {
+        let (ticket, began) = (self.members[member].flusher.flush(), self.now);
+        loop {
+            let until = self.poll_one(member);
+            if self.members[member].flusher.is_served(ticket) {
+                return self.now - began;
+            }
+            assert!(self.now < began + Duration::from_secs(60), "a flush does not end");
+            self.advance(until.map_or(Duration::from_millis(1), |until| until - self.now));
+        }
+    }
+
     /// Ends all pipelines; whether all of it was settled.
     pub fn shutdown(&mut self, within: Duration) -> bool {
         for member in &mut self.members {
@@ -269,6 +285,11 @@ impl TailSimulation {
         self.delivered.get(&trace).cloned().unwrap_or_default()
     }
 
+    /// What arrived of a trace, which is then gone from the records.
+    pub fn take_delivered(&mut self, trace: TraceId) -> Delivered {
+        self.delivered.remove(&trace).unwrap_or_default()
+    }
+
     /// What arrived of all traces.
     pub fn all_delivered(&self) -> &HashMap<TraceId, Delivered> {
         &self.delivered
@@ -282,6 +303,7 @@ impl Delivered {
         self.names.extend(known.iter().find(|name| **name == span.name()));
         let state = throughline_core::w3c::TraceState::parse(span.trace_state());
         let state = state.expect("the trace state is well-formed");
+        state.as_str().clone_into(&mut self.trace_state);
         let threshold = OtelTraceState::of(state).threshold();
         self.adjusted_count = threshold.map(|threshold| threshold.adjusted_count());
         self.relative_count = match span.attribute(ADJUSTED_COUNT_ATTRIBUTE) {
