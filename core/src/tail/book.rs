@@ -26,13 +26,12 @@ pub struct Book<M, R> {
     members: [Option<Member>; MAX_PIPELINES],
     /// Counts the moments of which members tell that they have drained all that
     /// had ended before.
-    pub(super) epoch: u32,
+    pub(super) epoch: u64,
     epoch_began: Duration,
     /// The traces that were not found under way in this epoch are to be decided.
-    looking: Option<u32>,
+    looking: Option<u64>,
     next_look: Duration,
-    /// After this epoch everything is decided for a flush.
-    forcing: Option<u32>,
+    forcing: Option<Forcing>,
     /// The number of the last decision.
     pub(super) decisions: u64,
     stats: TailStats,
@@ -79,7 +78,15 @@ struct Member {
     /// nothing of a threshold has that of all.
     keeps_roots: bool,
     /// The last epoch before which it has drained everything.
-    drained: u32,
+    drained: u64,
+}
+
+/// Everything is to be decided, for a flush.
+#[derive(Clone, Copy, Debug)]
+struct Forcing {
+    since: Duration,
+    /// After this epoch; none while a former one is waited for.
+    epoch: Option<u64>,
 }
 
 /// Why a trace is decided.
@@ -266,12 +273,16 @@ where
         let duration = Duration::from_nanos(trace.end.saturating_sub(trace.begin));
         let facts = Facts { seen: trace.seen, notes: trace.notes, duration };
         let nanos = nanos(now);
-        let threshold = self.rules.amount_for(&facts).and_then(|amount| {
+        let stats = &mut self.stats;
+        let threshold = self.rules.amount_for(&facts).and_then(|(number, amount)| {
             let threshold = amount.threshold(nanos)?;
             let is_kept = threshold.keeps(Randomness::new(trace.randomness)) && amount.take(nanos);
+            if is_kept {
+                stats.kept_by_rule[number.min(TailStats::RULES - 1)] += 1;
+            }
             is_kept.then_some(threshold)
         });
-        let (stats, is_kept) = (&mut self.stats, threshold.is_some());
+        let is_kept = threshold.is_some();
         *(if is_kept { &mut stats.traces_kept } else { &mut stats.traces_dropped }) += 1;
         match why {
             Why::Over => stats.decided_without_root += u64::from(!trace.has_local_root),
@@ -327,12 +338,11 @@ where
     }
 
     /// Begins an epoch, unless the last one is still waited for.
-    fn begin_epoch(&mut self, now: Duration, me: u8) -> Option<u32> {
+    fn begin_epoch(&mut self, now: Duration, me: u8) -> Option<u64> {
         if !self.is_over(self.epoch, now, LAGGING) {
             return None;
         }
-        // 0 is no look's.
-        self.epoch = self.epoch.checked_add(1).unwrap_or(1);
+        self.epoch += 1;
         self.epoch_began = now;
         self.announce(me);
         Some(self.epoch)
@@ -340,13 +350,13 @@ where
 
     /// Whether all members have drained what had ended before the epoch, or had
     /// their time for it.
-    fn is_over(&self, epoch: u32, now: Duration, patience: Duration) -> bool {
-        self.members.iter().flatten().all(|member| member.drained == epoch)
+    fn is_over(&self, epoch: u64, now: Duration, patience: Duration) -> bool {
+        self.members.iter().flatten().all(|member| member.drained >= epoch)
             || self.has_others() && now >= self.epoch_began.saturating_add(patience)
     }
 
     /// A member has drained everything that had ended before the epoch began.
-    pub(super) fn on_drained(&mut self, me: u8, epoch: u32) {
+    pub(super) fn on_drained(&mut self, me: u8, epoch: u64) {
         if let Some(Some(member)) = self.members.get_mut(usize::from(me)) {
             member.drained = epoch;
         }
@@ -387,19 +397,15 @@ where
     /// the book get a moment to drain what has ended.
     pub(super) fn force(&mut self, now: Duration, me: u8) -> bool {
         if self.has_others() {
-            let epoch = match self.forcing {
-                Some(epoch) => epoch,
-                None => {
-                    let epoch = self.begin_epoch(now, me).unwrap_or(self.epoch);
-                    self.looking = None;
-                    *self.forcing.insert(epoch)
-                }
-            };
-            if !self.is_over(epoch, now, PATIENCE) {
+            let forcing = self.forcing.unwrap_or(Forcing { since: now, epoch: None });
+            let epoch = forcing.epoch.or_else(|| self.begin_epoch(now, me));
+            self.forcing = Some(Forcing { epoch, ..forcing });
+            let is_patient = now < forcing.since.saturating_add(PATIENCE);
+            if is_patient && !epoch.is_some_and(|epoch| self.is_over(epoch, now, PATIENCE)) {
                 return false;
             }
         }
-        self.forcing = None;
+        (self.forcing, self.looking) = (None, None);
         self.decide_where(now, Why::Flush, |_| true);
         self.announce(me);
         true
@@ -440,6 +446,7 @@ pub const MAX_PIPELINES: usize = 16;
 
 /// How long a flush waits for the other pipelines that share a book: their
 /// exporters may be in trouble.
-const PATIENCE: Duration = Duration::from_millis(100);
-/// How long other decisions wait for them.
-const LAGGING: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How long other decisions wait for them. One that has much to send does not
+/// take frames from its rings meanwhile, and an error may be among them.
+const LAGGING: Duration = Duration::from_secs(10);

@@ -145,9 +145,9 @@ struct Waiting<U, C> {
     me: Option<u8>,
     held: usize,
     /// The last epoch that was told.
-    drained: u32,
+    drained: u64,
     /// The epoch that is told when the rings are drained up to here.
-    marking: Option<(u32, [RingMark; MAX_SHARDS])>,
+    marking: Option<(u64, [RingMark; MAX_SHARDS])>,
     /// The last flush for which everything was decided, and the last decision
     /// then.
     forced: u64,

@@ -82,8 +82,9 @@ pub trait Rules {
     /// What they note of a span, side by side.
     fn note(&self, span: &SpanView<'_>) -> u64;
 
-    /// How much is kept of what is like this trace.
-    fn amount_for(&self, trace: &Facts) -> Option<&Amount>;
+    /// How much is kept of what is like this trace, and which rule says so,
+    /// counted from 0.
+    fn amount_for(&self, trace: &Facts) -> Option<(usize, &Amount)>;
 
     /// Shows predicates and amounts.
     fn description(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
@@ -103,12 +104,12 @@ impl<P: Predicate> Rules for [Rule<P>] {
         notes
     }
 
-    fn amount_for(&self, trace: &Facts) -> Option<&Amount> {
+    fn amount_for(&self, trace: &Facts) -> Option<(usize, &Amount)> {
         let mut facts = *trace;
-        self.iter().find_map(|Rule { predicate, amount }| {
+        self.iter().enumerate().find_map(|(number, Rule { predicate, amount })| {
             let matches = predicate.matches(&facts);
             facts = facts.behind(predicate.width());
-            matches.then_some(amount)
+            matches.then_some((number, amount))
         })
     }
 
@@ -130,7 +131,7 @@ where
         (**self).note(span)
     }
 
-    fn amount_for(&self, trace: &Facts) -> Option<&Amount> {
+    fn amount_for(&self, trace: &Facts) -> Option<(usize, &Amount)> {
         (**self).amount_for(trace)
     }
 

@@ -10,6 +10,9 @@
 pub struct TailStats {
     /// Traces that were kept.
     pub traces_kept: u64,
+    /// The same by the rule that kept them, in the order of the rules. Those
+    /// behind the last number count there.
+    pub kept_by_rule: [u64; TailStats::RULES],
     /// Traces that were dropped.
     pub traces_dropped: u64,
     /// Traces with a span of status `Error`, or one that panicked; also those
@@ -28,4 +31,9 @@ pub struct TailStats {
     /// Traces that were decided without a local root among their spans: it was
     /// lost before, or they came after their decision was forgotten.
     pub decided_without_root: u64,
+}
+
+impl TailStats {
+    /// So many rules are counted one by one.
+    pub const RULES: usize = 16;
 }

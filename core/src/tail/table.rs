@@ -33,9 +33,9 @@ pub struct Trace {
     /// In which buffers frames of it wait: a bit for each pipeline.
     pub(super) holders: u16,
     /// The last look before which it was known.
-    pub(super) opened: u32,
+    pub(super) opened: u64,
     /// The last look that found a local root of it under way.
-    pub(super) looked: u32,
+    pub(super) looked: u64,
     pub(super) notes: u64,
     /// In nanoseconds since the Unix epoch.
     pub(super) begin: u64,
