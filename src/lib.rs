@@ -127,6 +127,11 @@ struct Readme;
 #[doc = include_str!("../docs/FAQ.md")]
 struct Faq;
 
+/// The code of the page on tail sampling compiles and runs.
+#[cfg(all(doctest, feature = "memory"))]
+#[doc = include_str!("../docs/tail-sampling.md")]
+struct TailSamplingPage;
+
 /// What the macros refer to.
 #[doc(hidden)]
 pub mod __private {
