@@ -6,7 +6,9 @@ use core::time::Duration;
 
 use loom::thread;
 use throughline_core::model::LiveSpan;
-use throughline_core::tail::{Amount, Book, BookSettings, Buffer, Chain, HasSpan, Rule, Trace, Unit};
+use throughline_core::tail::{
+    Amount, Book, BookSettings, Buffer, Chain, HasSpan, Rule, Trace, Unit,
+};
 use throughline_core::{
     Accepted, Action, Callsite, Entry, Flusher, FlusherSettings, Pipeline, Scope, SpanContext,
     SpanId, SpanView, TraceFlags, TraceId, Wakeup,

@@ -254,9 +254,10 @@ where
     {
         let Some(me) = self.me else { return false };
         let (len, id) = (frame.bytes().len(), trace_of(frame.bytes()));
-        let mut has_room = true;
+        let (mut has_room, mut found) = (true, None);
         while has_room {
-            let is_decided = match book.table.find(id).and_then(|index| book.fate(index)) {
+            found = book.table.find(id);
+            let is_decided = match found.and_then(|index| book.fate(index)) {
                 Some(Fate::Open) => false,
                 Some(Fate::Kept(_) | Fate::Dropped) => true,
                 None if !book.can_open() => {
@@ -283,7 +284,10 @@ where
         frame::stamp(place, &tag, |ticks| frame::unix_of(ticks, unix_nanos));
         let span = Ended::of_frame(place);
         let scope = tag.callsite.scope();
-        let Some(index) = book.table.find(id).or_else(|| book.open(now, &span)) else {
+        if !has_room {
+            found = book.table.find(id);
+        }
+        let Some(index) = found.or_else(|| book.open(now, &span)) else {
             match book.decide_alone(&span, now, me) {
                 Some(mark) => {
                     let end = self.marker.write(mark, copy, len);

@@ -56,6 +56,9 @@ pub(super) struct Units<U> {
     memory: U,
     /// The chain of those that were used and are free again.
     free: u32,
+    /// The second of that chain: looked up before it is needed, since it is mostly
+    /// far away in memory.
+    then_free: u32,
     /// Those from here on were never used.
     fresh: usize,
     used: usize,
@@ -63,7 +66,7 @@ pub(super) struct Units<U> {
 
 impl<U: AsRef<[Unit]> + AsMut<[Unit]>> Units<U> {
     pub(super) fn new(memory: U) -> Self {
-        Units { memory, free: NONE, fresh: 0, used: 0 }
+        Units { memory, free: NONE, then_free: NONE, fresh: 0, used: 0 }
     }
 
     pub(super) fn capacity(&self) -> usize {
@@ -92,7 +95,11 @@ impl<U: AsRef<[Unit]> + AsMut<[Unit]>> Units<U> {
             let memory = self.memory.as_mut();
             if let Some(unit) = memory.get_mut(index as usize) {
                 (unit.scope, unit.len, unit.next) = (scope, len, NONE);
-                wire::copy(unit.bytes.get_mut(..part.len()).unwrap_or_default(), part);
+                match part.first_chunk() {
+                    // Without a call.
+                    Some(whole) => unit.bytes = *whole,
+                    None => wire::copy(unit.bytes.get_mut(..part.len()).unwrap_or_default(), part),
+                }
             }
             match memory.get_mut(chain.last as usize) {
                 Some(last) => last.next = index,
@@ -126,7 +133,7 @@ impl<U: AsRef<[Unit]> + AsMut<[Unit]>> Units<U> {
             wire::copy(part, unit.bytes.get(..part.len()).unwrap_or_default());
             rest = after;
             chain.first = core::mem::replace(&mut unit.next, self.free);
-            self.free = index;
+            (self.free, self.then_free) = (index, self.free);
         }
         self.used -= needed;
         chain.frames -= 1;
@@ -143,22 +150,29 @@ impl<U: AsRef<[Unit]> + AsMut<[Unit]>> Units<U> {
             last.next = self.free;
             self.free = first;
             self.used -= units as usize;
+            self.then_free = self.next(first);
         }
         frames as usize
     }
 
     fn take(&mut self) -> Option<u32> {
-        let memory = self.memory.as_ref();
-        let index = match memory.get(self.free as usize) {
-            Some(unit) => core::mem::replace(&mut self.free, unit.next),
-            None if self.fresh < self.capacity() => {
-                self.fresh += 1;
-                self.fresh as u32 - 1
-            }
-            None => return None,
+        let index = if self.free != NONE {
+            let index = core::mem::replace(&mut self.free, self.then_free);
+            self.then_free = self.next(self.free);
+            index
+        } else if self.fresh < self.capacity() {
+            self.fresh += 1;
+            self.fresh as u32 - 1
+        } else {
+            return None;
         };
         self.used += 1;
         Some(index)
+    }
+
+    #[inline]
+    fn next(&self, index: u32) -> u32 {
+        self.memory.as_ref().get(index as usize).map_or(NONE, |unit| unit.next)
     }
 }
 
