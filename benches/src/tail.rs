@@ -58,7 +58,7 @@ fn tail(ratio: f64) -> Buffer<Vec<Unit>, Vec<Chain>, Book<Vec<Trace>, Rules>> {
     ];
     let book = Book::new(vec![Trace::EMPTY; TRACES], rules, BookSettings::new(), 1);
     let book = book.expect("the rules have no conditions on single spans");
-    Buffer::new(vec![Unit::EMPTY; 131_072], vec![Chain::EMPTY; TRACES], book)
+    Buffer::new(vec![Unit::EMPTY; 131_072 / Unit::CELLS], vec![Chain::EMPTY; TRACES], book)
 }
 
 /// A pipeline whose flusher is driven here.

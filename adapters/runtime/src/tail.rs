@@ -118,8 +118,8 @@ impl TailSampling {
         self
     }
 
-    /// How often undecided traces are looked after. 100 ms by default, 1 ms at
-    /// least.
+    /// How often undecided traces are looked after. 25 ms by default, 1 ms at
+    /// least. A longer time has more spans wait, and leave the processor's caches.
     pub fn look_interval(mut self, interval: Duration) -> Self {
         self.settings.look_interval = interval;
         self

@@ -49,7 +49,7 @@ pub struct BookSettings {
     /// from its first span that ended. 30 s by default.
     pub decision_time: Duration,
     /// How often the live-span tables are looked through for local roots, while
-    /// there are undecided traces. 100 ms by default, 1 ms at least.
+    /// there are undecided traces. 25 ms by default, 1 ms at least.
     pub look_interval: Duration,
 }
 
@@ -59,7 +59,7 @@ impl BookSettings {
         BookSettings {
             max_traces: 8_192,
             decision_time: Duration::from_secs(30),
-            look_interval: Duration::from_millis(100),
+            look_interval: Duration::from_millis(25),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::ended::{Ended, trace_of};
 use super::mark::{Mark, Marker, ROOM};
 use super::stage::{Sink, Taken, Turn};
 use super::table::State;
-use super::units::{Units, units_of};
+use super::units::{Units, cells_of};
 use super::{Book, Chain, Rules, Trace, Unit};
 use crate::frame::{self, FrameTag};
 use crate::ring::{Frame, Mark as RingMark};
@@ -15,7 +15,7 @@ use crate::{DropReason, MAX_SHARDS, Pipeline, wire};
 
 /// The waiting frames of one pipeline: the tail stage of its flusher.
 ///
-/// `U` is the memory for frames, [`Unit`]s of 128 bytes; `C` has a [`Chain`] for
+/// `U` is the memory for frames, [`Unit`]s of 16 cells; `C` has a [`Chain`] for
 /// each [`Trace`] of the book; `A` gives access to the book.
 #[derive(Debug)]
 pub struct Buffer<U, C, A> {
@@ -74,10 +74,10 @@ where
         self.waiting.held == 0
     }
 
-    /// The bytes in use, of those of the units.
+    /// The bytes in use, of those of the cells.
     pub fn used_bytes(&self) -> usize {
         let units = &self.waiting.units;
-        (units.capacity() - units.free()) * size_of::<Unit>()
+        (units.capacity() - units.free()) * Unit::CELL_BYTES
     }
 
     /// Joins the book; whether there is room for one more pipeline.
@@ -266,7 +266,7 @@ where
                 }
                 None => false,
             };
-            if is_decided || self.units.free() >= units_of(len) {
+            if is_decided || self.units.free() >= cells_of(len) {
                 break;
             }
             has_room = self.make_room(book, now, sink, lost);
@@ -301,7 +301,7 @@ where
         if let Some(Fate::Open) = book.fate(index) {
             let share = self.units.capacity() / SHARE;
             if let Some(chain) = self.chains.as_mut().get_mut(index as usize)
-                && (chain.units as usize) < share.max(1)
+                && (chain.cells as usize) < share.max(1)
                 && self.units.append(chain, place, scope)
             {
                 self.held += 1;

@@ -113,7 +113,7 @@ impl TailSimulation {
                 ..Setup::small()
             };
             let chains = vec![Chain::EMPTY; traces];
-            let tail = Buffer::new(vec![Unit::EMPTY; units], chains, book.clone());
+            let tail = Buffer::new(vec![Unit::EMPTY; units / Unit::CELLS], chains, book.clone());
             let (pipeline, flusher) = setup.build_with(tail);
             Member { pipeline, flusher: flusher.expect("at most 16 share a book") }
         };
@@ -190,7 +190,7 @@ impl TailSimulation {
                 flusher.on_export(self.now, Ok(Accepted::default()));
             }
             let (ledger, used) = (pipeline.ledger(), flusher.tail().used_bytes());
-            assert!(used <= self.units * size_of::<Unit>(), "{used} bytes are in use");
+            assert!(used <= self.units * Unit::CELL_BYTES, "{used} bytes are in use");
             let live = pipeline.live_count() as u64;
             assert!(ledger.in_flight() >= live + flusher.gathered() as u64, "{ledger}");
             match action {
