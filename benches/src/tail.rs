@@ -143,5 +143,5 @@ static SAMPLER: ParentBased<AlwaysOn> = ParentBased::new(AlwaysOn);
 const TRACES: usize = 24_576;
 const AT_ONCE: u32 = 64;
 const PER_TRACE: u32 = 10;
-/// A tenth of a second's spans: the book looks once per round.
-const ROUND: u32 = 10_240;
+/// What ends between two looks of the book.
+const ROUND: u32 = 2_560;
