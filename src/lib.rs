@@ -83,6 +83,10 @@ pub use throughline_core::{
     Then, Threshold,
 };
 
+// Sampling at the tail, and what its rules look for.
+pub use throughline_core::tail;
+pub use throughline_runtime::{TailError, TailSampler, TailSampling};
+
 #[cfg(feature = "macros")]
 pub use throughline_macros::trace;
 
@@ -171,6 +175,11 @@ struct Readme;
 #[cfg(all(doctest, feature = "macros", feature = "memory", feature = "otlp", feature = "tokio"))]
 #[doc = include_str!("../docs/FAQ.md")]
 struct Faq;
+
+/// The code of the page on tail sampling compiles and runs.
+#[cfg(all(doctest, feature = "memory"))]
+#[doc = include_str!("../docs/tail-sampling.md")]
+struct TailSamplingPage;
 
 /// What the macros refer to.
 #[doc(hidden)]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use throughline_core::{Ledger, Retry, Sampler, SpanBudgets, SpanLimits};
 use throughline_propagation::{self as propagation, Propagator};
 use throughline_runtime::{
-    Env, Exporter, LiveSpans, PipelineOptions, Receipt, Resource, Runtime, Telemetry, Thread,
-    Warning, set_default_pipeline,
+    Env, Exporter, LiveSpans, PipelineOptions, Receipt, Resource, Runtime, TailSampler, Telemetry,
+    Thread, Warning, set_default_pipeline,
 };
 
 use crate::config::{self, InitError};
@@ -72,6 +72,33 @@ impl Builder {
     /// Which spans are recorded. Parent-based, all roots, by default.
     pub fn sampler(mut self, sampler: impl Sampler + Send + 'static) -> Self {
         self.options.sampler = Arc::new(sampler);
+        self
+    }
+
+    /// Which traces are exported, decided when they are over: those that failed,
+    /// those that were slow, a part of the rest. All by default. Pipelines that
+    /// are given the same sampler decide together.
+    ///
+    /// It goes by the part of a trace that is in this process; for whole traces of
+    /// many services, a collector does the same; `docs/tail-sampling.md` of the
+    /// repository has its configuration.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use throughline::TailSampling;
+    /// use throughline::tail::{AnyTrace, Failed, Panicked, Predicate, SlowerThan};
+    ///
+    /// let tail = TailSampling::new()
+    ///     .keep(Failed.or(Panicked))
+    ///     .keep(SlowerThan(Duration::from_millis(250)))
+    ///     .sample(AnyTrace, 0.05)
+    ///     .build()?;
+    /// let builder = throughline::builder().service_name("orders").tail(&tail);
+    /// # drop(builder);
+    /// # Ok::<(), throughline::TailError>(())
+    /// ```
+    pub fn tail(mut self, tail: &TailSampler) -> Self {
+        self.options.tail = Some(tail.clone());
         self
     }
 

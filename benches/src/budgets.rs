@@ -72,6 +72,7 @@ pub(crate) fn missed(figures: &Figures) -> Vec<String> {
         }
     }
     missed.extend(missed_flat_out(figures));
+    missed.extend(missed_tail(figures));
     if let Some(account) = figures.large_trace.get(THROUGHLINE)
         && account.unaccounted() > 0
     {
@@ -81,6 +82,13 @@ pub(crate) fn missed(figures: &Figures) -> Vec<String> {
         ));
     }
     missed
+}
+
+/// The row of tail sampling.
+fn missed_tail(figures: &Figures) -> Option<String> {
+    let added = figures.tail?.added();
+    let sentence = "tail sampling, off the producer's path: ≤ 60 ns per span more";
+    (added > 60.0).then(|| format!("{sentence}; it is {added:.1} ns"))
 }
 
 /// The row of two threads.

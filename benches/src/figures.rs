@@ -6,6 +6,7 @@ use crate::flat_out::{Account, FlatOut};
 use crate::memory::Memory;
 use crate::scenario::Scenario;
 use crate::soak::Row;
+use crate::tail::Tail;
 
 /// All figures of a run.
 #[derive(Debug, Default)]
@@ -19,6 +20,7 @@ pub(crate) struct Figures {
     pub(crate) large_trace: BTreeMap<&'static str, Account>,
     /// By system.
     pub(crate) memory: BTreeMap<&'static str, Memory>,
+    pub(crate) tail: Option<Tail>,
     pub(crate) soak: Vec<Row>,
 }
 

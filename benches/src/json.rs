@@ -28,6 +28,11 @@ pub(crate) fn render(figures: &Figures) -> String {
         "sizes_bytes": sizes,
         "dropped_spans": dropped,
         "flat_out": flat_out(figures),
+        "tail_sampling": figures.tail.map(|tail| json!({
+            "nanos_per_span_without": tail.without,
+            "nanos_per_span_few_kept": tail.few_kept,
+            "nanos_per_span_all_kept": tail.all_kept,
+        })),
         "large_trace": by_system(&figures.large_trace, account),
         "memory": by_system(&figures.memory, |memory| {
             json!({ "peak_kib": memory.peak_kib, "spans_per_second": memory.offered })

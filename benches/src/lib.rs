@@ -49,6 +49,7 @@ mod stopwatch;
 mod system;
 mod systems;
 mod table;
+mod tail;
 mod throughline;
 mod tracing;
 mod tracing_opentelemetry;
@@ -101,6 +102,9 @@ fn measure(arguments: &Arguments) -> Figures {
     }
     if arguments.wants("memory") {
         memory::run(each, &mut figures);
+    }
+    if arguments.wants("tail sampling") {
+        figures.tail = Some(tail::run(each));
     }
     if arguments.wants("soak") {
         figures.soak = soak::run(each);

@@ -35,6 +35,7 @@ fn write(figures: &Figures, out: &mut String) -> std::fmt::Result {
     }
     write_flat_out(figures, out)?;
     write_large_trace(figures, out)?;
+    write_tail(figures, out)?;
     write_memory(figures, out)?;
     write_soak(figures, out)
 }
@@ -91,6 +92,19 @@ fn write_flat_out(figures: &Figures, out: &mut String) -> std::fmt::Result {
             all.delivered / 1e6,
             lost(all.account.dropped, all.account.unaccounted()),
         )?;
+    }
+    Ok(())
+}
+
+fn write_tail(figures: &Figures, out: &mut String) -> std::fmt::Result {
+    let Some(tail) = figures.tail else { return Ok(()) };
+    writeln!(out, "\ntail sampling, from the ring to the batch, per span")?;
+    for (name, nanos) in [
+        ("without", tail.without),
+        ("5 % of the traces kept", tail.few_kept),
+        ("all kept", tail.all_kept),
+    ] {
+        writeln!(out, "  {name:<26}{nanos:>8.1} ns  {:>+7.1} ns", nanos - tail.without)?;
     }
     Ok(())
 }

@@ -98,6 +98,26 @@ impl Bitmap {
         }
     }
 
+    /// Calls back for each taken place. Words without any cost a load.
+    pub(crate) fn each_taken(&self, mut visit: impl FnMut(usize)) {
+        for (number, word) in self.words.iter().enumerate() {
+            // Ordering: Acquire synchronizes with the Release of the places that
+            // are free.
+            let mut taken = word.0.load(Ordering::Acquire);
+            while taken != 0 {
+                visit(number * BITS + taken.trailing_zeros() as usize);
+                taken &= taken - 1;
+            }
+        }
+    }
+
+    /// Whether a place is taken.
+    pub(crate) fn is_taken(&self, index: usize) -> bool {
+        // Ordering: Acquire, as in `each_taken`.
+        let word = self.words.get(index / BITS).map_or(0, |word| word.0.load(Ordering::Acquire));
+        word & 1 << (index % BITS) != 0
+    }
+
     /// The number of places.
     pub(crate) fn len(&self) -> usize {
         self.len

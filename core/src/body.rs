@@ -481,13 +481,16 @@ impl<'a> Kept<'a> {
 /// The `flags` of an OTLP span (about its parent) or link: the trace flags,
 /// bit 8 "it is known whether remote", bit 9 "remote".
 pub(crate) fn wire_flags(flags: TraceFlags, remote: bool) -> u32 {
-    u32::from(flags.to_bits()) | 0x100 | u32::from(remote) << 9
+    u32::from(flags.to_bits()) | 0x100 | if remote { REMOTE } else { 0 }
 }
 
 /// Whether these `flags` say that the context is of another process.
 pub(crate) fn is_remote(flags: u32) -> bool {
-    flags & 0x200 != 0
+    flags & REMOTE != 0
 }
+
+/// In the `flags`: the parent is of another process.
+pub(crate) const REMOTE: u32 = 1 << 9;
 
 #[inline]
 fn has_key(entry: &[u8], key: &str) -> bool {
@@ -510,7 +513,7 @@ fn bounds(limits: &SpanLimits) -> Bounds {
 
 pub(crate) const TRACE_STATE: u8 = wire::tag(3, wire::LEN);
 pub(crate) const NAME: u8 = wire::tag(5, wire::LEN);
-const ATTRIBUTE: u8 = wire::tag(9, wire::LEN);
+pub(crate) const ATTRIBUTE: u8 = wire::tag(9, wire::LEN);
 const EVENT: u8 = wire::tag(11, wire::LEN);
 const LINK: u8 = wire::tag(13, wire::LEN);
 const STATUS: u8 = wire::tag(15, wire::LEN);

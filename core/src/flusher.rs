@@ -25,6 +25,7 @@ use crate::backoff::Retry;
 use crate::batch::{Batch, Entry};
 use crate::frame::{self, FrameTag};
 use crate::ring::{Consumer, Mark};
+use crate::tail::{Buffer, NoTail, Sink, Stage, TURN, Taken, Turn};
 use crate::{Accepted, DropReason, ExportError, Pipeline, wire};
 
 /// When batches are sent, and what happens when that fails.
@@ -85,9 +86,9 @@ pub enum Action {
 pub struct Ticket(u64);
 
 /// The machine. `B` and `E` are the memory of one batch: its bytes and its
-/// entries.
+/// entries. `T` is what samples at the [tail](crate::tail), mostly nothing.
 #[derive(Debug)]
-pub struct Flusher<B, E> {
+pub struct Flusher<B, E, T = NoTail> {
     pipeline: &'static Pipeline,
     consumers: heapless::Vec<Consumer<FrameTag>, MAX_SHARDS>,
     /// The shard that is drained first in the next turn.
@@ -95,6 +96,7 @@ pub struct Flusher<B, E> {
     settings: FlusherSettings,
     bytes: B,
     entries: E,
+    tail: T,
     used: usize,
     count: usize,
     /// Until when the oldest span of the batch may wait; there if there is one.
@@ -161,9 +163,34 @@ where
         entries: E,
         seed: u64,
     ) -> Option<Self> {
+        Self::with_tail(pipeline, settings, bytes, entries, NoTail, seed)
+    }
+}
+
+impl<B, E, T> Flusher<B, E, T>
+where
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    E: AsRef<[Entry]> + AsMut<[Entry]>,
+    T: Stage,
+{
+    /// As [`new`](Flusher::new), and samples at the tail; `None` also if as many
+    /// pipelines as possible share its book already.
+    pub fn with_tail(
+        pipeline: &'static Pipeline,
+        settings: FlusherSettings,
+        bytes: B,
+        entries: E,
+        mut tail: T,
+        seed: u64,
+    ) -> Option<Self> {
         let mut consumers = heapless::Vec::new();
         for shard in pipeline.shards().iter().take(MAX_SHARDS) {
             consumers.push(shard.ring().consumer()?).ok()?;
+        }
+        if let Some(tail) = tail.buffer_mut()
+            && !tail.join(pipeline)
+        {
+            return None;
         }
         Some(Flusher {
             pipeline,
@@ -172,6 +199,7 @@ where
             settings,
             bytes,
             entries,
+            tail,
             used: 0,
             count: 0,
             due: None,
@@ -335,17 +363,26 @@ where
 
     /// Spans that were taken from the rings and are not settled yet.
     pub fn gathered(&self) -> usize {
-        match self.state {
+        let batched = match self.state {
             State::Exporting { from, .. } | State::Waiting { from, .. } => self.count - from,
             _ => self.count,
-        }
+        };
+        batched + self.tail.buffer().map_or(0, |tail| tail.len())
+    }
+
+    /// What samples at the tail.
+    pub fn tail(&self) -> &T {
+        &self.tail
     }
 
     fn gather(&mut self, now: Duration, unix_nanos: impl Fn(u64) -> u64) -> Action {
         // Before anything new is taken: spans that keep ending would otherwise
         // hold up a flush whose own spans are settled.
         self.serve_flushes();
-        let turn = self.drain(unix_nanos);
+        let turn = match self.tail.buffer() {
+            None => self.drain(unix_nanos),
+            Some(_) => self.drain_by_tail(now, unix_nanos),
+        };
         if self.count > 0 && self.due.is_none() {
             let since = self.drained.unwrap_or(now);
             self.due = Some(since.saturating_add(self.settings.schedule_delay));
@@ -361,9 +398,12 @@ where
         }
         // The rings are empty up to what a producer is still writing.
         self.serve_flushes();
-        if self.shutdown.is_some() && self.is_drained() {
+        if self.shutdown.is_some() && self.is_drained() && self.has_left_tail() {
             self.state = State::Finished;
             self.served = self.tickets;
+            if let Some(tail) = self.tail.buffer_mut() {
+                tail.leave();
+            }
             return Action::Finished;
         }
         let is_awaited = self.is_awaited();
@@ -376,7 +416,14 @@ where
             }
         };
         let deadline = self.shutdown.map_or(until, |shutdown| shutdown.deadline);
-        Action::Wait { until: Some(until.min(deadline)) }
+        let until = until.min(deadline);
+        let decision = self.tail.buffer().and_then(|tail| tail.until());
+        Action::Wait { until: Some(decision.map_or(until, |decision| until.min(decision))) }
+    }
+
+    /// Whether nothing waits for a decision, or for room in the batch behind one.
+    fn has_left_tail(&self) -> bool {
+        self.tail.buffer().is_none_or(|tail| tail.is_empty() && self.count == 0)
     }
 
     /// Whether somebody waits for what is gathered.
@@ -390,6 +437,7 @@ where
         while let Some(flush) = &self.flushing
             && self.count == 0
             && self.has_passed(&flush.marks)
+            && self.tail.buffer().is_none_or(|tail| tail.has_settled(flush.ticket))
         {
             self.served = flush.ticket;
             self.flushing = self.next_flush.take();
@@ -398,12 +446,11 @@ where
 
     /// Moves frames from the rings to the batch.
     fn drain(&mut self, unix_nanos: impl Fn(u64) -> u64) -> Turn {
+        let first = self.take_turn();
         let bytes = self.bytes.as_mut();
         let entries = self.entries.as_mut();
         let most = entries.len().min(self.settings.max_export_batch_size.max(1));
         let shards = self.consumers.len();
-        let first = self.next_shard;
-        self.next_shard = (first + 1) % shards.max(1);
         let mut moved = 0;
         for shard in first..first + shards {
             let shard = if shard < shards { shard } else { shard - shards };
@@ -427,13 +474,7 @@ where
                 }
                 wire::copy(copy, frame.bytes());
                 let tag = frame.take();
-                frame::stamp(copy, &tag, |ticks| {
-                    if ticks & crate::start::UNIX != 0 {
-                        ticks & !crate::start::UNIX
-                    } else {
-                        unix_nanos(ticks)
-                    }
-                });
+                frame::stamp(copy, &tag, |ticks| frame::unix_of(ticks, &unix_nanos));
                 self.used += len;
                 *entry = Entry::new(self.used as u32, tag.callsite.scope());
                 self.count += 1;
@@ -441,6 +482,48 @@ where
             }
         }
         if self.count == most { Turn::Full } else { Turn::Empty }
+    }
+
+    /// The shard that is drained first: another one each time.
+    fn take_turn(&mut self) -> usize {
+        let first = self.next_shard;
+        self.next_shard = (first + 1) % self.consumers.len().max(1);
+        first
+    }
+
+    /// Moves frames by way of the tail stage.
+    fn drain_by_tail(&mut self, now: Duration, unix_nanos: impl Fn(u64) -> u64) -> Turn {
+        let first_shard = self.take_turn();
+        match self.at_tail(now, first_shard, |tail, turn| tail.turn(turn, unix_nanos)) {
+            Turn::Empty if self.is_awaited() => self.force(now),
+            turn => turn,
+        }
+    }
+
+    /// Has the tail stage decide what a flush or shutdown waits for, once it is
+    /// out of the rings.
+    fn force(&mut self, now: Duration) -> Turn {
+        let flush = match &self.flushing {
+            _ if self.shutdown.is_some() && self.is_drained() => u64::MAX,
+            Some(flush) if self.has_passed(&flush.marks) => flush.ticket,
+            _ => return Turn::Empty,
+        };
+        self.at_tail(now, 0, |tail, turn| tail.force(flush, turn))
+    }
+
+    fn at_tail(
+        &mut self,
+        now: Duration,
+        first_shard: usize,
+        work: impl FnOnce(&mut Buffer<T::Units, T::Chains, T::Access>, Taken<'_>) -> Turn,
+    ) -> Turn {
+        let Some(tail) = self.tail.buffer_mut() else { return Turn::Empty };
+        let entries = self.entries.as_mut();
+        let most = entries.len().min(self.settings.max_export_batch_size.max(1));
+        let bytes = self.bytes.as_mut();
+        let sink = Sink { bytes, entries, used: &mut self.used, count: &mut self.count, most };
+        let (consumers, counters) = (&mut self.consumers, self.pipeline.counters());
+        work(tail, Taken { now, consumers, first_shard, sink, counters })
     }
 
     /// Goes on behind a part of the batch that is settled.
@@ -474,6 +557,9 @@ where
     fn abandon(&mut self) {
         self.pipeline.close();
         let lost = self.gathered() as u64;
+        if let Some(tail) = self.tail.buffer_mut() {
+            tail.leave();
+        }
         self.count = 0;
         self.used = 0;
         self.state = State::Finished;
@@ -529,23 +615,8 @@ where
     }
 }
 
-/// How a turn of draining ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
-    /// The batch holds no more.
-    Full,
-    /// The turn is over though there is more.
-    Limit,
-    /// The rings hold no committed frame.
-    Empty,
-}
-
 /// The most rings of a pipeline.
 pub const MAX_SHARDS: usize = 16;
-
-/// The most frames that one turn moves, so that the thread is soon free for
-/// others.
-const TURN: usize = 2_048;
 
 /// How soon to look again for a frame whose producer was preempted.
 const PREEMPTED: Duration = Duration::from_millis(1);

@@ -7,6 +7,7 @@
 use crate::body::{self, Body};
 use crate::key::{PREPARED, Prepared};
 use crate::live::Slot;
+use crate::start::UNIX;
 use crate::value::{self, Bounds, Value};
 use crate::wire::{self, Fields, ONE_BYTE, Out};
 use crate::{Callsite, LiveView, SpanId};
@@ -277,6 +278,13 @@ pub(crate) fn stamp(frame: &mut [u8], tag: &FrameTag, unix_nanos: impl Fn(u64) -
     }
 }
 
+/// The time of these ticks in nanoseconds since the Unix epoch, of which it may be
+/// a number already.
+#[inline]
+pub(crate) fn unix_of(ticks: u64, unix_nanos: &impl Fn(u64) -> u64) -> u64 {
+    if ticks & UNIX != 0 { ticks & !UNIX } else { unix_nanos(ticks) }
+}
+
 /// Turns the time at this place, which is `least` at least. Returns it.
 #[cfg_attr(not(target_os = "none"), inline)]
 fn stamp_one(bytes: &mut [u8], at: usize, unix_nanos: &impl Fn(u64) -> u64, least: u64) -> u64 {
@@ -290,7 +298,7 @@ fn stamp_one(bytes: &mut [u8], at: usize, unix_nanos: &impl Fn(u64) -> u64, leas
 
 /// The length of the tag and the length before a span's message in a frame.
 #[inline]
-fn header_len(frame: &[u8]) -> usize {
+pub(crate) fn header_len(frame: &[u8]) -> usize {
     2 + frame.iter().skip(1).take_while(|byte| **byte >= ONE_BYTE as u8).count()
 }
 

@@ -23,6 +23,8 @@ pub enum DropReason {
     Surplus,
     /// The span ended after shutdown.
     AfterShutdown,
+    /// Its trace was not kept by tail sampling.
+    TailSampledOut,
     /// The receiver refused it in a partial success.
     Rejected,
     /// The exporter failed for good.
@@ -35,13 +37,14 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of a span's way.
-    pub const ALL: [DropReason; 10] = [
+    pub const ALL: [DropReason; 11] = [
         DropReason::LiveTableFull,
         DropReason::QueueFull,
         DropReason::TooLarge,
         DropReason::RecordOnly,
         DropReason::Surplus,
         DropReason::AfterShutdown,
+        DropReason::TailSampledOut,
         DropReason::Rejected,
         DropReason::ExportFailed,
         DropReason::RetriesExhausted,
@@ -57,6 +60,7 @@ impl DropReason {
             DropReason::RecordOnly => "record_only",
             DropReason::Surplus => "surplus",
             DropReason::AfterShutdown => "after_shutdown",
+            DropReason::TailSampledOut => "tail_sampled_out",
             DropReason::Rejected => "rejected",
             DropReason::ExportFailed => "export_failed",
             DropReason::RetriesExhausted => "retries_exhausted",
@@ -194,7 +198,7 @@ impl Counters {
                     AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0),
                     AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0),
                     AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0),
-                    AtomicUsize::new(0),
+                    AtomicUsize::new(0), AtomicUsize::new(0),
                 ],
                 heartbeats: AtomicUsize::new(0),
             }

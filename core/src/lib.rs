@@ -67,6 +67,7 @@ mod start;
 mod state;
 mod surplus;
 mod sync;
+pub mod tail;
 mod try_in_span;
 mod value;
 mod view;

@@ -189,6 +189,25 @@ impl Slot {
         (self.state.load(Ordering::Relaxed) == before).then_some(view)
     }
 
+    /// The trace of the span that lives here, and whether it has a parent in
+    /// another process; nothing inside, if its parent is of this one. `None` if
+    /// no span stayed while it was read.
+    fn as_local_root(&self) -> Option<Option<(TraceId, bool)>> {
+        // Ordering: Acquire here and below, as in `view`.
+        let before = self.state.load(Ordering::Acquire);
+        if before & LIVE == 0 {
+            return None;
+        }
+        let has_parent = self.parent.load(Ordering::Acquire) != 0;
+        let is_remote = self.flags.load(Ordering::Acquire) & body::REMOTE != 0;
+        let [high, low] = &self.trace;
+        let trace = [high.load(Ordering::Acquire), low.load(Ordering::Acquire)];
+        let root = (TraceId::from_halves(trace), has_parent);
+        // Ordering: Relaxed is enough behind the Acquire loads above.
+        let stayed = self.state.load(Ordering::Relaxed) == before;
+        stayed.then_some((!has_parent || is_remote).then_some(root))
+    }
+
     #[inline]
     fn callsite_by(&self, ordering: Ordering) -> &'static Callsite {
         // SAFETY: it is null or was a `&'static Callsite`: of this span, or of
@@ -438,6 +457,31 @@ impl LiveTable {
         self.slots.get(index).and_then(Slot::view)
     }
 
+    /// Calls back for each span under way that has no parent in this process, with
+    /// its trace and whether it has a parent elsewhere. Stops nobody.
+    ///
+    /// Of a span that is not among them, because it has ended, whatever it queued
+    /// is seen by the caller from now on. Returns whether that is sure: a slot
+    /// whose owner is held up while it takes it or gives it back may be a root.
+    pub(crate) fn each_local_root(&self, mut visit: impl FnMut(TraceId, bool)) -> bool {
+        let mut is_sure = true;
+        self.taken.each_taken(|index| {
+            let Some(slot) = self.slots.get(index) else { return };
+            for _ in 0..PATIENCE {
+                match slot.as_local_root() {
+                    Some(Some((trace, has_parent))) => return visit(trace, has_parent),
+                    Some(None) => return,
+                    // Its bit orders what its former owner did before this.
+                    None if !self.taken.is_taken(index) => return,
+                    None => {}
+                }
+                core::hint::spin_loop();
+            }
+            is_sure = false;
+        });
+        is_sure
+    }
+
     /// The number of slots.
     pub(crate) fn capacity(&self) -> usize {
         self.taken.len()
@@ -630,6 +674,9 @@ impl Drop for Live {
 
 /// The bytes of a record that need no spill block: a slot is 512 bytes.
 pub(crate) const INLINE: usize = 384;
+
+/// How often a slot is looked at that is being taken or given back.
+const PATIENCE: usize = if cfg!(throughline_loom) { 2 } else { 100 };
 
 /// Neighbouring slots look for spill blocks at the same place.
 const SPREAD: usize = 64;

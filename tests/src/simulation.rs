@@ -13,6 +13,8 @@
 mod memory;
 mod model;
 mod schedule;
+mod tail;
+mod tail_schedule;
 mod virtual_time;
 
 use core::time::Duration;
@@ -22,9 +24,11 @@ use throughline_core::{
     SamplingParameters, Scope, Span, SpanId, SpanOptions, Ticket,
 };
 
-pub use memory::{Setup, VirtualFlusher};
+pub use memory::{PARENT_BASED, Setup, VirtualFlusher};
 pub use model::Model;
 pub use schedule::{Random, run_schedule};
+pub use tail::{Delivered, TailSetup, TailSimulation};
+pub use tail_schedule::{TailRun, run_tail_schedule};
 pub use virtual_time::{PRODUCERS, Virtual};
 
 /// What an exporter answers.

@@ -8,7 +8,7 @@ use throughline_core::{
     SURPLUS_MAX_ATTRIBUTE, SURPLUS_MIN_ATTRIBUTE, SURPLUS_SUM_ATTRIBUTE, SURPLUS_UNTIMED_ATTRIBUTE,
     Scope, Span, SpanOptions, SpanView, SurplusSummary, ValueView,
 };
-use throughline_tests::simulation::{Setup, Virtual, VirtualFlusher};
+use throughline_tests::simulation::{PARENT_BASED, Setup, Virtual, VirtualFlusher};
 
 #[test]
 fn the_parent_tells_how_many_there_were_and_how_long_they_took() {
@@ -161,7 +161,7 @@ fn what_is_not_exported_has_no_budget() {
 
 #[test]
 fn the_summary_counts_against_no_limit_of_attributes() {
-    let mut setup = Setup { is_parent_based: true, ..Setup::small() };
+    let mut setup = Setup { sampler: &PARENT_BASED, ..Setup::small() };
     setup.limits.attribute_count = 1;
     let mut flood = Flood::with(&setup, budgets(0), 0);
     let mut parent = flood.start("parent");
@@ -217,7 +217,7 @@ fn a_live_surplus_child_says_what_it_is() {
 
 #[test]
 fn a_call_site_has_its_share_of_each_second_and_others_have_theirs() {
-    let setup = Setup { is_parent_based: true, ..Setup::small() };
+    let setup = Setup { sampler: &PARENT_BASED, ..Setup::small() };
     let mut flood = Flood::with(&setup, SpanBudgets::new(), 2);
     let second = Duration::from_secs(1).as_nanos() as u64;
     Virtual::set_ticks(10 * second);
@@ -242,7 +242,7 @@ fn a_call_site_has_its_share_of_each_second_and_others_have_theirs() {
 
 #[test]
 fn a_flood_from_many_threads_is_told_as_a_whole() {
-    let mut setup = Setup { is_parent_based: true, ..Setup::small() };
+    let mut setup = Setup { sampler: &PARENT_BASED, ..Setup::small() };
     (setup.slots, setup.ring_units, setup.batch_entries) = (64, 4_096, 2_000);
     setup.batch_bytes = 400_000;
     let (count, threads) = (500, 4);
@@ -298,7 +298,7 @@ struct Exported {
 
 impl Flood {
     fn new(budgets: SpanBudgets) -> Self {
-        let setup = Setup { is_parent_based: true, ..Setup::small() };
+        let setup = Setup { sampler: &PARENT_BASED, ..Setup::small() };
         Self::with(&setup, budgets, 0)
     }
 

@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Instant;
 
+use throughline_core::tail::TailStats;
 use throughline_core::{Entry, ExportError, Failure, Heartbeats, Ledger, Pipeline, Ticket};
 
 use crate::clock::{Anchor, FixedClock};
@@ -105,6 +106,11 @@ impl Telemetry {
     /// Makes a pipeline and drives it on the runtime.
     ///
     /// It is isolated: spans go to it only below its [`context`](Self::context).
+    ///
+    /// # Panics
+    ///
+    /// If [`MAX_PIPELINES`](throughline_core::tail::MAX_PIPELINES) others that are
+    /// not shut down share its tail sampler.
     pub fn start<R, E>(options: &PipelineOptions, runtime: R, exporter: E) -> Self
     where
         R: Runtime,
@@ -125,13 +131,15 @@ impl Telemetry {
             waiting: Vec::new(),
         };
         let (clock, timer) = (runtime.clone(), runtime.clone());
+        let now = runtime.now();
+        let origin = options.tail.as_ref().map_or(now, |tail| tail.origin(now));
         let engine = Arc::new(Engine {
             pipeline,
             waker,
             state: Mutex::new(state),
             changed: Condvar::new(),
             process: std::process::id(),
-            origin: runtime.now(),
+            origin,
             clock: options.clock,
             reports_leaks: AtomicBool::new(options.report_leaks),
             now: Box::new(move || clock.now()),
@@ -200,7 +208,13 @@ impl Telemetry {
         spans.print(format_args!("{} live spans", spans.len()));
     }
 
-    /// Sends everything that has ended by now.
+    /// What tail sampling decided so far, if there is any.
+    pub fn tail_stats(&self) -> Option<TailStats> {
+        self.engine.lock_and(|state| state.flusher.tail().as_ref().map(|tail| tail.book().stats()))
+    }
+
+    /// Sends everything that has ended by now. Tail sampling decides everything
+    /// that waits, whether or not it is over; what follows goes by the decision.
     ///
     /// While it waits, a thread watches the deadline, since the runtime whose
     /// task drives the pipeline may not be running.

@@ -29,6 +29,7 @@ mod race;
 mod receipt;
 mod resource;
 mod runtime;
+mod tail;
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 mod thread;
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
@@ -49,6 +50,7 @@ pub use platform::{Std, default_pipeline, set_default_pipeline, suppressed};
 pub use receipt::{Outcome, Receipt};
 pub use resource::Resource;
 pub use runtime::Runtime;
+pub use tail::{TailError, TailSampler, TailSampling};
 pub use thread::{Thread, ThreadStream};
 pub use throughline_core::SpawnPolicy;
 

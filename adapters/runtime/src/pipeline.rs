@@ -10,7 +10,8 @@ use throughline_core::{
     SpanLimits, SurplusSummary, TakenWord, UNIT, Unit, Wakeup,
 };
 
-use crate::{FixedClock, Resource, Std, platform};
+use crate::tail::StdTail;
+use crate::{FixedClock, Resource, Std, TailSampler, platform};
 
 /// The size and the settings of a pipeline.
 #[derive(Clone)]
@@ -20,6 +21,8 @@ pub struct PipelineOptions {
     pub resource: Resource,
     /// Which spans are recorded. [`ParentBased`] over [`AlwaysOn`] by default.
     pub sampler: Arc<dyn Sampler + Send + Sync>,
+    /// Which traces are exported, when they are over. All by default.
+    pub tail: Option<TailSampler>,
     /// How much a span may hold.
     pub limits: SpanLimits,
     /// How many spans are exported one by one.
@@ -61,6 +64,7 @@ impl Default for PipelineOptions {
         PipelineOptions {
             resource: Resource::sdk(),
             sampler: Arc::new(ParentBased::new(AlwaysOn)),
+            tail: None,
             limits: SpanLimits::new(),
             budgets: SpanBudgets::new(),
             flusher: FlusherSettings::new(),
@@ -82,6 +86,7 @@ impl core::fmt::Debug for PipelineOptions {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("PipelineOptions")
             .field("resource", &self.resource)
+            .field("tail", &self.tail)
             .field("limits", &self.limits)
             .field("budgets", &self.budgets)
             .field("flusher", &self.flusher)
@@ -96,7 +101,7 @@ impl core::fmt::Debug for PipelineOptions {
 }
 
 /// The machine over memory of the heap.
-pub(crate) type StdFlusher = Flusher<Vec<u8>, Vec<Entry>>;
+pub(crate) type StdFlusher = Flusher<Vec<u8>, Vec<Entry>, Option<StdTail>>;
 
 /// Wakes the task that drives the flusher.
 #[derive(Debug, Default)]
@@ -110,6 +115,10 @@ impl Wakeup for DriverWaker {
 
 /// A new pipeline and its flusher. Its memory is never given back, since any
 /// context may name it.
+///
+/// # Panics
+///
+/// If as many pipelines as possible share the tail sampler already.
 pub(crate) fn create(
     options: &PipelineOptions,
 ) -> (&'static Pipeline, StdFlusher, &'static DriverWaker) {
@@ -144,8 +153,10 @@ pub(crate) fn create(
     let pipeline = Box::leak(Box::new(pipeline));
     let bytes = vec![0; options.max_batch_bytes.max(2 * SPILL)];
     let entries = vec![Entry::default(); options.flusher.max_export_batch_size.max(1)];
-    let flusher = Flusher::new(pipeline, options.flusher, bytes, entries, platform::random())
-        .expect("a new pipeline has no flusher yet");
+    let tail = options.tail.as_ref().map(TailSampler::buffer);
+    let (settings, seed) = (options.flusher, platform::random());
+    let flusher = Flusher::with_tail(pipeline, settings, bytes, entries, tail, seed)
+        .expect("a new pipeline has no flusher yet, and at most 16 share a tail sampler");
     (pipeline, flusher, waker)
 }
 

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{Additions, Decision, Sampler, SamplingParameters};
+use super::{Additions, Decision, Sampler, SamplingParameters, Threshold};
 
 /// Records every span.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,6 +23,10 @@ impl Sampler for AlwaysOn {
 
     fn constant(&self) -> Option<Decision> {
         Some(Decision::RecordAndSample)
+    }
+
+    fn root_threshold(&self) -> Option<Threshold> {
+        Some(Threshold::ALWAYS)
     }
 
     fn decides_early(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{Additions, Decision, Described, Sampler, SamplingParameters};
+use super::{Additions, Decision, Described, Sampler, SamplingParameters, Threshold};
 
 /// Records what another sampler drops, for processors and logs; what is exported
 /// stays as that one decides.
@@ -30,6 +30,10 @@ impl<S: Sampler> Sampler for AlwaysRecord<S> {
 
     fn constant(&self) -> Option<Decision> {
         self.root.constant().map(recorded)
+    }
+
+    fn root_threshold(&self) -> Option<Threshold> {
+        self.root.root_threshold()
     }
 
     fn decides_early(&self) -> bool {

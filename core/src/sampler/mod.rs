@@ -36,6 +36,7 @@ pub use otel_trace_state::OtelTraceState;
 pub use parameters::SamplingParameters;
 pub use parent_based::ParentBased;
 pub use parent_threshold::ComposableParentThreshold;
+pub(crate) use predicate::is_value_like;
 pub use predicate::{
     AnySpan, Both, Either, Except, HasAttribute, HasKind, HasName, HasRoute, IsRoot, Picked,
     Predicate,
@@ -71,6 +72,13 @@ pub trait Sampler: Sync {
         false
     }
 
+    /// The threshold of all spans without a parent, if it is the same one and
+    /// known: then tail sampling can say how many a trace stands for that begins
+    /// here, though its trace state has none.
+    fn root_threshold(&self) -> Option<Threshold> {
+        None
+    }
+
     /// Whether the sampler goes by parent, trace id, trace state, name and kind
     /// alone, and adds at most a trace state. Then it is asked before the span has
     /// memory or attributes, and a span that is dropped costs next to nothing.
@@ -98,6 +106,10 @@ where
 
     fn follows_local_parent(&self) -> bool {
         (**self).follows_local_parent()
+    }
+
+    fn root_threshold(&self) -> Option<Threshold> {
+        (**self).root_threshold()
     }
 
     fn decides_early(&self) -> bool {

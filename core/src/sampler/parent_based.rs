@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{Additions, AlwaysOff, AlwaysOn, Decision, Sampler, SamplingParameters};
+use super::{Additions, AlwaysOff, AlwaysOn, Decision, Sampler, SamplingParameters, Threshold};
 
 /// Follows the decision of the parent; asks `root` where there is none.
 ///
@@ -77,6 +77,10 @@ where
     fn follows_local_parent(&self) -> bool {
         self.local_sampled.constant() == Some(Decision::RecordAndSample)
             && self.local_not_sampled.constant() == Some(Decision::Drop)
+    }
+
+    fn root_threshold(&self) -> Option<Threshold> {
+        self.root.root_threshold()
     }
 
     fn decides_early(&self) -> bool {

@@ -152,16 +152,7 @@ impl Predicate for HasKind {
 impl Predicate for HasAttribute<'_> {
     fn matches(&self, span: &SamplingParameters<'_>) -> bool {
         let HasAttribute(key, pattern) = *self;
-        match span.attribute(key) {
-            Some(ValueView::Str(text)) => is_like(text, pattern),
-            Some(ValueView::Bool(value)) => is_like(if value { "true" } else { "false" }, pattern),
-            Some(ValueView::I64(number)) => {
-                // The longest number has a sign and 19 digits.
-                let mut text = String::<20>::new();
-                write!(text, "{number}").is_ok() && is_like(&text, pattern)
-            }
-            _ => false,
-        }
+        span.attribute(key).is_some_and(|value| is_value_like(value, pattern))
     }
 
     fn description(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -228,6 +219,20 @@ impl<A: Predicate> Predicate for Except<A> {
 
     fn decides_early(&self) -> bool {
         self.0.decides_early()
+    }
+}
+
+/// Whether a value looks like a pattern: a text, a whole number, a truth value.
+pub(crate) fn is_value_like(value: ValueView<'_>, pattern: &str) -> bool {
+    match value {
+        ValueView::Str(text) => is_like(text, pattern),
+        ValueView::Bool(value) => is_like(if value { "true" } else { "false" }, pattern),
+        ValueView::I64(number) => {
+            // The longest number has a sign and 19 digits.
+            let mut text = String::<20>::new();
+            write!(text, "{number}").is_ok() && is_like(&text, pattern)
+        }
+        _ => false,
     }
 }
 

@@ -70,6 +70,29 @@ impl ComposableRateLimiting {
         self.refused.load(Ordering::Relaxed) as u64
     }
 
+    /// The threshold at this time; none, and a refusal counted, where the bucket
+    /// is empty.
+    pub(crate) fn threshold_at(&self, nanos: u64) -> Option<Threshold> {
+        if self.spans == 0 {
+            return None;
+        }
+        let threshold = self.threshold(self.bucket.level(nanos));
+        if threshold.is_none() {
+            self.refuse();
+        }
+        threshold
+    }
+
+    /// Takes a token for what is kept. If others took the last ones in the
+    /// meantime, that is a refusal.
+    pub(crate) fn take_at(&self, nanos: u64) -> bool {
+        let is_taken = self.bucket.take(nanos);
+        if !is_taken {
+            self.refuse();
+        }
+        is_taken
+    }
+
     fn refuse(&self) {
         // Ordering: Relaxed, no value is read through it.
         self.refused.fetch_add(1, Ordering::Relaxed);
@@ -98,13 +121,8 @@ impl ComposableSampler for ComposableRateLimiting {
         if self.spans == 0 {
             return SamplingIntent::NOTHING;
         }
-        match self.threshold(self.bucket.level(span.monotonic_nanos())) {
-            Some(threshold) => SamplingIntent::reliable(threshold),
-            None => {
-                self.refuse();
-                SamplingIntent::NOTHING
-            }
-        }
+        let threshold = self.threshold_at(span.monotonic_nanos());
+        threshold.map_or(SamplingIntent::NOTHING, SamplingIntent::reliable)
     }
 
     fn description(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,12 +130,7 @@ impl ComposableSampler for ComposableRateLimiting {
     }
 
     fn accept(&self, span: &SamplingParameters<'_>, _: &mut AddAttribute<'_>) -> bool {
-        let is_taken = self.bucket.take(span.monotonic_nanos());
-        if !is_taken {
-            // Other threads took the last tokens in the meantime.
-            self.refuse();
-        }
-        is_taken
+        self.take_at(span.monotonic_nanos())
     }
 
     fn decides_early(&self) -> bool {

@@ -2,6 +2,8 @@
 
 use clap::{Parser, ValueEnum};
 
+use crate::sampling::{HeadSampler, TailRules};
+
 /// Runs two HTTP services and a bounded load against them, and shows the traces.
 ///
 /// Without an endpoint the traces go to an embedded receiver, which then checks
@@ -26,6 +28,20 @@ pub(crate) struct Args {
     /// How to talk to the collector or receiver.
     #[arg(long, value_enum)]
     pub(crate) protocol: Option<Protocol>,
+    /// Which traces are recorded: a name of OTEL_TRACES_SAMPLER, or `probability`,
+    /// `parentbased_probability` (consistent, with thresholds in `tracestate`) and
+    /// `rate_limited` (traces per second). `=ARG` is the ratio or the rate.
+    #[arg(long, value_name = "NAME[=ARG]")]
+    pub(crate) sampler: Option<HeadSampler>,
+    /// Which of these are exported, decided when they are over: any of `errors`,
+    /// `panicked`, `cancelled`, `slow=DURATION`, `attribute=KEY:PATTERN`, then
+    /// `ratio=R` or `rate=PER_SECOND` of the rest. `bytes=N` is the buffer of each
+    /// service.
+    #[arg(long, value_name = "RULES")]
+    pub(crate) tail: Option<TailRules>,
+    /// One request makes so many spans in a loop.
+    #[arg(long, default_value_t = 200, value_name = "SPANS")]
+    pub(crate) flood: u64,
     /// Print the summary as one JSON object on stdout.
     #[arg(long)]
     pub(crate) json: bool,

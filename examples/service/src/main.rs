@@ -6,7 +6,9 @@
 //!    └───────OTLP────┴──────OTLP───────┴──▶ embedded receiver, or --endpoint
 //! ```
 //!
-//! Each service has a pipeline of its own, as two processes would.
+//! Each service has a pipeline of its own, as two processes would. With `--tail`
+//! both are given one tail sampler, so that a trace is kept or dropped in both: in
+//! two processes that would be the work of a collector (`docs/tail-sampling.md`).
 
 mod args;
 mod connections;
@@ -16,6 +18,7 @@ mod log;
 mod orders;
 mod progress;
 mod report;
+mod sampling;
 mod server;
 mod wire;
 
@@ -34,7 +37,7 @@ use futures::channel::{mpsc, oneshot};
 use futures::future::{Either, join, select};
 use serde_json::json;
 use throughline::exporters::Otlp;
-use throughline::{AsyncStd, Builder, Env, Smol, Tokio};
+use throughline::{AsyncStd, Builder, Env, Smol, TailSampler, Tokio};
 use throughline_viewer::{StoreLimits, Viewer, ViewerConfig};
 
 use args::{Args, On, Protocol};
@@ -42,6 +45,7 @@ use load::Load;
 use log::log;
 use orders::Shop;
 use report::Report;
+use sampling::{HeadSampler, TailRules};
 use server::Server;
 use wire::HttpClient;
 
@@ -78,6 +82,8 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn
         log("warn", &warning.to_string(), json!({}));
     }
 
+    let tail = args.tail.as_ref().map(TailRules::sampler).transpose()?;
+    let settings = |service: &str| settings(service, args, tail.as_ref());
     let orders_telemetry = settings("orders").install(runtime.clone(), otlp.clone())?;
     let inventory_telemetry = settings("inventory").start(runtime.clone(), otlp);
     let orders = orders_telemetry.telemetry().cloned().ok_or("just installed")?;
@@ -87,7 +93,8 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn
     let (outliving, mut all_done) = mpsc::channel(1);
     let client = HttpClient::new(runtime.clone());
     let inventory = back.url.clone();
-    let shop = Shop { runtime: runtime.clone(), client, inventory, outliving: outliving.clone() };
+    let (shop, flood) = (runtime.clone(), args.flood);
+    let shop = Shop { runtime: shop, client, inventory, flood, outliving: outliving.clone() };
     let routes = orders::routes(Arc::new(shop));
     let front = Server::start(&runtime, routes, &orders)?;
     log("info", "listening", json!({ "orders": front.url, "inventory": back.url }));
@@ -119,6 +126,11 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn
         interrupted,
         elapsed: began.elapsed(),
         receipts,
+        tail: args
+            .tail
+            .as_ref()
+            .zip(tail.as_ref())
+            .map(|(rules, tail)| (rules.names(), tail.stats())),
         store: store.as_deref(),
     };
     match report.print(args.json) {
@@ -164,8 +176,15 @@ fn exporter(args: &Args, env: &mut Env) -> Result<(Otlp, Option<Viewer>), Box<dy
 }
 
 /// A service under load: room for what a busy executor leaves waiting.
-fn settings(service: &str) -> Builder {
-    throughline::builder()
+fn settings(service: &str, args: &Args, tail: Option<&TailSampler>) -> Builder {
+    let mut settings = throughline::builder();
+    if let Some(HeadSampler(sampler)) = &args.sampler {
+        settings = settings.sampler(sampler.clone());
+    }
+    if let Some(tail) = tail {
+        settings = settings.tail(tail);
+    }
+    settings
         .service_name(service)
         .schedule_delay(Duration::from_millis(200))
         .max_export_batch_size(4_096)

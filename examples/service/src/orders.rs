@@ -26,6 +26,8 @@ pub(crate) struct Shop<R> {
     pub(crate) runtime: R,
     pub(crate) client: HttpClient<R>,
     pub(crate) inventory: String,
+    /// How many spans one request makes in a loop.
+    pub(crate) flood: u64,
     /// Held by work that may outlive its request, so that the program can wait.
     pub(crate) outliving: mpsc::Sender<()>,
 }
@@ -64,8 +66,9 @@ async fn order<R: ServiceRuntime>(
         block_the_executor().in_span(span!("block", millis = 4)).await;
     }
     if is_one_in(id, 50, 9) {
-        span!("flood", spans = 200).in_scope(|| {
-            (0..200u64).for_each(|i| span!("step", i).in_scope(|| core::hint::black_box(())));
+        let spans = if id == 9 { shop.flood } else { 200 };
+        span!("flood", spans).in_scope(|| {
+            (0..spans).for_each(|i| span!("step", i).in_scope(|| core::hint::black_box(())));
         });
     }
     if is_one_in(id, 17, 11) {

@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::io::{self, Write};
 
 use serde_json::{Map, Value, json};
+use throughline::tail::TailStats;
 use throughline::{Ledger, Receipt};
 use throughline_console::{Colour, Options, waterfall};
 use throughline_viewer::{Integrity, Store};
@@ -17,6 +18,8 @@ pub(crate) struct Report<'a> {
     pub(crate) elapsed: Duration,
     /// A receipt per service.
     pub(crate) receipts: [(&'static str, Receipt); 2],
+    /// What was decided at the tail, with the names of the rules.
+    pub(crate) tail: Option<(Vec<String>, TailStats)>,
     /// What the embedded receiver holds, if it was used.
     pub(crate) store: Option<&'a Store>,
 }
@@ -71,6 +74,9 @@ impl Report<'_> {
             )?,
             None => writeln!(out, "exported to another receiver, which is not asked")?,
         }
+        if let Some((names, stats)) = &self.tail {
+            print_tail(out, names, stats)?;
+        }
         for (service, receipt) in &self.receipts {
             writeln!(out, "{service:<10}{receipt}")?;
         }
@@ -98,6 +104,7 @@ impl Report<'_> {
             "spans_exported": ledger.exported(),
             "dropped": dropped,
             "in_flight": ledger.in_flight(),
+            "tail": self.tail.as_ref().map(|(names, stats)| tail_json(names, stats)),
             "receipt": self.receipts.iter().map(|(service, receipt)| {
                 ((*service).to_owned(), json!({
                     "complete": receipt.is_complete(),
@@ -116,4 +123,36 @@ impl Report<'_> {
     fn integrity(&self) -> Option<Integrity> {
         self.store.map(Store::integrity)
     }
+}
+
+/// What was kept, and why.
+fn print_tail(out: &mut impl Write, names: &[String], stats: &TailStats) -> io::Result<()> {
+    let by_rule = names.iter().zip(stats.kept_by_rule);
+    let kept: Vec<_> = by_rule.map(|(name, traces)| format!("{traces} by {name}")).collect();
+    let TailStats { traces_kept, traces_dropped, error_traces, error_traces_kept, .. } = stats;
+    writeln!(
+        out,
+        "{traces_kept} traces kept at the tail ({}), {traces_dropped} dropped",
+        kept.join(", ")
+    )?;
+    writeln!(
+        out,
+        "{error_traces_kept} of {error_traces} with an error kept; {} decided early, {} after the decision time, {} at the end",
+        stats.decided_early, stats.decided_overdue, stats.decided_by_flush
+    )
+}
+
+fn tail_json(names: &[String], stats: &TailStats) -> Value {
+    let by_rule = names.iter().zip(stats.kept_by_rule);
+    json!({
+        "traces_kept": stats.traces_kept,
+        "traces_dropped": stats.traces_dropped,
+        "error_traces": stats.error_traces,
+        "error_traces_kept": stats.error_traces_kept,
+        "decided_early": stats.decided_early,
+        "decided_overdue": stats.decided_overdue,
+        "decided_by_flush": stats.decided_by_flush,
+        "decided_without_root": stats.decided_without_root,
+        "kept_by_rule": by_rule.map(|(name, traces)| (name.clone(), json!(traces))).collect::<Map<_, _>>(),
+    })
 }

@@ -1,8 +1,9 @@
 //! The memory of a simulated pipeline, leaked like that of a real one.
 
+use throughline_core::tail::{NoTail, Stage};
 use throughline_core::{
-    AlwaysOn, Entry, Flusher, FlusherSettings, FrameTag, ParentBased, Parts, Pipeline, Shard, Slot,
-    SpanLimits, TakenWord, UNIT, Unit, Wakeup, encode_resource,
+    AlwaysOn, Entry, Flusher, FlusherSettings, FrameTag, ParentBased, Parts, Pipeline, Sampler,
+    Shard, Slot, SpanLimits, TakenWord, UNIT, Unit, Wakeup, encode_resource,
 };
 
 use super::ByName;
@@ -11,13 +12,10 @@ use super::ByName;
 pub type VirtualFlusher = Flusher<Vec<u8>, Vec<Entry>>;
 
 /// How large a simulated pipeline is.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Setup {
     /// When batches are sent.
     pub settings: FlusherSettings,
-    /// Whether spans are recorded as their parents are, and roots in any case. Else the
-    /// sampler wants to see each span's attributes first, and decides by its name.
-    pub is_parent_based: bool,
     /// How much a span may hold.
     pub limits: SpanLimits,
     /// The rings.
@@ -34,6 +32,19 @@ pub struct Setup {
     pub batch_bytes: usize,
     /// The entries of a batch.
     pub batch_entries: usize,
+    /// Decides which spans are recorded: [`ByName`], which wants to see each span's
+    /// attributes first, unless it says otherwise.
+    pub sampler: &'static dyn Sampler,
+}
+
+impl core::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (settings, shards) = (&self.settings, self.shards);
+        f.debug_struct("Setup")
+            .field("settings", settings)
+            .field("shards", &shards)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Setup {
@@ -41,7 +52,6 @@ impl Setup {
     pub fn small() -> Self {
         Setup {
             settings: FlusherSettings::new(),
-            is_parent_based: false,
             limits: SpanLimits::new(),
             shards: 1,
             ring_units: 64,
@@ -50,6 +60,7 @@ impl Setup {
             spill_block: 2_560,
             batch_bytes: 1_500,
             batch_entries: 8,
+            sampler: &ByName,
         }
     }
 
@@ -68,6 +79,23 @@ impl Setup {
         &self,
         change: impl FnOnce(Pipeline) -> Pipeline,
     ) -> (&'static Pipeline, VirtualFlusher) {
+        let (pipeline, flusher) = self.make(change, NoTail);
+        (pipeline, flusher.expect("a new pipeline has no flusher yet"))
+    }
+
+    /// With a tail stage; no flusher if its book is full.
+    pub fn build_with_tail<T: Stage>(
+        &self,
+        tail: T,
+    ) -> (&'static Pipeline, Option<Flusher<Vec<u8>, Vec<Entry>, T>>) {
+        self.make(|pipeline| pipeline, tail)
+    }
+
+    fn make<T: Stage>(
+        &self,
+        change: impl FnOnce(Pipeline) -> Pipeline,
+        tail: T,
+    ) -> (&'static Pipeline, Option<Flusher<Vec<u8>, Vec<Entry>, T>>) {
         let mut resource = Vec::new();
         encode_resource([("service.name", "simulated")].into_iter(), |bytes| {
             resource.extend_from_slice(bytes);
@@ -79,7 +107,7 @@ impl Setup {
             spill: vec![0; self.spill_blocks * self.spill_block].leak(),
             spill_words: words(self.spill_blocks),
             spill_block: self.spill_block,
-            sampler: if self.is_parent_based { &PARENT_BASED } else { &ByName },
+            sampler: self.sampler,
             limits: self.limits,
             resource: resource.leak(),
             wakeup: &Nobody,
@@ -87,13 +115,13 @@ impl Setup {
         let pipeline: &'static Pipeline = Box::leak(Box::new(change(pipeline)));
         let bytes = vec![0; self.batch_bytes];
         let entries = vec![Entry::default(); self.batch_entries];
-        let flusher = Flusher::new(pipeline, self.settings, bytes, entries, 1)
-            .expect("a new pipeline has no flusher yet");
+        let flusher = Flusher::with_tail(pipeline, self.settings, bytes, entries, tail, 1);
         (pipeline, flusher)
     }
 }
 
-static PARENT_BASED: ParentBased<AlwaysOn> = ParentBased::new(AlwaysOn);
+/// All roots, and children as their parents.
+pub static PARENT_BASED: ParentBased<AlwaysOn> = ParentBased::new(AlwaysOn);
 
 /// Nobody sleeps in a simulation.
 struct Nobody;

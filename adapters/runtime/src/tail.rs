@@ -1,0 +1,255 @@
+//! Tail sampling of programs with a standard library: its rules and its memory.
+
+use core::fmt;
+use core::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use throughline_core::tail::{
+    Amount, Book, BookSettings, Buffer, Chain, Facts, Lend, Predicate, Rule, Rules, TailStats,
+    Trace, Unit,
+};
+
+use crate::platform;
+
+/// Which traces leave the process, decided when they are over; see
+/// [`throughline_core::tail`] for how.
+///
+/// The first rule that matches a trace says how much of its like is kept; what no
+/// rule matches is dropped. It goes by the **local part** of a trace: the spans
+/// of the pipelines that are given the same [`TailSampler`]. What happened in
+/// other processes it does not know, nor do they learn what it decided.
+///
+/// ```
+/// use core::time::Duration;
+/// use throughline_core::tail::{AnyTrace, Failed, HasAttribute, Panicked, Predicate, SlowerThan};
+/// use throughline_runtime::TailSampling;
+///
+/// let tail = TailSampling::new()
+///     .keep(Failed.or(Panicked))
+///     .keep(SlowerThan(Duration::from_millis(250)))
+///     .limit(HasAttribute("tenant.plan", "enterprise*"), 10, Duration::from_secs(1))
+///     .sample(AnyTrace, 0.05)
+///     .build()?;
+/// # assert_eq!(tail.stats().traces_kept, 0);
+/// # Ok::<(), throughline_runtime::TailError>(())
+/// ```
+#[must_use]
+pub struct TailSampling {
+    rules: Vec<Rule<Box<dyn Predicate + Send + Sync>>>,
+    settings: BookSettings,
+    max_bytes: usize,
+    max_decisions: usize,
+}
+
+impl TailSampling {
+    /// No rules: nothing is kept, until there are some.
+    pub fn new() -> Self {
+        TailSampling {
+            rules: Vec::new(),
+            settings: BookSettings::new(),
+            max_bytes: 16 * 1024 * 1024,
+            max_decisions: 16_384,
+        }
+    }
+
+    /// How much is kept of the traces that no former rule matches and this does.
+    pub fn rule(mut self, traces: impl Predicate + Send + Sync + 'static, amount: Amount) -> Self {
+        self.rules.push(Rule::new(Box::new(traces), amount));
+        self
+    }
+
+    /// Keeps all of these.
+    pub fn keep(self, traces: impl Predicate + Send + Sync + 'static) -> Self {
+        self.rule(traces, Amount::All)
+    }
+
+    /// Keeps none of these.
+    pub fn drop(self, traces: impl Predicate + Send + Sync + 'static) -> Self {
+        self.rule(traces, Amount::Nothing)
+    }
+
+    /// Keeps this part of these: the same traces as every other consistent
+    /// sampler of the same or a higher ratio. From 1 on it is all; below 2⁻⁵⁶, or
+    /// not a number, nothing.
+    pub fn sample(self, traces: impl Predicate + Send + Sync + 'static, ratio: f64) -> Self {
+        self.rule(traces, Amount::ratio(ratio))
+    }
+
+    /// Keeps so many of these per time, on average. When there are more, the
+    /// threshold rises, so that counts stay true.
+    pub fn limit(
+        self,
+        traces: impl Predicate + Send + Sync + 'static,
+        most: u32,
+        per: Duration,
+    ) -> Self {
+        self.rule(traces, Amount::rate(most, per))
+    }
+
+    /// The memory for frames of undecided traces, in bytes, for each pipeline; a
+    /// span takes a multiple of 128. What it cannot hold is decided early, the
+    /// oldest trace first, and one that takes a quarter of it for itself. 16 MiB
+    /// by default.
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// The most undecided traces; where there are more, the oldest is decided
+    /// early. 8,192 by default, about 150 bytes each.
+    pub fn max_traces(mut self, traces: usize) -> Self {
+        self.settings.max_traces = traces.max(1);
+        self
+    }
+
+    /// How many decisions are remembered, for spans that come later. 16,384 by
+    /// default, about 150 bytes each. A span that comes after its trace was
+    /// forgotten is the first one of another trace with the same id.
+    pub fn max_decisions(mut self, decisions: usize) -> Self {
+        self.max_decisions = decisions;
+        self
+    }
+
+    /// When a trace is decided though a local root of it is under way, from the
+    /// end of its first span on. 30 s by default.
+    pub fn decision_time(mut self, time: Duration) -> Self {
+        self.settings.decision_time = time;
+        self
+    }
+
+    /// How often undecided traces are looked after. 25 ms by default, 1 ms at
+    /// least. A longer time has more spans wait, and leave the processor's caches.
+    pub fn look_interval(mut self, interval: Duration) -> Self {
+        self.settings.look_interval = interval;
+        self
+    }
+
+    /// The sampler, for one or several pipelines.
+    ///
+    /// # Errors
+    ///
+    /// Its rules ask more about single spans than can be noted.
+    pub fn build(self) -> Result<TailSampler, TailError> {
+        let traces = self.settings.max_traces.saturating_add(self.max_decisions.max(1));
+        let memory = vec![Trace::EMPTY; traces];
+        let book = Book::new(memory, self.rules, self.settings, platform::random());
+        let book = Mutex::new(book.ok_or(TailError::TooManyConditions)?);
+        let (max_bytes, origin) = (self.max_bytes, OnceLock::new());
+        Ok(TailSampler(Arc::new(Shared { book, max_bytes, traces, origin })))
+    }
+}
+
+impl Default for TailSampling {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for TailSampling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TailSampling")
+            .field("rules", &format_args!("{}", Described(&self.rules)))
+            .field("settings", &self.settings)
+            .field("max_bytes", &self.max_bytes)
+            .field("max_decisions", &self.max_decisions)
+            .finish()
+    }
+}
+
+/// Why tail sampling cannot be set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TailError {
+    /// The rules together have more conditions on single spans (attributes,
+    /// closures) than there are bits.
+    TooManyConditions,
+}
+
+impl fmt::Display for TailError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let most = Facts::MAX_NOTES;
+        write!(f, "tail sampling has more than {most} conditions on attributes and spans")
+    }
+}
+
+impl core::error::Error for TailError {}
+
+/// A tail sampler. Clones are the same one.
+///
+/// **Pipelines that are given the same one decide together**: a trace that has
+/// spans in several of them is one trace, kept or dropped in all. Each has a
+/// buffer of its own. At most [`MAX_PIPELINES`](throughline_core::tail::MAX_PIPELINES)
+/// can share one at a time.
+#[derive(Clone)]
+pub struct TailSampler(Arc<Shared>);
+
+struct Shared {
+    book: Mutex<StdBook>,
+    max_bytes: usize,
+    traces: usize,
+    /// From when its time counts, for all pipelines.
+    origin: OnceLock<Instant>,
+}
+
+type StdRules = Vec<Rule<Box<dyn Predicate + Send + Sync>>>;
+type StdBook = Book<Vec<Trace>, StdRules>;
+
+/// The tail stage over memory of the heap.
+pub(crate) type StdTail = Buffer<Vec<Unit>, Vec<Chain>, TailSampler>;
+
+impl TailSampler {
+    /// What was decided so far.
+    pub fn stats(&self) -> TailStats {
+        self.lock(|book| book.stats())
+    }
+
+    /// The number of traces that are not decided yet.
+    pub fn undecided(&self) -> usize {
+        self.lock(|book| book.undecided())
+    }
+
+    /// A buffer for one pipeline.
+    pub(crate) fn buffer(&self) -> StdTail {
+        let units = vec![Unit::EMPTY; self.0.max_bytes / size_of::<Unit>()];
+        Buffer::new(units, vec![Chain::EMPTY; self.0.traces], self.clone())
+    }
+
+    /// The moment zero, which is the first one that is given.
+    pub(crate) fn origin(&self, now: Instant) -> Instant {
+        *self.0.origin.get_or_init(|| now)
+    }
+
+    fn lock<T>(&self, use_it: impl FnOnce(&mut StdBook) -> T) -> T {
+        use_it(&mut self.0.book.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Lend for TailSampler {
+    type Memory = Vec<Trace>;
+    type Rules = StdRules;
+
+    fn with<T>(&mut self, use_it: impl FnOnce(&mut StdBook) -> T) -> T {
+        self.lock(use_it)
+    }
+}
+
+impl fmt::Debug for TailSampler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (rules, stats) =
+            self.lock(|book| (format!("{}", Described(book.rules())), book.stats()));
+        f.debug_struct("TailSampler")
+            .field("rules", &format_args!("{rules}"))
+            .field("stats", &stats)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Shows rules by their description.
+struct Described<'a>(&'a StdRules);
+
+impl fmt::Display for Described<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.description(f)
+    }
+}

@@ -1,0 +1,436 @@
+//! Where the frames of undecided traces wait, and the way past it.
+
+use core::time::Duration;
+
+use super::book::{Fate, Why};
+use super::ended::{Ended, trace_of};
+use super::mark::{Mark, Marker, ROOM};
+use super::stage::{Sink, Taken, Turn};
+use super::table::State;
+use super::units::{Units, cells_of};
+use super::{Book, Chain, Rules, Trace, Unit};
+use crate::frame::{self, FrameTag};
+use crate::ring::{Frame, Mark as RingMark};
+use crate::{DropReason, MAX_SHARDS, Pipeline, wire};
+
+/// The waiting frames of one pipeline: the tail stage of its flusher.
+///
+/// `U` is the memory for frames, [`Unit`]s of 16 cells; `C` has a [`Chain`] for
+/// each [`Trace`] of the book; `A` gives access to the book.
+#[derive(Debug)]
+pub struct Buffer<U, C, A> {
+    book: A,
+    waiting: Waiting<U, C>,
+}
+
+/// Lends a book for the time of a turn: it is the book, or has it behind a lock.
+pub trait Lend {
+    /// The memory of the book.
+    type Memory: AsRef<[Trace]> + AsMut<[Trace]>;
+    /// Its rules.
+    type Rules: Rules;
+
+    /// Uses the book. No pipeline waits for its flusher, but flushers that share a
+    /// book wait for each other here.
+    fn with<T>(&mut self, use_it: impl FnOnce(&mut Book<Self::Memory, Self::Rules>) -> T) -> T;
+}
+
+impl<M, R> Lend for Book<M, R>
+where
+    M: AsRef<[Trace]> + AsMut<[Trace]>,
+    R: Rules,
+{
+    type Memory = M;
+    type Rules = R;
+
+    fn with<T>(&mut self, use_it: impl FnOnce(&mut Self) -> T) -> T {
+        use_it(self)
+    }
+}
+
+impl<U, C, A> Buffer<U, C, A>
+where
+    U: AsRef<[Unit]> + AsMut<[Unit]>,
+    C: AsRef<[Chain]> + AsMut<[Chain]>,
+    A: Lend,
+{
+    /// An empty buffer, of a pipeline that uses this book.
+    pub fn new(units: U, chains: C, book: A) -> Self {
+        Buffer { book, waiting: Waiting::new(units, chains) }
+    }
+
+    /// What lends the book.
+    pub fn book(&self) -> &A {
+        &self.book
+    }
+
+    /// The number of frames that wait.
+    pub fn len(&self) -> usize {
+        self.waiting.held
+    }
+
+    /// Whether no frame waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.held == 0
+    }
+
+    /// The bytes in use, of those of the cells.
+    pub fn used_bytes(&self) -> usize {
+        let units = &self.waiting.units;
+        (units.capacity() - units.free()) * Unit::CELL_BYTES
+    }
+
+    /// Joins the book; whether there is room for one more pipeline.
+    pub(crate) fn join(&mut self, pipeline: &'static Pipeline) -> bool {
+        let waiting = &mut self.waiting;
+        self.book.with(|book| {
+            waiting.me = book.join(pipeline);
+            waiting.drained = book.epoch;
+        });
+        self.waiting.me.is_some()
+    }
+
+    /// Moves frames: from the rings to here or to the batch, from here to the
+    /// batch or nowhere.
+    pub(crate) fn turn(&mut self, turn: Taken<'_>, unix_nanos: impl Fn(u64) -> u64) -> Turn {
+        let Buffer { book, waiting } = self;
+        let (lost, counters) = (&mut 0, turn.counters);
+        let result = book.with(|book| waiting.turn(book, turn, lost, unix_nanos));
+        counters.count_dropped(DropReason::TailSampledOut, *lost);
+        result
+    }
+
+    /// Decides everything for a flush of this number, and moves what is kept.
+    pub(crate) fn force(&mut self, flush: u64, turn: Taken<'_>) -> Turn {
+        let Buffer { book, waiting } = self;
+        let (lost, counters, mut sink) = (&mut 0, turn.counters, turn.sink);
+        let result = book.with(|book| {
+            if waiting.forced < flush && waiting.me.is_some_and(|me| book.force(turn.now, me)) {
+                (waiting.forced, waiting.forced_until) = (flush, book.decisions);
+            }
+            let is_settled = waiting.settle(book, &mut sink, lost);
+            waiting.until = book.until();
+            if is_settled { Turn::Empty } else { Turn::Full }
+        });
+        counters.count_dropped(DropReason::TailSampledOut, *lost);
+        result
+    }
+
+    /// Whether everything that was decided for this flush has left.
+    pub(crate) fn has_settled(&self, flush: u64) -> bool {
+        let Waiting { forced, forced_until, settling, .. } = &self.waiting;
+        *forced >= flush && settling.is_none_or(|number| number > *forced_until)
+    }
+
+    /// When something is to be done again.
+    pub(crate) fn until(&self) -> Option<Duration> {
+        self.waiting.until
+    }
+
+    /// Leaves the book. Returns how many frames are given up.
+    pub(crate) fn leave(&mut self) -> usize {
+        let Buffer { book, waiting } = self;
+        book.with(|book| waiting.leave(book))
+    }
+}
+
+/// What a buffer has besides the book.
+#[derive(Debug)]
+struct Waiting<U, C> {
+    units: Units<U>,
+    chains: C,
+    marker: Marker,
+    /// The number of this pipeline in the book; none before it joined and after
+    /// it left.
+    me: Option<u8>,
+    held: usize,
+    /// The last epoch that was told.
+    drained: u64,
+    /// The epoch that is told when the rings are drained up to here.
+    marking: Option<(u64, [RingMark; MAX_SHARDS])>,
+    /// The last flush for which everything was decided, and the last decision
+    /// then.
+    forced: u64,
+    forced_until: u64,
+    /// The oldest decision of which frames wait for room in the batch.
+    settling: Option<u64>,
+    until: Option<Duration>,
+}
+
+impl<U, C> Waiting<U, C>
+where
+    U: AsRef<[Unit]> + AsMut<[Unit]>,
+    C: AsRef<[Chain]> + AsMut<[Chain]>,
+{
+    fn new(units: U, chains: C) -> Self {
+        Waiting {
+            units: Units::new(units),
+            chains,
+            marker: Marker::new(),
+            me: None,
+            held: 0,
+            drained: 0,
+            marking: None,
+            forced: 0,
+            forced_until: 0,
+            settling: None,
+            until: None,
+        }
+    }
+
+    fn turn<M, R>(
+        &mut self,
+        book: &mut Book<M, R>,
+        turn: Taken<'_>,
+        lost: &mut u64,
+        unix_nanos: impl Fn(u64) -> u64,
+    ) -> Turn
+    where
+        M: AsRef<[Trace]> + AsMut<[Trace]>,
+        R: Rules,
+    {
+        let (Taken { now, consumers, first_shard, mut sink, counters }, Some(me)) = (turn, self.me)
+        else {
+            return Turn::Empty;
+        };
+        book.look(now, me);
+        if self.marking.is_none() && self.drained != book.epoch {
+            let mut marks = [RingMark::default(); MAX_SHARDS];
+            marks.iter_mut().zip(&*consumers).for_each(|(mark, ring)| *mark = ring.mark());
+            self.marking = Some((book.epoch, marks));
+        }
+        if !self.settle(book, &mut sink, lost) {
+            return Turn::Full;
+        }
+        let (shards, mut moved) = (consumers.len(), 0);
+        let mut result = Turn::Empty;
+        'rings: for shard in first_shard..first_shard + shards {
+            let shard = if shard < shards { shard } else { shard - shards };
+            let Some(consumer) = consumers.get_mut(shard) else { continue };
+            while let Some(frame) = consumer.peek() {
+                if moved == super::stage::TURN {
+                    result = Turn::Limit;
+                    break 'rings;
+                }
+                let len = frame.bytes().len() + ROOM;
+                if !sink.could_hold(len) {
+                    frame.take();
+                    counters.count_dropped(DropReason::TooLarge, 1);
+                    continue;
+                }
+                if !self.take(book, frame, now, &mut sink, lost, &unix_nanos) {
+                    return Turn::Full;
+                }
+                moved += 1;
+            }
+        }
+        if let Some((epoch, marks)) = &self.marking
+            && consumers.iter().zip(marks).all(|(ring, mark)| ring.has_passed(*mark))
+        {
+            book.on_drained(me, *epoch);
+            self.drained = *epoch;
+            self.marking = None;
+        }
+        book.decide_due(now, me);
+        let is_settled = self.settle(book, &mut sink, lost);
+        self.until = book.until();
+        if is_settled && !sink.is_full() { result } else { Turn::Full }
+    }
+
+    /// Takes a frame; not if the batch is to be sent first.
+    #[inline]
+    fn take<M, R>(
+        &mut self,
+        book: &mut Book<M, R>,
+        frame: Frame<'_, FrameTag>,
+        now: Duration,
+        sink: &mut Sink<'_>,
+        lost: &mut u64,
+        unix_nanos: &impl Fn(u64) -> u64,
+    ) -> bool
+    where
+        M: AsRef<[Trace]> + AsMut<[Trace]>,
+        R: Rules,
+    {
+        let Some(me) = self.me else { return false };
+        let (len, id) = (frame.bytes().len(), trace_of(frame.bytes()));
+        let (mut has_room, mut found) = (true, None);
+        while has_room {
+            found = book.table.find(id);
+            let is_decided = match found.and_then(|index| book.fate(index)) {
+                Some(Fate::Open) => false,
+                Some(Fate::Kept(_) | Fate::Dropped) => true,
+                None if !book.can_open() => {
+                    has_room = self.make_room(book, now, sink, lost);
+                    continue;
+                }
+                None => false,
+            };
+            if is_decided || self.units.free() >= cells_of(len) {
+                break;
+            }
+            has_room = self.make_room(book, now, sink, lost);
+        }
+        // Where nothing waits for the batch and there still is no room, the trace
+        // is decided by what is known.
+        if !has_room && !sink.is_empty() {
+            return false;
+        }
+        // The room behind the batch is where a frame is read, as it often stays.
+        let Some(copy) = sink.place(len + ROOM) else { return false };
+        let Some(place) = copy.get_mut(..len) else { return false };
+        wire::copy(place, frame.bytes());
+        let tag = frame.take();
+        frame::stamp(place, &tag, |ticks| frame::unix_of(ticks, unix_nanos));
+        let span = Ended::of_frame(place);
+        let scope = tag.callsite.scope();
+        if !has_room {
+            found = book.table.find(id);
+        }
+        let Some(index) = found.or_else(|| book.open(now, &span)) else {
+            match book.decide_alone(&span, now, me) {
+                Some(mark) => {
+                    let end = self.marker.write(mark, copy, len);
+                    sink.commit(end, scope);
+                }
+                None => *lost += 1,
+            }
+            return true;
+        };
+        book.note(index, &span, me);
+        if let Some(Fate::Open) = book.fate(index) {
+            let share = self.units.capacity() / SHARE;
+            if let Some(chain) = self.chains.as_mut().get_mut(index as usize)
+                && (chain.cells as usize) < share.max(1)
+                && self.units.append(chain, place, scope)
+            {
+                self.held += 1;
+                if chain.frames == 1 {
+                    book.hold(index, me, true);
+                }
+                return true;
+            }
+            // It has its share of the memory already.
+            book.decide(index, now, Why::Early);
+        }
+        match book.fate(index) {
+            Some(Fate::Kept(mark)) => {
+                let end = self.marker.write(mark, copy, len);
+                sink.commit(end, scope);
+            }
+            _ => *lost += 1,
+        }
+        true
+    }
+
+    /// Frees memory: what is decided goes, else the oldest trace is decided.
+    /// Whether that helped.
+    #[cold]
+    fn make_room<M, R>(
+        &mut self,
+        book: &mut Book<M, R>,
+        now: Duration,
+        sink: &mut Sink<'_>,
+        lost: &mut u64,
+    ) -> bool
+    where
+        M: AsRef<[Trace]> + AsMut<[Trace]>,
+        R: Rules,
+    {
+        let Some(me) = self.me else { return false };
+        let before = (self.units.free(), book.can_open());
+        if !self.settle(book, sink, lost) {
+            return (self.units.free(), book.can_open()) != before;
+        }
+        if (self.units.free(), book.can_open()) != before {
+            return true;
+        }
+        let mut oldest = book.table.first(State::Open);
+        while let Some(index) = oldest
+            && !book.holds(index, me)
+        {
+            oldest = book.table.next(index);
+        }
+        if let Some(index) = oldest {
+            book.decide(index, now, Why::Early);
+            self.settle(book, sink, lost);
+        }
+        (self.units.free(), book.can_open()) != before
+    }
+
+    /// Moves what is kept to the batch, and frees what is dropped. Whether the
+    /// batch had room for all.
+    fn settle<M, R>(&mut self, book: &mut Book<M, R>, sink: &mut Sink<'_>, lost: &mut u64) -> bool
+    where
+        M: AsRef<[Trace]> + AsMut<[Trace]>,
+        R: Rules,
+    {
+        let Some(me) = self.me else { return true };
+        self.settling = None;
+        let mut next = book.table.first(State::Settling);
+        while let Some(index) = next {
+            next = book.table.next(index);
+            let Some(&Trace { holders, kept, deadline, .. }) = book.table.get(index) else { break };
+            let Some(chain) = self.chains.as_mut().get_mut(index as usize) else { break };
+            if holders & 1 << me == 0 {
+                continue;
+            }
+            match kept {
+                None => {
+                    let frames = self.units.clear(chain);
+                    self.held -= frames;
+                    *lost += frames as u64;
+                }
+                Some(mark) => {
+                    if !self.emit(index, mark, sink) {
+                        self.settling = Some(deadline);
+                        return false;
+                    }
+                }
+            }
+            book.hold(index, me, false);
+        }
+        true
+    }
+
+    /// Moves the frames of a trace to the batch, as far as it has room.
+    fn emit(&mut self, index: u32, mark: Mark, sink: &mut Sink<'_>) -> bool {
+        let Waiting { units, chains, marker, held, .. } = self;
+        let Some(chain) = chains.as_mut().get_mut(index as usize) else { return true };
+        while let Some((len, scope)) = units.first(chain) {
+            let Some(copy) = sink.place(len + ROOM) else { return false };
+            units.take_first(chain, copy.get_mut(..len).unwrap_or_default());
+            *held -= 1;
+            let end = marker.write(mark, copy, len);
+            sink.commit(end, scope);
+        }
+        true
+    }
+
+    fn leave<M, R>(&mut self, book: &mut Book<M, R>) -> usize
+    where
+        M: AsRef<[Trace]> + AsMut<[Trace]>,
+        R: Rules,
+    {
+        let Some(me) = self.me.take() else { return 0 };
+        for state in [State::Open, State::Settling] {
+            let mut next = book.table.first(state);
+            while let Some(index) = next {
+                next = book.table.next(index);
+                if book.holds(index, me) {
+                    if let Some(chain) = self.chains.as_mut().get_mut(index as usize) {
+                        self.units.clear(chain);
+                    }
+                    book.hold(index, me, false);
+                }
+            }
+        }
+        book.leave(me);
+        (self.settling, self.until) = (None, None);
+        core::mem::take(&mut self.held)
+    }
+}
+
+/// A trace may have this part of the memory before it is decided: one that is
+/// very large must not have all others decided early.
+const SHARE: usize = 4;

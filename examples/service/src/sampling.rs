@@ -1,0 +1,163 @@
+//! Samplers and rules of the command line.
+
+use core::str::FromStr;
+use core::time::Duration;
+use std::sync::Arc;
+
+use throughline::tail::{
+    AnyTrace, Cancelled, Failed, HasAttribute, Panicked, Predicate, SlowerThan,
+};
+use throughline::{
+    AlwaysOff, AlwaysOn, ComposableParentThreshold, ComposableProbability, ComposableRateLimiting,
+    CompositeSampler, ParentBased, ProbabilitySampler, Sampler, TailSampler, TailSampling,
+    TraceIdRatioBased,
+};
+
+/// Decides which traces are recorded.
+#[derive(Clone)]
+pub(crate) struct HeadSampler(pub(crate) Arc<dyn Sampler + Send + Sync>);
+
+impl core::fmt::Debug for HeadSampler {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.0.description(f)
+    }
+}
+
+impl FromStr for HeadSampler {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, argument) = text.split_once('=').map_or((text, None), |(n, a)| (n, Some(a)));
+        let ratio = || parse_ratio(argument.unwrap_or("1"));
+        let rate = || parse_rate(argument.ok_or("rate_limited needs traces per second")?);
+        Ok(HeadSampler(match name {
+            "always_on" => Arc::new(AlwaysOn),
+            "always_off" => Arc::new(AlwaysOff),
+            "traceidratio" => Arc::new(TraceIdRatioBased::new(ratio()?)),
+            "parentbased_always_on" => Arc::new(ParentBased::new(AlwaysOn)),
+            "parentbased_always_off" => Arc::new(ParentBased::new(AlwaysOff)),
+            "parentbased_traceidratio" => {
+                Arc::new(ParentBased::new(TraceIdRatioBased::new(ratio()?)))
+            }
+            "probability" => Arc::new(ProbabilitySampler::new(ratio()?)),
+            "parentbased_probability" => {
+                let root = ComposableProbability::new(ratio()?);
+                Arc::new(CompositeSampler::new(ComposableParentThreshold::new(root)))
+            }
+            "rate_limited" => {
+                let root = ComposableRateLimiting::new(rate()?, Duration::from_secs(1));
+                Arc::new(CompositeSampler::new(ComposableParentThreshold::new(root)))
+            }
+            _ => return Err(format!("`{name}` is no sampler")),
+        }))
+    }
+}
+
+/// What is kept at the tail, in the order in which it was said; what is about any
+/// trace comes last.
+#[derive(Clone, Debug)]
+pub(crate) struct TailRules {
+    rules: Vec<Keep>,
+    bytes: Option<usize>,
+}
+
+#[derive(Clone, Debug)]
+enum Keep {
+    Errors,
+    Panicked,
+    Cancelled,
+    Slow(Duration),
+    Attribute(String, String),
+    Ratio(f64),
+    Rate(u32),
+}
+
+impl FromStr for TailRules {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (mut rules, mut bytes) = (Vec::new(), None);
+        for part in text.split(',') {
+            rules.push(match part.split_once('=') {
+                None if part == "errors" => Keep::Errors,
+                None if part == "panicked" => Keep::Panicked,
+                None if part == "cancelled" => Keep::Cancelled,
+                Some(("slow", duration)) => Keep::Slow(parse_duration(duration)?),
+                Some(("attribute", text)) => {
+                    let (key, pattern) = text.split_once(':').ok_or("attribute=KEY:PATTERN")?;
+                    Keep::Attribute(key.to_owned(), pattern.to_owned())
+                }
+                Some(("ratio", ratio)) => Keep::Ratio(parse_ratio(ratio)?),
+                Some(("rate", rate)) => Keep::Rate(parse_rate(rate)?),
+                Some(("bytes", number)) => {
+                    bytes = Some(number.parse().map_err(|_| format!("`{number}` is no size"))?);
+                    continue;
+                }
+                _ => return Err(format!("`{part}` is no rule")),
+            });
+        }
+        rules.sort_by_key(|rule| matches!(rule, Keep::Ratio(_) | Keep::Rate(_)));
+        Ok(TailRules { rules, bytes })
+    }
+}
+
+impl TailRules {
+    /// The sampler that both services share: their spans of one trace are one.
+    pub(crate) fn sampler(&self) -> Result<TailSampler, throughline::TailError> {
+        let mut tail = TailSampling::new();
+        if let Some(bytes) = self.bytes {
+            tail = tail.max_bytes(bytes);
+        }
+        for rule in &self.rules {
+            tail = match rule {
+                Keep::Errors => tail.keep(Failed.or(Panicked)),
+                Keep::Panicked => tail.keep(Panicked),
+                Keep::Cancelled => tail.keep(Cancelled),
+                Keep::Slow(duration) => tail.keep(SlowerThan(*duration)),
+                Keep::Attribute(key, pattern) => {
+                    tail.keep(HasAttribute(key.clone(), pattern.clone()))
+                }
+                Keep::Ratio(ratio) => tail.sample(AnyTrace, *ratio),
+                Keep::Rate(rate) => tail.limit(AnyTrace, *rate, Duration::from_secs(1)),
+            };
+        }
+        tail.build()
+    }
+
+    /// What each rule is called, in their order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let name = |rule: &Keep| match rule {
+            Keep::Errors => "errors".to_owned(),
+            Keep::Panicked => "panicked".to_owned(),
+            Keep::Cancelled => "cancelled".to_owned(),
+            Keep::Slow(duration) => format!("slow={duration:?}"),
+            Keep::Attribute(key, pattern) => format!("attribute={key}:{pattern}"),
+            Keep::Ratio(ratio) => format!("ratio={ratio}"),
+            Keep::Rate(rate) => format!("rate={rate}"),
+        };
+        self.rules.iter().map(name).collect()
+    }
+}
+
+fn parse_ratio(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(ratio),
+        _ => Err(format!("`{text}` is no ratio from 0 to 1")),
+    }
+}
+
+fn parse_rate(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("`{text}` is no whole number per second"))
+}
+
+/// A whole number of `ms` or `s`.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let units: [(&str, fn(u64) -> Duration); 2] =
+        [("ms", Duration::from_millis), ("s", Duration::from_secs)];
+    let parse =
+        |(unit, make): (&str, fn(u64) -> Duration)| text.strip_suffix(unit)?.parse().ok().map(make);
+    units
+        .into_iter()
+        .find_map(parse)
+        .ok_or_else(|| format!("`{text}` is no duration as 250ms or 2s"))
+}
