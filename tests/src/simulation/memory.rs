@@ -9,7 +9,7 @@ use throughline_core::{
 use super::ByName;
 
 /// The flusher of a simulation.
-pub type VirtualFlusher = Flusher<Vec<u8>, Vec<Entry>>;
+pub type VirtualFlusher<T = NoTail> = Flusher<Vec<u8>, Vec<Entry>, T>;
 
 /// How large a simulated pipeline is.
 #[derive(Clone)]
@@ -87,7 +87,7 @@ impl Setup {
     pub fn build_with_tail<T: Stage>(
         &self,
         tail: T,
-    ) -> (&'static Pipeline, Option<Flusher<Vec<u8>, Vec<Entry>, T>>) {
+    ) -> (&'static Pipeline, Option<VirtualFlusher<T>>) {
         self.make(|pipeline| pipeline, tail)
     }
 
@@ -95,7 +95,7 @@ impl Setup {
         &self,
         change: impl FnOnce(Pipeline) -> Pipeline,
         tail: T,
-    ) -> (&'static Pipeline, Option<Flusher<Vec<u8>, Vec<Entry>, T>>) {
+    ) -> (&'static Pipeline, Option<VirtualFlusher<T>>) {
         let mut resource = Vec::new();
         encode_resource([("service.name", "simulated")].into_iter(), |bytes| {
             resource.extend_from_slice(bytes);

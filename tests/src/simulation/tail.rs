@@ -1,22 +1,22 @@
 //! Pipelines that sample at the tail with one book, on a virtual clock, and what
 //! their exporters got.
 
+use core::cell::RefCell;
 use core::time::Duration;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::rc::Rc;
 
 use throughline_core::tail::{
     ADJUSTED_COUNT_ATTRIBUTE, Book, BookSettings, Buffer, Chain, Lend, Predicate, Rule, TailStats,
     Trace, Unit,
 };
 use throughline_core::{
-    Accepted, Action, AlwaysOn, Callsite, Context, DropReason, Entry, Flusher, Ledger,
-    OtelTraceState, ParentBased, Pipeline, Sampler, Scope, Span, SpanContext, SpanOptions,
-    SpanView, TraceId, ValueView,
+    Accepted, Action, AlwaysOn, Callsite, Context, DropReason, Ledger, OtelTraceState, ParentBased,
+    Pipeline, Sampler, Scope, Span, SpanContext, SpanOptions, SpanView, TraceId, ValueView,
 };
 use throughline_runtime::Carried;
 
-use super::{Setup, Virtual};
+use super::{Setup, Virtual, VirtualFlusher};
 
 /// How large everything is.
 pub struct TailSetup {
@@ -62,7 +62,7 @@ pub struct TailSimulation {
 
 struct Member {
     pipeline: &'static Pipeline,
-    flusher: Flusher<Vec<u8>, Vec<Entry>, Buffer<Vec<Unit>, Vec<Chain>, SharedBook>>,
+    flusher: VirtualFlusher<Tail>,
 }
 
 /// What came of a trace.
@@ -80,18 +80,19 @@ pub struct Delivered {
     pub relative_count: Option<f64>,
 }
 
+type Tail = Buffer<Vec<Unit>, Vec<Chain>, SharedBook>;
 type StdBook = Book<Vec<Trace>, Vec<Rule<Box<dyn Predicate>>>>;
 
 /// A book that several flushers share.
 #[derive(Clone)]
-pub(super) struct SharedBook(Arc<Mutex<StdBook>>);
+pub(super) struct SharedBook(Rc<RefCell<StdBook>>);
 
 impl Lend for SharedBook {
     type Memory = Vec<Trace>;
     type Rules = Vec<Rule<Box<dyn Predicate>>>;
 
     fn with<T>(&mut self, use_it: impl FnOnce(&mut StdBook) -> T) -> T {
-        use_it(&mut self.0.lock().expect("no test panics in here"))
+        use_it(&mut self.0.borrow_mut())
     }
 }
 
@@ -102,7 +103,7 @@ impl TailSimulation {
         let TailSetup { pipelines, units, traces, settings, rules, sampler, batch } = setup;
         let book = Book::new(vec![Trace::EMPTY; traces], rules, settings, 0x5eed)
             .expect("the rules have few conditions");
-        let book = SharedBook(Arc::new(Mutex::new(book)));
+        let book = SharedBook(Rc::new(RefCell::new(book)));
         let member = |_| {
             let setup = Setup {
                 sampler,
