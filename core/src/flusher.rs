@@ -341,6 +341,15 @@ where
         }
     }
 
+    /// Spans that the exporter was handed and that are not settled yet, through all
+    /// repetitions.
+    pub fn in_export(&self) -> usize {
+        match self.state {
+            State::Exporting { .. } | State::Waiting { .. } => self.gathered(),
+            State::Gathering | State::Finished => 0,
+        }
+    }
+
     fn gather(&mut self, now: Duration, unix_nanos: impl Fn(u64) -> u64) -> Action {
         // Before anything new is taken: spans that keep ending would otherwise
         // hold up a flush whose own spans are settled.

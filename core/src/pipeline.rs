@@ -7,7 +7,7 @@ use core::fmt;
 use crate::frame::{Finished, FrameTag};
 use crate::ledger::Counters;
 use crate::live::{Live, LiveTable, Opening};
-use crate::ring::{Refusal, Ring, Unit};
+use crate::ring::{Refusal, Ring, UNIT, Unit};
 use crate::sampler::{Additions, Described};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, const_fn};
 use crate::{
@@ -191,6 +191,16 @@ impl Pipeline {
     /// How many spans may be under way at once.
     pub fn live_capacity(&self) -> usize {
         self.live.capacity()
+    }
+
+    /// The bytes of the queue that are taken, as a moment's estimate.
+    pub fn queue_used(&self) -> usize {
+        self.shards.iter().map(|shard| shard.ring.used() * UNIT).sum()
+    }
+
+    /// The bytes of the queue.
+    pub fn queue_capacity(&self) -> usize {
+        self.shards.iter().map(|shard| shard.ring.capacity() * UNIT).sum()
     }
 
     /// The limits of a span.

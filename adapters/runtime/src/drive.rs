@@ -28,7 +28,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
     is_done: impl Fn(&StdFlusher) -> bool,
 ) {
     loop {
-        let step = engine.with(|state| {
+        let mut next = |state: &mut State| {
             // Another one in the seat may have done what this one is here for.
             if is_done(&state.flusher) {
                 return Step::Done;
@@ -36,6 +36,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
             if state.seat != seat {
                 return Step::NotMine;
             }
+            state.look(engine.pipeline, engine.now());
             let anchor = Anchor::current();
             match state.flusher.poll(engine.now(), |ticks| anchor.unix_nanos(ticks)) {
                 Action::Export => {
@@ -46,7 +47,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                             Step::Export(sending, timeout, state.taken_over)
                         }
                         Err(_) => {
-                            state.flusher.on_export(engine.now(), Err(PANICKED));
+                            state.on_export(engine.pipeline, engine.now(), Err(PANICKED));
                             Step::Yield
                         }
                     }
@@ -57,7 +58,9 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                 Action::Yield => Step::Yield,
                 Action::Finished => Step::Done,
             }
-        });
+        };
+        let (step, said) = engine.with(|state| (next(state), core::mem::take(&mut state.said)));
+        engine.say(said);
         match step {
             Step::Export(sending, timeout, turn) => {
                 let sending = pin!(with_timeout(&runtime, sending, timeout));
@@ -70,7 +73,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                 if let First::Right(result) = race(over, sending).await {
                     engine.with(|state| {
                         if is_mine(state) {
-                            state.flusher.on_export(engine.now(), result);
+                            state.on_export(engine.pipeline, engine.now(), result);
                         }
                     });
                 }

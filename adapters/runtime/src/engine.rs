@@ -8,12 +8,17 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use throughline_core::{Ledger, Pipeline, Ticket};
+use throughline_core::{Accepted, DropReason, ExportError, Ledger, Pipeline, Slot, Ticket};
 
 use crate::drive::{FAR, drive, is_exporting_here};
 use crate::pipeline::{DriverWaker, StdFlusher, create};
+use crate::metrics::{self, Names};
 use crate::race::race;
-use crate::{Context, Exporter, Outcome, PipelineOptions, Receipt, Runtime, Thread, suppressed};
+use crate::watch::{Delivery, Watch};
+use crate::{
+    Context, Diagnostic, Diagnostics, Exporter, Health, HealthState, Outcome, PipelineOptions,
+    Receipt, Runtime, SdkMetrics, Thread, suppressed,
+};
 
 /// A running pipeline: its spans are exported in the background.
 ///
@@ -34,13 +39,15 @@ pub struct Telemetry {
 }
 
 pub(crate) struct Engine {
-    pipeline: &'static Pipeline,
+    pub(crate) pipeline: &'static Pipeline,
     waker: &'static DriverWaker,
     state: Mutex<State>,
     changed: Condvar,
     /// The process that the pipeline belongs to, and not one forked from it.
     process: u32,
     origin: Instant,
+    diagnostics: Diagnostics,
+    names: Arc<Names>,
     now: Box<dyn Fn() -> Instant + Send + Sync>,
     time: Box<Time>,
     take_over: Box<TakeOver>,
@@ -65,6 +72,12 @@ pub(crate) struct State {
     /// The background task was dropped, with its runtime.
     abandoned: bool,
     waiting: Vec<Waker>,
+    watch: Watch,
+    /// What is to be told once the lock is released.
+    pub(crate) said: Vec<Diagnostic>,
+    /// The most that `otel.sdk.processor.span.processed` has said: what was handed
+    /// over and then abandoned at the end shall not make it fall.
+    processed: u64,
 }
 
 /// Who drives the flusher: the background task, or a blocked caller.
@@ -110,7 +123,11 @@ impl Telemetry {
             answered: 0,
             abandoned: false,
             waiting: Vec::new(),
+            watch: Watch::default(),
+            said: Vec::new(),
+            processed: 0,
         };
+        let component = <E as Exporter<R>>::component(&exporter);
         let (clock, timer) = (runtime.clone(), runtime.clone());
         let engine = Arc::new(Engine {
             pipeline,
@@ -119,6 +136,8 @@ impl Telemetry {
             changed: Condvar::new(),
             process: std::process::id(),
             origin: runtime.now(),
+            diagnostics: options.diagnostics.clone(),
+            names: Arc::new(Names::new(component)),
             now: Box::new(move || clock.now()),
             time: Box::new(move |engine, goal, within, over| {
                 // In a task, where a runtime that shuts down drops it instead of
@@ -170,6 +189,59 @@ impl Telemetry {
     /// What became of every span so far.
     pub fn ledger(&self) -> Ledger {
         self.engine.pipeline.ledger()
+    }
+
+    /// How the pipeline fares, for a readiness probe.
+    pub fn health(&self) -> Health {
+        let engine = &self.engine;
+        let (now, pipeline) = (engine.now(), engine.pipeline);
+        let ledger = pipeline.ledger();
+        let queue_fill = pipeline.queue_used() as f64 / pipeline.queue_capacity().max(1) as f64;
+        let (delivery, since, last_failure, is_losing) = engine.lock_and(|state| {
+            let (delivery, since) = state.watch.delivery();
+            (delivery, since, state.watch.last_failure(), state.watch.is_losing())
+        });
+        let state = match delivery {
+            _ if pipeline.is_closed() => HealthState::Stopped,
+            Delivery::Lossy { .. } => HealthState::Failing,
+            Delivery::Failing { .. } => HealthState::Degraded,
+            Delivery::Delivered if is_losing || queue_fill > NEARLY_FULL => HealthState::Degraded,
+            Delivery::Delivered => HealthState::Ok,
+        };
+        Health {
+            state,
+            lasting: now.saturating_sub(since),
+            last_failure: last_failure.map(|(error, _)| error),
+            last_failure_ago: last_failure.map_or(now, |(_, at)| now.saturating_sub(at)),
+            queue_fill,
+            lost: ledger.dropped_total() - ledger.dropped(DropReason::RecordOnly),
+        }
+    }
+
+    /// What is counted about the pipeline, as metrics.
+    pub fn metrics(&self) -> SdkMetrics {
+        let engine = &self.engine;
+        let pipeline = engine.pipeline;
+        let (ledger, in_flight, processed) = engine.lock_mut_and(|state| {
+            let ledger = pipeline.ledger();
+            let in_flight = state.flusher.in_export() as u64;
+            state.processed = state.processed.max(metrics::handed_over(&ledger) + in_flight);
+            (ledger, in_flight, state.processed)
+        });
+        SdkMetrics {
+            ledger,
+            live: pipeline.live_count() as u64,
+            queue_size: pipeline.queue_used().div_ceil(SPAN_BYTES) as u64,
+            queue_capacity: (pipeline.queue_capacity() / SPAN_BYTES) as u64,
+            processed,
+            in_flight,
+            names: engine.names.clone(),
+        }
+    }
+
+    /// Who is told what goes wrong.
+    pub fn diagnostics(&self) -> &Diagnostics {
+        &self.engine.diagnostics
     }
 
     /// Sends everything that has ended by now.
@@ -243,6 +315,11 @@ impl Engine {
     /// The time on the flusher's clock.
     pub(crate) fn now(&self) -> Duration {
         (self.now)().saturating_duration_since(self.origin)
+    }
+
+    /// Tells the handler what was noted, under no lock.
+    pub(crate) fn say(&self, said: Vec<Diagnostic>) {
+        said.iter().for_each(|diagnostic| self.diagnostics.say(diagnostic));
     }
 
     /// Looks at or changes the state, and wakes all who wait for a change.
@@ -476,8 +553,32 @@ impl Engine {
         look(&self.lock())
     }
 
+    fn lock_mut_and<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.lock())
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// What became of the batch, and what that changes.
+    pub(crate) fn on_export(
+        &mut self,
+        pipeline: &Pipeline,
+        now: Duration,
+        result: Result<Accepted, ExportError>,
+    ) {
+        let before = pipeline.ledger();
+        self.flusher.on_export(now, result);
+        let diagnostic = self.watch.on_export(now, result, &before, &pipeline.ledger());
+        self.said.extend(diagnostic);
+    }
+
+    /// Looks at the losses that producers met.
+    pub(crate) fn look(&mut self, pipeline: &Pipeline, now: Duration) {
+        self.said.extend(self.watch.look(now, &pipeline.ledger()));
     }
 }
 
@@ -495,6 +596,12 @@ impl Drop for Leaving {
         });
     }
 }
+
+/// From how much of the queue on it counts as nearly full.
+const NEARLY_FULL: f64 = 0.9;
+
+/// The unit in which sizes of the queue are told, as `max_queue_size` is.
+const SPAN_BYTES: usize = size_of::<Slot>();
 
 /// How long a caller waits for an answer of whoever drives, at first.
 const PATIENCE: Duration = Duration::from_millis(50);

@@ -2,7 +2,7 @@
 
 use throughline_core::SpanExporter;
 
-use crate::Runtime;
+use crate::{Component, Config, Runtime};
 
 /// An exporter that can work on the runtime `R`.
 ///
@@ -23,4 +23,16 @@ pub trait Exporter<R: Runtime>: Clone + Send + Sync + 'static {
 
     /// Makes a connection, which reaches out when it is first used.
     fn connect(&self, runtime: &R) -> Self::Connection;
+
+    /// Adds what is in force to the table that a user can print: where it sends
+    /// to, and within which limits. Secrets are masked here. Nothing by default.
+    fn describe(&self, config: &mut Config) {
+        let _ = config;
+    }
+
+    /// What metrics about the pipeline call it, and where it sends to. The type's
+    /// name by default.
+    fn component(&self) -> Component {
+        Component::of_type::<Self>()
+    }
 }

@@ -17,10 +17,15 @@
 
 mod carried;
 mod clock;
+mod component;
+mod config;
+mod diagnostics;
 mod drive;
 mod engine;
 mod env;
 mod exporter;
+mod health;
+mod metrics;
 mod panics;
 mod pipeline;
 mod platform;
@@ -33,11 +38,17 @@ mod thread;
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 #[path = "no_thread.rs"]
 mod thread;
+mod watch;
 
 pub use carried::Carried;
+pub use component::Component;
+pub use config::{Config, Origin, Origins, Setting};
+pub use diagnostics::{Diagnostic, Diagnostics, Severity};
 pub use engine::Telemetry;
 pub use env::{Env, Warning};
 pub use exporter::Exporter;
+pub use health::{Health, HealthState};
+pub use metrics::{MetricPoint, SdkMetric, SdkMetrics};
 pub use panics::record_panics;
 pub use pipeline::PipelineOptions;
 pub use platform::{Std, default_pipeline, set_default_pipeline, suppressed};

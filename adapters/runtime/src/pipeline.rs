@@ -9,7 +9,7 @@ use throughline_core::{
     PollProfile, Sampler, Shard, Slot, SpanLimits, TakenWord, UNIT, Unit, Wakeup,
 };
 
-use crate::{Resource, platform};
+use crate::{Diagnostics, Resource, platform};
 
 /// The size and the settings of a pipeline.
 #[derive(Clone)]
@@ -39,6 +39,8 @@ pub struct PipelineOptions {
     /// The most bytes of a batch. 4,000,000 by default, below the 4 MiB that
     /// gRPC servers accept.
     pub max_batch_bytes: usize,
+    /// Who is told what goes wrong. A line on stderr each by default.
+    pub diagnostics: Diagnostics,
 }
 
 impl Default for PipelineOptions {
@@ -54,6 +56,7 @@ impl Default for PipelineOptions {
             poll_profile: true,
             long_poll: Some(Duration::from_millis(10)),
             max_batch_bytes: 4_000_000,
+            diagnostics: Diagnostics::default(),
         }
     }
 }
