@@ -96,6 +96,16 @@ impl Diagnostic {
     }
 }
 
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Severity::Error => "error",
+            Severity::Warn => "warn",
+            Severity::Info => "info",
+        })
+    }
+}
+
 impl Diagnostics {
     /// Tells this handler.
     pub fn to(handler: impl Fn(&Diagnostic) + Send + Sync + 'static) -> Self {

@@ -11,8 +11,8 @@ use std::time::Instant;
 use throughline_core::{Accepted, DropReason, ExportError, Ledger, Pipeline, Slot, Ticket};
 
 use crate::drive::{FAR, drive, is_exporting_here};
-use crate::pipeline::{DriverWaker, StdFlusher, create};
 use crate::metrics::{self, Names};
+use crate::pipeline::{DriverWaker, StdFlusher, create};
 use crate::race::race;
 use crate::watch::{Delivery, Watch};
 use crate::{

@@ -151,12 +151,8 @@ fn refused(ledger: &Ledger) -> u64 {
     REFUSED.into_iter().map(|reason| ledger.dropped(reason)).sum()
 }
 
-const REFUSED: [DropReason; 4] = [
-    DropReason::LiveTableFull,
-    DropReason::QueueFull,
-    DropReason::TooLarge,
-    DropReason::Rejected,
-];
+const REFUSED: [DropReason; 4] =
+    [DropReason::LiveTableFull, DropReason::QueueFull, DropReason::TooLarge, DropReason::Rejected];
 
 /// How long no span is lost before that is told.
 const PAUSE: Duration = Duration::from_secs(10);
