@@ -225,7 +225,7 @@ where
         let start = before.map_or(0, Entry::end);
         let bytes = self.bytes.as_ref().get(..self.used).unwrap_or_default();
         let entries = entries.get(from..to).unwrap_or_default();
-        Batch::new(self.pipeline.resource(), bytes, start, entries)
+        Batch::new(self.pipeline, bytes, start, entries)
     }
 
     /// How long the transmission of [`batch`](Self::batch) may take.

@@ -35,6 +35,7 @@ pub struct Pipeline {
     limits: SpanLimits,
     poll_profile: PollProfile,
     resource: &'static [u8],
+    schema_url: &'static str,
     bell: Doorbell,
     wakeup: &'static dyn Wakeup,
     closed: AtomicBool,
@@ -147,6 +148,7 @@ impl Pipeline {
             limits: parts.limits,
             poll_profile: PollProfile::OFF,
             resource: parts.resource,
+            schema_url: "",
             bell: Doorbell::new(),
             wakeup: parts.wakeup,
             closed: AtomicBool::new(false),
@@ -158,6 +160,18 @@ impl Pipeline {
     #[must_use]
     pub fn with_poll_profile(self, poll_profile: PollProfile) -> Self {
         Pipeline { poll_profile, ..self }
+    }
+
+    /// The same pipeline, the attributes of whose resource follow this schema.
+    #[must_use]
+    pub fn with_schema_url(self, schema_url: &'static str) -> Self {
+        Pipeline { schema_url, ..self }
+    }
+
+    /// The URL of the schema that the attributes of the resource follow; empty if
+    /// there is none.
+    pub fn schema_url(&self) -> &'static str {
+        self.schema_url
     }
 
     /// Whether polls are timed.

@@ -118,7 +118,9 @@ pub(crate) fn create(
         resource: options.resource.encode().leak(),
         wakeup: waker,
     });
-    let pipeline = Box::leak(Box::new(pipeline.with_poll_profile(poll_profile(options))));
+    let schema_url = options.resource.schema_url().unwrap_or_default().to_owned().leak();
+    let pipeline = pipeline.with_poll_profile(poll_profile(options)).with_schema_url(schema_url);
+    let pipeline = Box::leak(Box::new(pipeline));
     let bytes = vec![0; options.max_batch_bytes.max(2 * SPILL)];
     let entries = vec![Entry::default(); options.flusher.max_export_batch_size.max(1)];
     let flusher = Flusher::new(pipeline, options.flusher, bytes, entries, platform::random())

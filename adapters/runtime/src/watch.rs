@@ -159,12 +159,11 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
-    use throughline_core::Failure;
+    use throughline_core::{Callsite, Failure, Scope};
 
     use super::*;
-
-    // A ledger cannot be made by hand: what losses change is shown over whole
-    // pipelines, in `tests/tests/self_observability.rs`.
+    use crate::pipeline::create;
+    use crate::{Context, PipelineOptions, Span};
 
     fn now(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -204,5 +203,35 @@ mod tests {
         let ledger = Ledger::default();
         assert_eq!(watch.on_export(now(1), Err(ExportError::TooLarge), &ledger, &ledger), None);
         assert_eq!(watch.delivery().0, Delivery::Delivered);
+    }
+
+    /// The ledger of a pipeline for one live span, after `lost` found no room.
+    fn ledger_of(lost: usize) -> Ledger {
+        let options = PipelineOptions { max_live_spans: 1, ..PipelineOptions::default() };
+        let (pipeline, ..) = create(&options);
+        Context::current().with_pipeline(pipeline).scope(|| {
+            let held = Span::start(&CALLSITE, |_| ());
+            held.in_scope(|| (0..lost).for_each(|_| drop(Span::start(&CALLSITE, |_| ()))));
+        });
+        pipeline.ledger()
+    }
+
+    static CALLSITE: Callsite = Callsite::new("work", &Scope::new("", ""));
+
+    /// BSP-9: said when loss starts and when it stops
+    /// ([Non-blocking and memory](https://opentelemetry.io/docs/specs/otel/performance/#trade-off-between-non-blocking-and-memory-consumption)).
+    #[test]
+    fn losses_are_told_when_they_begin_and_after_a_pause_without_any() {
+        let [none, two, five] = [0, 2, 5].map(ledger_of);
+        let mut watch = Watch::default();
+        assert_eq!(watch.look(now(1), &none), None);
+        let reason = DropReason::LiveTableFull;
+        assert_eq!(watch.look(now(2), &two), Some(Diagnostic::LosingSpans { reason, lost: 2 }));
+        assert!(watch.is_losing());
+        assert_eq!(watch.look(now(11), &five), None);
+        assert_eq!(watch.look(now(20), &five), None);
+        assert_eq!(watch.look(now(21), &five), Some(Diagnostic::LossEnded { lost: 5 }));
+        assert!(!watch.is_losing());
+        assert_eq!(watch.look(now(99), &five), None);
     }
 }
