@@ -27,6 +27,7 @@ fn applied(pairs: &[(&str, &str)]) -> (PipelineOptions, Resource, bool, Vec<Stri
     (builder.options, builder.resource, builder.disabled, warnings)
 }
 
+/// ENV-13 ([Batch span processor](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#batch-span-processor)).
 #[test]
 fn the_batch_variables_are_those_of_the_specification() {
     let (options, _, disabled, warnings) = applied(&[
@@ -41,6 +42,7 @@ fn the_batch_variables_are_those_of_the_specification() {
     assert!(!disabled && warnings.is_empty(), "{warnings:?}");
 }
 
+/// ENV-4 ([Numeric](https://opentelemetry.io/docs/specs/otel/configuration/common/#numeric)).
 #[test]
 fn a_bad_value_is_a_warning_that_names_variable_and_value_and_changes_nothing() {
     let (options, _, _, warnings) = applied(&[
@@ -60,6 +62,7 @@ fn a_bad_value_is_a_warning_that_names_variable_and_value_and_changes_nothing() 
     }
 }
 
+/// ENV-13 ([Batch span processor](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#batch-span-processor)).
 #[test]
 fn a_batch_never_outgrows_the_queue() {
     let (options, ..) = applied(&[("OTEL_BSP_MAX_QUEUE_SIZE", "100")]);
@@ -69,6 +72,8 @@ fn a_batch_never_outgrows_the_queue() {
     assert_eq!((options.flusher.max_export_batch_size, warnings.len()), (100, 1));
 }
 
+/// SAM-1 ([Built-in samplers](https://opentelemetry.io/docs/specs/otel/trace/sdk/#built-in-samplers)).
+/// ENV-11 ([General SDK](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration)).
 #[test]
 fn each_sampler_of_the_specification_has_its_name() {
     for (name, argument, description) in [
@@ -88,6 +93,7 @@ fn each_sampler_of_the_specification_has_its_name() {
     }
 }
 
+/// ENV-12 ([General SDK](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration)).
 #[test]
 fn a_ratio_out_of_range_is_warned_about_and_ignored() {
     let (options, _, _, warnings) =
@@ -96,6 +102,8 @@ fn a_ratio_out_of_range_is_warned_about_and_ignored() {
     assert!(warnings.iter().any(|text| text.contains("1.5")), "{warnings:?}");
 }
 
+/// ENV-14 ([Attribute limits](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#attribute-limits)).
+/// ENV-15 ([Span limits](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#span-limits)).
 #[test]
 fn the_limits_of_spans_win_over_the_general_ones() {
     let (options, ..) = applied(&[
@@ -109,6 +117,7 @@ fn the_limits_of_spans_win_over_the_general_ones() {
     assert_eq!(limits.link_count, 0);
 }
 
+/// ENV-8 ([General SDK](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration)).
 #[test]
 fn the_service_name_wins_over_the_resource_attributes() {
     let (_, resource, ..) = applied(&[
@@ -119,6 +128,7 @@ fn the_service_name_wins_over_the_resource_attributes() {
     assert_eq!(resource.get("deployment.environment.name"), Some("blue one"));
 }
 
+/// RES-6 ([From a variable](https://opentelemetry.io/docs/specs/otel/resource/sdk/#specifying-resource-information-via-an-environment-variable)).
 #[test]
 fn malformed_resource_attributes_are_discarded_whole() {
     let (_, resource, _, warnings) = applied(&[("OTEL_RESOURCE_ATTRIBUTES", "a=1,b")]);
@@ -126,6 +136,8 @@ fn malformed_resource_attributes_are_discarded_whole() {
     assert!(warnings[0].contains("OTEL_RESOURCE_ATTRIBUTES"), "{warnings:?}");
 }
 
+/// ENV-3 ([Boolean](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#boolean)).
+/// ENV-7 ([General SDK](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration)).
 #[test]
 fn only_true_switches_telemetry_off() {
     assert!(applied(&[("OTEL_SDK_DISABLED", "TRUE")]).2);
@@ -160,6 +172,7 @@ fn an_exporter_that_is_unknown_is_told_and_the_known_one_of_the_list_is_used() {
 
 /// ENV-12: the argument is read only for a sampler that takes one
 /// ([General SDK configuration](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration)).
+/// SAM-1 ([Built-in samplers](https://opentelemetry.io/docs/specs/otel/trace/sdk/#built-in-samplers)).
 #[test]
 fn the_argument_of_the_sampler_is_read_only_with_the_sampler() {
     let (options, _, _, warnings) = applied(&[("OTEL_TRACES_SAMPLER_ARG", "0")]);

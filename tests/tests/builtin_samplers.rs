@@ -6,8 +6,8 @@ use core::time::Duration;
 use throughline::exporters::Memory;
 use throughline::{
     Additions, AlwaysOff, AlwaysOn, AlwaysRecord, Context, Decision, DropReason, ParentBased,
-    Sampler, SamplingParameters, Span, SpanContext, SpanId, SpanKind, Telemetry, Thread,
-    TraceFlags, TraceId, TraceIdRatioBased, builder, span,
+    Sampler, SamplingParameters, Span, SpanContext, SpanId, Telemetry, Thread, TraceFlags, TraceId,
+    TraceIdRatioBased, builder, span,
 };
 
 struct Always(Decision);
@@ -42,6 +42,8 @@ fn becomes(sampler: impl Sampler + Send + 'static) -> (bool, bool, bool) {
     (is_recording, is_sampled, !memory.spans().is_empty())
 }
 
+/// SMP-2 ([ShouldSample](https://opentelemetry.io/docs/specs/otel/trace/sdk/#shouldsample)).
+/// SMP-4, SMP-5 ([Sampling](https://opentelemetry.io/docs/specs/otel/trace/sdk/#sampling)).
 #[test]
 fn each_decision_is_recorded_and_flagged_as_it_says() {
     assert_eq!(becomes(Always(Decision::Drop)), (false, false, false));
@@ -49,6 +51,7 @@ fn each_decision_is_recorded_and_flagged_as_it_says() {
     assert_eq!(becomes(Always(Decision::RecordAndSample)), (true, true, true));
 }
 
+/// SAM-5 ([AlwaysRecord](https://opentelemetry.io/docs/specs/otel/trace/sdk/#alwaysrecord)).
 #[test]
 fn always_record_records_what_its_root_drops() {
     assert_eq!(becomes(AlwaysRecord::new(AlwaysOff)), (true, false, false));
@@ -56,32 +59,34 @@ fn always_record_records_what_its_root_drops() {
     assert_eq!(becomes(AlwaysRecord::new(Always(Decision::RecordOnly))), (true, false, false));
 }
 
-/// What the sampler says to this trace id, below a parent with these flags.
-fn decide(sampler: &TraceIdRatioBased, trace_id: TraceId, flags: TraceFlags) -> Decision {
-    let parent = SpanContext::new(trace_id, SpanId::from_number(1), flags);
-    let (memory, telemetry) = pipeline(*sampler);
-    let context = Context::remote(parent, Default::default()).with_pipeline(telemetry.pipeline());
-    let is_recording = context.scope(|| {
-        let span: Span = span!("work", kind = SpanKind::Internal);
+/// Whether a child of this trace id and flags is recorded.
+fn keeps(telemetry: &Telemetry, trace_id: TraceId, flags: TraceFlags) -> bool {
+    let parent = SpanContext::new(trace_id, SpanId::from_bytes([1; 8]), flags);
+    let context = Context::remote(parent, Default::default());
+    context.with_pipeline(telemetry.pipeline()).scope(|| {
+        let span: Span = span!("work");
         span.is_recording()
-    });
-    drop(memory);
-    if is_recording { Decision::RecordAndSample } else { Decision::Drop }
+    })
 }
 
+/// SAM-2 ([TraceIdRatioBased](https://opentelemetry.io/docs/specs/otel/trace/sdk/#traceidratiobased)).
 #[test]
 fn the_ratio_goes_by_the_trace_id_alone_and_a_larger_one_keeps_more() {
-    let ratios = [0.0, 0.1, 0.5, 0.9, 1.0].map(TraceIdRatioBased::new);
-    for step in 0..8u64 {
-        let trace_id = TraceId::from_halves([1, step << 61 | 1]);
-        let flags = [TraceFlags::from_bits(0), TraceFlags::SAMPLED];
-        let kept = ratios.each_ref().map(|ratio| {
-            let [unsampled, sampled] = flags.map(|flags| decide(ratio, trace_id, flags));
+    let ratios = [0.0, 0.1, 0.5, 0.9, 1.0].map(|ratio| pipeline(TraceIdRatioBased::new(ratio)).1);
+    for step in 0..64u64 {
+        let id = 1 << 64 | u128::from(step << 58 | 1);
+        let trace_id = TraceId::from_bytes(id.to_be_bytes());
+        let kept = ratios.each_ref().map(|telemetry| {
+            let unsampled = keeps(telemetry, trace_id, TraceFlags::from_bits(0));
+            let sampled = keeps(telemetry, trace_id, TraceFlags::SAMPLED);
             assert_eq!(unsampled, sampled, "the parent's flag does not count");
-            sampled == Decision::RecordAndSample
+            sampled
         });
         assert!(!kept[0] && kept[4], "{kept:?}");
         assert!(kept.is_sorted(), "a larger ratio keeps what a smaller one keeps: {kept:?}");
+    }
+    for telemetry in ratios {
+        telemetry.shutdown_blocking(Duration::ZERO);
     }
     let default = ParentBased::new(AlwaysOn);
     assert_eq!(becomes(default), (true, true, true));

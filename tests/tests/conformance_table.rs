@@ -118,9 +118,9 @@ fn no_row_is_missing_and_none_is_there_twice() {
     let rows = rows(&table);
     let listed: BTreeSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     assert_eq!(listed.len(), rows.len(), "an ID is there twice");
-    let expected = ROWS.iter().flat_map(|(area, numbers)| {
-        numbers.iter().map(move |number| format!("{area}-{number}"))
-    });
+    let expected = ROWS
+        .iter()
+        .flat_map(|(area, numbers)| numbers.iter().map(move |number| format!("{area}-{number}")));
     let missing: Vec<String> = expected.filter(|id| !listed.contains(id.as_str())).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }

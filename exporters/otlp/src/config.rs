@@ -375,6 +375,7 @@ const USER_AGENT: &str = concat!("OTel-OTLP-Exporter-Rust-throughline/", env!("C
 mod tests {
     use super::*;
 
+    /// OTLP-2 ([Specify protocol](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#specify-protocol)).
     #[test]
     fn defaults_are_those_of_the_specification() {
         let http = Otlp::default();

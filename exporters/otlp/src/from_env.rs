@@ -198,6 +198,7 @@ mod tests {
         assert_eq!(warnings, Vec::<String>::new());
     }
 
+    /// HTTP-2 ([Endpoint URLs](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp)).
     #[test]
     fn the_general_endpoint_is_a_base_and_that_of_the_signal_is_not() {
         assert_eq!(url(&[("ENDPOINT", "http://h:1/a/")]), "http://h:1/a/v1/traces");
@@ -211,6 +212,7 @@ mod tests {
         );
     }
 
+    /// GRPC-2 ([Configuration options](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#configuration-options)).
     #[test]
     fn grpc_takes_its_endpoint_with_or_without_a_scheme() {
         assert_eq!(url(&[("PROTOCOL", "gRPC")]), "http://localhost:4317");
@@ -241,6 +243,7 @@ mod tests {
         );
     }
 
+    /// OTLP-1, ENV-17 ([Configuration options](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#configuration-options)).
     #[test]
     fn a_bad_value_is_a_warning_and_the_general_variable_acts() {
         let (otlp, warnings) = read(&[
@@ -266,6 +269,7 @@ mod tests {
         }
     }
 
+    /// OTLP-1 ([Configuration options](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#configuration-options)).
     #[test]
     fn headers_of_the_signal_replace_the_general_ones() {
         let (otlp, _) = read(&[("HEADERS", "a=1,b=2"), ("TRACES_HEADERS", "c=%33")]);
