@@ -26,6 +26,9 @@ pub(crate) struct Args {
     /// How to talk to the collector or receiver.
     #[arg(long, value_enum)]
     pub(crate) protocol: Option<Protocol>,
+    /// Print on stderr what is in force, and where it came from.
+    #[arg(long)]
+    pub(crate) config: bool,
     /// Print the summary as one JSON object on stdout.
     #[arg(long)]
     pub(crate) json: bool,

@@ -81,6 +81,9 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn
     }
 
     let orders_telemetry = settings("orders").install(runtime.clone(), otlp.clone())?;
+    if args.config {
+        eprint!("{}", orders_telemetry.config());
+    }
     let inventory_telemetry = settings("inventory").start(runtime.clone(), otlp);
     let orders = orders_telemetry.telemetry().cloned().ok_or("just installed")?;
 
