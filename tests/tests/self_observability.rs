@@ -2,9 +2,9 @@
 
 use core::future::{Future, pending, ready};
 use core::pin::Pin;
+use core::sync::atomic::{AtomicU8, Ordering};
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, mpsc};
 
 use throughline::{
@@ -224,6 +224,41 @@ fn the_queue_fills_up_to_its_capacity() {
     assert!(capacity >= 2_048);
     assert_eq!(telemetry.health().state(), HealthState::Degraded);
     telemetry.shutdown_blocking(Duration::ZERO);
+}
+
+/// An exporter that asks, in the middle of beginning to send, how its own pipeline
+/// fares.
+#[derive(Clone, Default)]
+struct Curious(Arc<std::sync::OnceLock<Telemetry>>, Arc<AtomicU8>);
+
+impl<R: Runtime> Exporter<R> for Curious {
+    type Connection = Curious;
+
+    fn connect(&self, _: &R) -> Curious {
+        self.clone()
+    }
+}
+
+impl SpanExporter for Curious {
+    type Sending = core::future::Ready<Result<Accepted, ExportError>>;
+
+    fn export(&mut self, _: &Batch<'_>) -> Self::Sending {
+        if let Some(telemetry) = self.0.get() {
+            let is_ok = telemetry.health().is_ok();
+            let points = telemetry.metrics().points().count();
+            self.1.store(u8::from(is_ok && points >= SdkMetric::ALL.len()), Ordering::Relaxed);
+        }
+        ready(Ok(Accepted::default()))
+    }
+}
+
+#[test]
+fn an_exporter_may_ask_how_its_own_pipeline_fares() {
+    let exporter = Curious::default();
+    let telemetry = builder().start(Thread::start().expect("a thread"), exporter.clone());
+    assert!(exporter.0.set(telemetry.clone()).is_ok());
+    export_one(&telemetry);
+    assert_eq!(exporter.1.load(Ordering::Relaxed), 1);
 }
 
 /// ERR-4: what panics in a handler stays there

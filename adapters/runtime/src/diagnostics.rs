@@ -173,7 +173,7 @@ impl fmt::Display for Diagnostic {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use core::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 

@@ -36,7 +36,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
             if state.seat != seat {
                 return Step::NotMine;
             }
-            state.look(engine.pipeline, engine.now());
+            engine.look(state);
             let anchor = Anchor::current();
             match state.flusher.poll(engine.now(), |ticks| anchor.unix_nanos(ticks)) {
                 Action::Export => {
@@ -47,7 +47,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                             Step::Export(sending, timeout, state.taken_over)
                         }
                         Err(_) => {
-                            state.on_export(engine.pipeline, engine.now(), Err(PANICKED));
+                            engine.on_export(state, Err(PANICKED));
                             Step::Yield
                         }
                     }
@@ -73,7 +73,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                 if let First::Right(result) = race(over, sending).await {
                     engine.with(|state| {
                         if is_mine(state) {
-                            state.on_export(engine.pipeline, engine.now(), result);
+                            engine.on_export(state, result);
                         }
                     });
                 }

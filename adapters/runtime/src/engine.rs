@@ -39,7 +39,7 @@ pub struct Telemetry {
 }
 
 pub(crate) struct Engine {
-    pub(crate) pipeline: &'static Pipeline,
+    pipeline: &'static Pipeline,
     waker: &'static DriverWaker,
     state: Mutex<State>,
     changed: Condvar,
@@ -48,6 +48,9 @@ pub(crate) struct Engine {
     origin: Instant,
     diagnostics: Diagnostics,
     names: Arc<Names>,
+    /// Apart from the state, which is locked while an exporter begins to send, and
+    /// an exporter may ask for the health. Locked after the state, for moments.
+    watch: Mutex<Watch>,
     now: Box<dyn Fn() -> Instant + Send + Sync>,
     time: Box<Time>,
     take_over: Box<TakeOver>,
@@ -72,7 +75,6 @@ pub(crate) struct State {
     /// The background task was dropped, with its runtime.
     abandoned: bool,
     waiting: Vec<Waker>,
-    watch: Watch,
     /// What is to be told once the lock is released.
     pub(crate) said: Vec<Diagnostic>,
     /// The most that `otel.sdk.processor.span.processed` has said: what was handed
@@ -123,7 +125,6 @@ impl Telemetry {
             answered: 0,
             abandoned: false,
             waiting: Vec::new(),
-            watch: Watch::default(),
             said: Vec::new(),
             processed: 0,
         };
@@ -138,6 +139,7 @@ impl Telemetry {
             origin: runtime.now(),
             diagnostics: options.diagnostics.clone(),
             names: Arc::new(Names::new(component)),
+            watch: Mutex::default(),
             now: Box::new(move || clock.now()),
             time: Box::new(move |engine, goal, within, over| {
                 // In a task, where a runtime that shuts down drops it instead of
@@ -197,12 +199,13 @@ impl Telemetry {
         let (now, pipeline) = (engine.now(), engine.pipeline);
         let ledger = pipeline.ledger();
         let queue_fill = pipeline.queue_used() as f64 / pipeline.queue_capacity().max(1) as f64;
-        let (delivery, since, last_failure, is_losing) = engine.lock_and(|state| {
-            let (delivery, since) = state.watch.delivery();
-            (delivery, since, state.watch.last_failure(), state.watch.is_losing())
-        });
+        // A fork may have copied a lock that nobody will release.
+        let is_forked = engine.is_forked();
+        let watch = if is_forked { Watch::default() } else { *engine.fares() };
+        let (delivery, since) = watch.delivery();
+        let (last_failure, is_losing) = (watch.last_failure(), watch.is_losing());
         let state = match delivery {
-            _ if pipeline.is_closed() => HealthState::Stopped,
+            _ if is_forked || pipeline.is_closed() => HealthState::Stopped,
             Delivery::Lossy { .. } => HealthState::Failing,
             Delivery::Failing { .. } => HealthState::Degraded,
             Delivery::Delivered if is_losing || queue_fill > NEARLY_FULL => HealthState::Degraded,
@@ -222,12 +225,18 @@ impl Telemetry {
     pub fn metrics(&self) -> SdkMetrics {
         let engine = &self.engine;
         let pipeline = engine.pipeline;
-        let (ledger, in_flight, processed) = engine.lock_mut_and(|state| {
-            let ledger = pipeline.ledger();
-            let in_flight = state.flusher.in_export() as u64;
-            state.processed = state.processed.max(metrics::handed_over(&ledger) + in_flight);
-            (ledger, in_flight, state.processed)
-        });
+        let ledger = pipeline.ledger();
+        let (in_flight, processed) = if engine.is_forked() || is_exporting_here() {
+            // The lock is not to be had: what is settled is known without it.
+            (0, metrics::handed_over(&ledger))
+        } else {
+            engine.lock_mut_and(|state| {
+                let in_flight = state.flusher.in_export() as u64;
+                let handed_over = metrics::handed_over(&pipeline.ledger()) + in_flight;
+                state.processed = state.processed.max(handed_over);
+                (in_flight, state.processed)
+            })
+        };
         SdkMetrics {
             ledger,
             live: pipeline.live_count() as u64,
@@ -375,11 +384,33 @@ impl Engine {
         .await;
     }
 
+    /// Whether this is a copy of the process that the pipeline belongs to.
+    fn is_forked(&self) -> bool {
+        std::process::id() != self.process
+    }
+
+    fn fares(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What became of the batch, and what that changes.
+    pub(crate) fn on_export(&self, state: &mut State, result: Result<Accepted, ExportError>) {
+        let (now, before) = (self.now(), self.pipeline.ledger());
+        state.flusher.on_export(now, result);
+        let after = self.pipeline.ledger();
+        state.said.extend(self.fares().on_export(now, result, &before, &after));
+    }
+
+    /// Looks at the losses that producers met.
+    pub(crate) fn look(&self, state: &mut State) {
+        state.said.extend(self.fares().look(self.now(), &self.pipeline.ledger()));
+    }
+
     /// The receipt of a call that must touch nothing.
     fn refuse(&self) -> Option<Receipt> {
         // A fork copies neither the threads that drive nor the state of a lock
         // that one of them may hold.
-        let outcome = if std::process::id() != self.process {
+        let outcome = if self.is_forked() {
             Outcome::Forked
         } else if is_exporting_here() {
             // The exporter itself calls, perhaps in a panic hook: this thread
@@ -559,26 +590,6 @@ impl Engine {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// What became of the batch, and what that changes.
-    pub(crate) fn on_export(
-        &mut self,
-        pipeline: &Pipeline,
-        now: Duration,
-        result: Result<Accepted, ExportError>,
-    ) {
-        let before = pipeline.ledger();
-        self.flusher.on_export(now, result);
-        let diagnostic = self.watch.on_export(now, result, &before, &pipeline.ledger());
-        self.said.extend(diagnostic);
-    }
-
-    /// Looks at the losses that producers met.
-    pub(crate) fn look(&mut self, pipeline: &Pipeline, now: Duration) {
-        self.said.extend(self.watch.look(now, &pipeline.ledger()));
     }
 }
 

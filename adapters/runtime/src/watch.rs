@@ -19,7 +19,7 @@ use throughline_core::{Accepted, DropReason, ExportError, Ledger};
 
 use crate::Diagnostic;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Watch {
     delivery: Delivery,
     /// When that state began.
