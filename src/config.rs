@@ -42,6 +42,7 @@ pub(crate) fn describe(builder: &Builder) -> Config {
     if let Some(url) = resource.schema_url() {
         set("resource.schema_url", &url);
     }
+    set("propagators", &"tracecontext,baggage");
     set("sampler", &Described(&*options.sampler));
     let limits = &options.limits;
     for (name, limit) in [

@@ -18,6 +18,7 @@ pub(crate) fn apply(env: &mut Env, builder: &mut Builder) {
     log_level(env, builder);
     no_config_file(env);
     detect::from_env(env, builder);
+    propagators(env, builder);
     describe(env, builder);
     if let Some((sampler, variable)) = sampler(env) {
         builder.options.sampler = sampler;
@@ -82,6 +83,24 @@ fn no_config_file(env: &mut Env) {
         if let Some(path) = env.text(variable) {
             env.warn(variable, &path, "is ignored: configuration by file is not supported");
         }
+    }
+}
+
+/// Only the default is built: whatever else is asked for is told, and what acts is
+/// in the table all the same.
+fn propagators(env: &mut Env, builder: &mut Builder) {
+    const VARIABLE: &str = "OTEL_PROPAGATORS";
+    let Some(text) = env.text(VARIABLE) else { return };
+    let mut words: Vec<String> =
+        text.split(',').map(|word| word.trim().to_ascii_lowercase()).collect();
+    words.retain(|word| !word.is_empty());
+    words.sort();
+    words.dedup();
+    if words == ["baggage", "tracecontext"] {
+        builder.origins.note("propagators", Origin::Variable(VARIABLE.to_owned()));
+    } else {
+        let problem = "is not what is built in, tracecontext,baggage, which acts";
+        env.warn(VARIABLE, &text, problem);
     }
 }
 

@@ -213,6 +213,15 @@ fn the_log_level_sets_what_goes_to_stderr_unless_the_program_has_a_handler() {
     assert_eq!(apply_to(&mut crate::builder(), &[("OTEL_LOG_LEVEL", "loud")]).len(), 1);
 }
 
+#[test]
+fn propagators_other_than_those_built_in_are_told() {
+    assert_eq!(applied(&[("OTEL_PROPAGATORS", "Baggage, tracecontext,baggage")]).3.len(), 0);
+    for list in ["b3", "none", "tracecontext", "tracecontext,baggage,x"] {
+        let (.., warnings) = applied(&[("OTEL_PROPAGATORS", list)]);
+        assert!(warnings[0].contains(list), "{warnings:?}");
+    }
+}
+
 /// CFG-2: configuration by file is not there, which a program that relies on it
 /// has to hear
 /// ([Declarative configuration](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#declarative-configuration)).
@@ -310,7 +319,7 @@ fn the_table_tells_for_each_setting_who_said_it() {
 }
 
 /// Every variable that is read here.
-const VARIABLES: [&str; 22] = [
+const VARIABLES: [&str; 23] = [
     "OTEL_ATTRIBUTE_COUNT_LIMIT",
     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
     "OTEL_BSP_EXPORT_TIMEOUT",
@@ -322,6 +331,7 @@ const VARIABLES: [&str; 22] = [
     "OTEL_EXPERIMENTAL_CONFIG_FILE",
     "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
     "OTEL_LOG_LEVEL",
+    "OTEL_PROPAGATORS",
     "OTEL_RESOURCE_ATTRIBUTES",
     "OTEL_SDK_DISABLED",
     "OTEL_SERVICE_NAME",

@@ -130,6 +130,7 @@ fn a_sampler_that_drops_everything_clears_the_flag_and_keeps_the_trace() {
         telemetry.context().scope(|| span!(parent: &context, "serve").in_scope(Headers::outgoing));
     let parent = out.get(TRACEPARENT).expect("a valid context");
     assert!(parent.starts_with(&format!("00-{TRACE}-")) && parent.ends_with("-02"), "{parent}");
+    assert!(!parent.contains(SPAN), "a flag that changes takes a new id: {parent}");
     settle(&runtime, &telemetry, 0);
 }
 

@@ -8,16 +8,16 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use throughline_core::{Accepted, DropReason, ExportError, Ledger, Pipeline, Slot, Ticket};
+use throughline_core::{Ledger, Pipeline, Ticket};
 
 use crate::drive::{FAR, drive, is_exporting_here};
-use crate::metrics::{self, Names};
+use crate::metrics::Names;
 use crate::pipeline::{DriverWaker, StdFlusher, create};
 use crate::race::race;
-use crate::watch::{Delivery, Watch};
+use crate::watch::Watch;
 use crate::{
-    Context, Diagnostic, Diagnostics, Exporter, Health, HealthState, Outcome, PipelineOptions,
-    Receipt, Runtime, SdkMetrics, Thread, suppressed,
+    Context, Diagnostic, Diagnostics, Exporter, Outcome, PipelineOptions, Receipt, Runtime, Thread,
+    suppressed,
 };
 
 /// A running pipeline: its spans are exported in the background.
@@ -35,22 +35,22 @@ use crate::{
 /// need no runtime.
 #[derive(Clone)]
 pub struct Telemetry {
-    engine: Arc<Engine>,
+    pub(crate) engine: Arc<Engine>,
 }
 
 pub(crate) struct Engine {
-    pipeline: &'static Pipeline,
+    pub(crate) pipeline: &'static Pipeline,
     waker: &'static DriverWaker,
     state: Mutex<State>,
     changed: Condvar,
     /// The process that the pipeline belongs to, and not one forked from it.
     process: u32,
     origin: Instant,
-    diagnostics: Diagnostics,
-    names: Arc<Names>,
+    pub(crate) diagnostics: Diagnostics,
+    pub(crate) names: Arc<Names>,
     /// Apart from the state, which is locked while an exporter begins to send, and
     /// an exporter may ask for the health. Locked after the state, for moments.
-    watch: Mutex<Watch>,
+    pub(crate) watch: Mutex<Watch>,
     now: Box<dyn Fn() -> Instant + Send + Sync>,
     time: Box<Time>,
     take_over: Box<TakeOver>,
@@ -79,7 +79,7 @@ pub(crate) struct State {
     pub(crate) said: Vec<Diagnostic>,
     /// The most that `otel.sdk.processor.span.processed` has said: what was handed
     /// over and then abandoned at the end shall not make it fall.
-    processed: u64,
+    pub(crate) processed: u64,
 }
 
 /// Who drives the flusher: the background task, or a blocked caller.
@@ -193,66 +193,6 @@ impl Telemetry {
         self.engine.pipeline.ledger()
     }
 
-    /// How the pipeline fares, for a readiness probe.
-    pub fn health(&self) -> Health {
-        let engine = &self.engine;
-        let (now, pipeline) = (engine.now(), engine.pipeline);
-        let ledger = pipeline.ledger();
-        let queue_fill = pipeline.queue_used() as f64 / pipeline.queue_capacity().max(1) as f64;
-        // A fork may have copied a lock that nobody will release.
-        let is_forked = engine.is_forked();
-        let watch = if is_forked { Watch::default() } else { *engine.fares() };
-        let (delivery, since) = watch.delivery();
-        let (last_failure, is_losing) = (watch.last_failure(), watch.is_losing());
-        let state = match delivery {
-            _ if is_forked || pipeline.is_closed() => HealthState::Stopped,
-            Delivery::Lossy { .. } => HealthState::Failing,
-            Delivery::Failing { .. } => HealthState::Degraded,
-            Delivery::Delivered if is_losing || queue_fill > NEARLY_FULL => HealthState::Degraded,
-            Delivery::Delivered => HealthState::Ok,
-        };
-        Health {
-            state,
-            lasting: now.saturating_sub(since),
-            last_failure: last_failure.map(|(error, _)| error),
-            last_failure_ago: last_failure.map_or(now, |(_, at)| now.saturating_sub(at)),
-            queue_fill,
-            lost: ledger.dropped_total() - ledger.dropped(DropReason::RecordOnly),
-        }
-    }
-
-    /// What is counted about the pipeline, as metrics.
-    pub fn metrics(&self) -> SdkMetrics {
-        let engine = &self.engine;
-        let pipeline = engine.pipeline;
-        let ledger = pipeline.ledger();
-        let (in_flight, processed) = if engine.is_forked() || is_exporting_here() {
-            // The lock is not to be had: what is settled is known without it.
-            (0, metrics::handed_over(&ledger))
-        } else {
-            engine.lock_mut_and(|state| {
-                let in_flight = state.flusher.in_export() as u64;
-                let handed_over = metrics::handed_over(&pipeline.ledger()) + in_flight;
-                state.processed = state.processed.max(handed_over);
-                (in_flight, state.processed)
-            })
-        };
-        SdkMetrics {
-            ledger,
-            live: pipeline.live_count() as u64,
-            queue_size: pipeline.queue_used().div_ceil(SPAN_BYTES) as u64,
-            queue_capacity: (pipeline.queue_capacity() / SPAN_BYTES) as u64,
-            processed,
-            in_flight,
-            names: engine.names.clone(),
-        }
-    }
-
-    /// Who is told what goes wrong.
-    pub fn diagnostics(&self) -> &Diagnostics {
-        &self.engine.diagnostics
-    }
-
     /// Sends everything that has ended by now.
     ///
     /// While it waits, a thread watches the deadline, since the runtime whose
@@ -326,11 +266,6 @@ impl Engine {
         (self.now)().saturating_duration_since(self.origin)
     }
 
-    /// Tells the handler what was noted, under no lock.
-    pub(crate) fn say(&self, said: Vec<Diagnostic>) {
-        said.iter().for_each(|diagnostic| self.diagnostics.say(diagnostic));
-    }
-
     /// Looks at or changes the state, and wakes all who wait for a change.
     pub(crate) fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
@@ -385,25 +320,8 @@ impl Engine {
     }
 
     /// Whether this is a copy of the process that the pipeline belongs to.
-    fn is_forked(&self) -> bool {
+    pub(crate) fn is_forked(&self) -> bool {
         std::process::id() != self.process
-    }
-
-    fn fares(&self) -> MutexGuard<'_, Watch> {
-        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What became of the batch, and what that changes.
-    pub(crate) fn on_export(&self, state: &mut State, result: Result<Accepted, ExportError>) {
-        let (now, before) = (self.now(), self.pipeline.ledger());
-        state.flusher.on_export(now, result);
-        let after = self.pipeline.ledger();
-        state.said.extend(self.fares().on_export(now, result, &before, &after));
-    }
-
-    /// Looks at the losses that producers met.
-    pub(crate) fn look(&self, state: &mut State) {
-        state.said.extend(self.fares().look(self.now(), &self.pipeline.ledger()));
     }
 
     /// The receipt of a call that must touch nothing.
@@ -584,11 +502,7 @@ impl Engine {
         look(&self.lock())
     }
 
-    fn lock_mut_and<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.lock())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -607,12 +521,6 @@ impl Drop for Leaving {
         });
     }
 }
-
-/// From how much of the queue on it counts as nearly full.
-const NEARLY_FULL: f64 = 0.9;
-
-/// The unit in which sizes of the queue are told, as `max_queue_size` is.
-const SPAN_BYTES: usize = size_of::<Slot>();
 
 /// How long a caller waits for an answer of whoever drives, at first.
 const PATIENCE: Duration = Duration::from_millis(50);

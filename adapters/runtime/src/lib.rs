@@ -27,6 +27,7 @@ mod env;
 mod exporter;
 mod health;
 mod metrics;
+mod observe;
 mod panics;
 mod pipeline;
 mod platform;
