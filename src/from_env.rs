@@ -226,7 +226,6 @@ fn batches(env: &mut Env, builder: &mut Builder) {
 }
 
 /// Installs the pipeline with the exporter that the variables name.
-#[cfg_attr(not(any(feature = "_otlp", feature = "console")), expect(unused_mut))]
 pub(crate) fn install(mut builder: Builder, env: &mut Env) -> Result<Guard, InitError> {
     let name = exporter(env, &mut builder.origins);
     builder.exporter = Some(name.as_str());
