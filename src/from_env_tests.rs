@@ -344,3 +344,19 @@ const VARIABLES: [&str; 23] = [
     "OTEL_TRACES_SAMPLER_ARG",
     "THROUGHLINE_RESOURCE_DETECTORS",
 ];
+
+/// LIM-5: [attribute limits](https://opentelemetry.io/docs/specs/otel/common/#attribute-limits).
+#[test]
+fn a_limit_for_spans_wins_over_the_general_one_and_that_over_the_default() {
+    let general = [("OTEL_ATTRIBUTE_COUNT_LIMIT", "5"), ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "6")];
+    let [for_spans, length] =
+        [("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "7"), ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "8")];
+    let limits = |pairs: &[_]| {
+        let limits = applied(pairs).0.limits;
+        (limits.attribute_count, limits.attribute_value_length)
+    };
+    assert_eq!(limits(&[]), (128, u32::MAX));
+    assert_eq!(limits(&general), (5, 6));
+    assert_eq!(limits(&[general[0], for_spans, general[1], length]), (7, 8));
+    assert_eq!(limits(&[for_spans]), (7, u32::MAX));
+}

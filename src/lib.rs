@@ -64,10 +64,12 @@ pub use throughline_runtime::Carried;
 pub use config::config;
 pub use init_error::InitError;
 pub use setup::{Builder, Guard, builder, init};
-pub use throughline_core::{DropReason, Ledger, Retry, SpanLimits};
+#[cfg(all(unix, feature = "signals"))]
+pub use signals::DumpSignal;
+pub use throughline_core::{DropReason, Ledger, Retry, SpanBudgets, SpanLimits};
 pub use throughline_runtime::{
-    Config, Env, Exporter, Origin, Outcome, PipelineOptions, Receipt, Resource, Runtime, Setting,
-    Telemetry, Thread, Warning,
+    Config, Env, Exporter, LiveSpan, LiveSpans, LiveState, Origin, Outcome, PipelineOptions,
+    Receipt, Resource, Runtime, Setting, Telemetry, Thread, Warning,
 };
 
 // What the pipeline says about itself.
@@ -111,6 +113,39 @@ pub mod exporters {
     pub use throughline_memory::{CapturedSpan, Memory};
     #[cfg(feature = "_otlp")]
     pub use throughline_otlp::{Compression, Otlp, Protocol};
+}
+
+/// For tests of programs that make spans: what a closure or a future traces, captured
+/// apart from all else, whatever it spawns and whatever runs at the same time.
+///
+/// ```
+/// use std::time::Duration;
+/// use throughline::testing::{Capture, VirtualClock};
+/// use throughline::{Context, span};
+///
+/// let clock = VirtualClock::new();
+/// let (sent, captured) = Capture::new().clock(&clock).seed(7).run(|| {
+///     span!("order", id = 7).in_scope(|| {
+///         span!("price").in_scope(|| clock.advance(Duration::from_millis(250)));
+///         Context::current().span_context()
+///     })
+/// });
+/// captured.assert_tree_with(
+///     &["id", "duration"],
+///     "
+///     order {id=7, duration=250ms}
+///       price {duration=250ms}
+///     ",
+/// );
+/// // Ids are the same each time, and those that the program sees.
+/// assert_eq!(captured.span("order").span_id, sent.span_id());
+/// assert_eq!(captured.span("order").trace_id.to_string(), "e21b87e1e24a18c1daf7cca9fc31c738");
+/// ```
+///
+/// `#[tokio::test]` and its like use [`capture_async`](testing::capture_async).
+#[cfg(feature = "memory")]
+pub mod testing {
+    pub use throughline_memory::{Capture, Captured, VirtualClock, capture, capture_async};
 }
 
 /// async-std, which is discontinued: the runtime as a value, and spawning that

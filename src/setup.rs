@@ -3,14 +3,16 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use throughline_core::{DropReason, Ledger, Retry, Sampler, SpanLimits};
+use throughline_core::{DropReason, Ledger, Retry, Sampler, SpanBudgets, SpanLimits};
 use throughline_runtime::{
-    Config, Detector, Diagnostic, Diagnostics, Env, Exporter, Health, Origin, Origins, Outcome,
-    PipelineOptions, Receipt, Resource, Runtime, Severity, Telemetry, Thread, Warning,
+    Config, Detector, Diagnostic, Diagnostics, Env, Exporter, Health, LiveSpans, Origin, Origins,
+    Outcome, PipelineOptions, Receipt, Resource, Runtime, Severity, Telemetry, Thread, Warning,
     set_default_pipeline,
 };
 
 use crate::init_error::InitError;
+#[cfg(all(unix, feature = "signals"))]
+use crate::signals::DumpSignal;
 use crate::{config, detect, from_env};
 
 /// Sets everything up from the `OTEL_*` environment variables, on the runtime
@@ -141,6 +143,19 @@ impl Builder {
         .fold(self, Builder::noted)
     }
 
+    /// How many spans are exported one by one: 10,000 children of each span by default,
+    /// and any number from each call site.
+    ///
+    /// Children beyond that are timed, and their parent tells of them, by the attributes
+    /// `throughline.surplus.count`, `throughline.surplus.sum_ns`,
+    /// `throughline.surplus.min_ns` and `throughline.surplus.max_ns`. They stand for
+    /// their parent, so what is below them is not lost, and are in the ledger as
+    /// [`DropReason::Surplus`](crate::DropReason::Surplus).
+    pub fn budgets(mut self, budgets: SpanBudgets) -> Self {
+        self.options.budgets = budgets;
+        self
+    }
+
     /// How long a finished span waits for others. 5 s by default.
     pub fn schedule_delay(mut self, delay: Duration) -> Self {
         self.options.flusher.schedule_delay = delay;
@@ -173,7 +188,7 @@ impl Builder {
         self.noted("max_queue_size")
     }
 
-    /// Spans that may be under way at once, 512 bytes each. 8,192 by default.
+    /// Spans that may be under way at once, 560 bytes each. 8,192 by default.
     pub fn max_live_spans(mut self, spans: usize) -> Self {
         self.options.max_live_spans = spans;
         self.noted("max_live_spans")
@@ -193,6 +208,29 @@ impl Builder {
     pub fn long_poll(mut self, threshold: Option<Duration>) -> Self {
         self.options.long_poll = threshold;
         self.noted("long_poll")
+    }
+
+    /// Tells of spans before they end: each span that is older than this has a record
+    /// sent, and again each time that so long has passed. Off by default.
+    ///
+    /// The record has ids, parent, name, kind and start of its span, ends at the moment
+    /// at which it is made, and says `throughline.heartbeat = true`; if the span's future
+    /// is polled, also `throughline.heartbeat.state` (`polling` or `waiting`) and
+    /// `throughline.heartbeat.since_ns`. The span itself comes later, under the same
+    /// ids: a backend that takes the latest record of a span needs nothing else, for
+    /// others a collector leaves these out. They are counted apart
+    /// ([`Ledger::heartbeats`]) and sent once each, past the queue.
+    pub fn heartbeat(mut self, after: Duration) -> Self {
+        self.options.heartbeat = Some(after);
+        self
+    }
+
+    /// Whether a shutdown says on stderr, once, which spans are still live: their
+    /// handles, futures or streams are kept somewhere, and never leave. It does not by
+    /// default; the [receipt](Receipt::leaked) tells how many in any case.
+    pub fn report_leaks(mut self, is_on: bool) -> Self {
+        self.options.report_leaks = is_on;
+        self
     }
 
     /// Makes the pipeline the default one of the process, exporting on this
@@ -337,6 +375,50 @@ impl Guard {
     /// What became of every span so far.
     pub fn ledger(&self) -> Ledger {
         self.telemetry.as_ref().map(Telemetry::ledger).unwrap_or_default()
+    }
+
+    /// The spans that are under way now, the oldest first; none where telemetry is
+    /// switched off. Nobody is stopped meanwhile, so it may be asked at any time.
+    ///
+    /// ```
+    /// use throughline::{Guard, span};
+    ///
+    /// fn what_hangs(guard: &Guard) -> String {
+    ///     // `{}` is a table; the 20 oldest are enough for a page.
+    ///     format!("{:.20}", guard.live_spans())
+    /// }
+    /// # let _ = (what_hangs, span!("load"));
+    /// ```
+    pub fn live_spans(&self) -> LiveSpans {
+        self.telemetry.as_ref().map(Telemetry::live_spans).unwrap_or_default()
+    }
+
+    /// Prints the 100 oldest [live spans](Self::live_spans) on stderr whenever
+    /// something panics, after the panic hook that is installed now.
+    ///
+    /// # Panics
+    ///
+    /// If the current thread is panicking.
+    pub fn dump_on_panic(self) -> Self {
+        if let Some(telemetry) = &self.telemetry {
+            telemetry.dump_on_panic();
+        }
+        self
+    }
+
+    /// Prints the 100 oldest [live spans](Self::live_spans) on stderr whenever the
+    /// process gets this signal, and does nothing else then: a SIGQUIT no longer ends
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// The operating system lets no handler be installed, or has no thread left.
+    #[cfg(all(unix, feature = "signals"))]
+    pub fn dump_on_signal(self, signal: DumpSignal) -> std::io::Result<Self> {
+        if let Some(telemetry) = &self.telemetry {
+            crate::signals::dump_on_signal(telemetry.clone(), signal)?;
+        }
+        Ok(self)
     }
 
     /// Sends everything that has ended by now, within [`Guard::DEADLINE`]. For

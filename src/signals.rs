@@ -1,4 +1,5 @@
-//! Ending the pipeline when the process is asked to end.
+//! Signals: ending the pipeline when the process is asked to end, and showing what
+//! is under way when somebody asks.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
@@ -6,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::flag::register_conditional_default;
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
@@ -28,6 +29,34 @@ pub(crate) fn shutdown_on_signals(telemetry: Telemetry, within: Duration) -> io:
             telemetry.shutdown_blocking(within);
             // It fails only for signals that cannot be handled.
             let _ = emulate_default_handler(signal);
+        }
+    })?;
+    Ok(())
+}
+
+/// A signal on which the live spans are printed: see
+/// [`Guard::dump_on_signal`](crate::Guard::dump_on_signal).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DumpSignal {
+    /// SIGUSR1.
+    Usr1,
+    /// SIGUSR2.
+    Usr2,
+    /// SIGQUIT, which Ctrl-\\ sends from a terminal. It ends the process no more.
+    Quit,
+}
+
+/// Has a thread wait for the signal and print each time.
+pub(crate) fn dump_on_signal(telemetry: Telemetry, signal: DumpSignal) -> io::Result<()> {
+    let mut signals = Signals::new([match signal {
+        DumpSignal::Usr1 => SIGUSR1,
+        DumpSignal::Usr2 => SIGUSR2,
+        DumpSignal::Quit => SIGQUIT,
+    }])?;
+    thread::Builder::new().name("throughline-dump".to_owned()).spawn(move || {
+        for _ in signals.forever() {
+            telemetry.dump_live_spans();
         }
     })?;
     Ok(())

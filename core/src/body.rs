@@ -24,8 +24,8 @@ pub(crate) struct Body {
     pub(crate) dropped_links: u32,
     status: StatusCode,
     renamed: bool,
-    /// Where the first event begins.
-    first_event: Option<u32>,
+    /// Where the first event begins, if there is one.
+    first_event: u32,
 }
 
 /// Attributes of an event or a link.
@@ -73,7 +73,7 @@ impl Body {
             dropped_links: 0,
             status: StatusCode::Unset,
             renamed: false,
-            first_event: None,
+            first_event: 0,
         }
     }
 
@@ -99,7 +99,7 @@ impl Body {
     /// Where the first event begins.
     #[inline]
     pub(crate) fn first_event(&self) -> Option<u32> {
-        self.first_event
+        (self.events > 0).then_some(self.first_event)
     }
 
     /// Sets an attribute; a key that is set again replaces its value.
@@ -214,7 +214,9 @@ impl Body {
         head[3..11].copy_from_slice(&time.to_le_bytes());
         head[11..].copy_from_slice(&[EVENT_NAME, name.len() as u8]);
         wire::copy(place, name.as_bytes());
-        self.first_event.get_or_insert(self.len);
+        if self.events == 0 {
+            self.first_event = self.len;
+        }
         self.len += 2 + content as u32;
         self.events += 1;
         Some(())
@@ -239,7 +241,9 @@ impl Body {
         let content = 9 + wire::field_len(name.len()) + kept.encoded_len(bounds);
         let at = self.len;
         let mut out = Out::new(self.replace(bytes, None, wire::field_len(content))?);
-        self.first_event.get_or_insert(at);
+        if self.events == 0 {
+            self.first_event = at;
+        }
         out.header(EVENT, content);
         if let Some(stamp) = out.chunk::<9>() {
             wire::put::<0, _>(stamp, [EVENT_TIME]);
@@ -350,10 +354,8 @@ impl Body {
         if let Some(former) = former {
             close_gap(bytes, former, used);
             used -= former.len;
-            if let Some(event) = &mut self.first_event
-                && former.start < *event as usize
-            {
-                *event -= former.len as u32;
+            if self.events > 0 && former.start < self.first_event as usize {
+                self.first_event -= former.len as u32;
             }
         }
         self.len = (used + len) as u32;
@@ -383,10 +385,8 @@ impl Body {
                 }
             };
             close_gap(bytes, gone, end);
-            if let Some(event) = &mut self.first_event
-                && gone.start < *event as usize
-            {
-                *event -= gone.len as u32;
+            if self.events > 0 && gone.start < self.first_event as usize {
+                self.first_event -= gone.len as u32;
             }
             (at, end) = (at + len - gone.len, end - gone.len);
             self.len = at as u32;
@@ -482,6 +482,11 @@ impl<'a> Kept<'a> {
 /// bit 8 "it is known whether remote", bit 9 "remote".
 pub(crate) fn wire_flags(flags: TraceFlags, remote: bool) -> u32 {
     u32::from(flags.to_bits()) | 0x100 | u32::from(remote) << 9
+}
+
+/// Whether these `flags` say that the context is of another process.
+pub(crate) fn is_remote(flags: u32) -> bool {
+    flags & 0x200 != 0
 }
 
 #[inline]

@@ -9,7 +9,7 @@ use crate::key::{PREPARED, Prepared};
 use crate::live::Slot;
 use crate::value::{self, Bounds, Value};
 use crate::wire::{self, Fields, ONE_BYTE, Out};
-use crate::{Callsite, SpanId};
+use crate::{Callsite, LiveView, SpanId};
 
 /// What accompanies a frame through the ring.
 #[derive(Clone, Copy, Debug)]
@@ -214,6 +214,33 @@ fn body_at(callsite: &Callsite, parent: SpanId, body: &Body) -> usize {
     FIXED + parent + name
 }
 
+/// The length of what [`write_partial`] writes.
+pub(crate) fn partial_len(view: &LiveView) -> usize {
+    let parent = if view.parent_span_id.is_valid() { PARENT } else { 0 };
+    FIXED + parent + wire::text_len(view.name)
+}
+
+/// Writes what others know of a span that still runs; times are in nanoseconds
+/// since the Unix epoch already.
+pub(crate) fn write_partial(view: &LiveView, start: u64, end: u64, out: &mut Out<'_>) {
+    let flags = body::wire_flags(view.context.trace_flags(), view.has_remote_parent);
+    out.byte(START);
+    out.bytes(&start.to_le_bytes());
+    out.byte(END);
+    out.bytes(&end.to_le_bytes());
+    out.field(TRACE_ID, &view.context.trace_id().to_bytes());
+    out.field(SPAN_ID, &view.context.span_id().to_bytes());
+    out.bytes(&FLAGS);
+    out.bytes(&flags.to_le_bytes());
+    out.bytes(&[KIND, view.kind as u8]);
+    if view.parent_span_id.is_valid() {
+        out.field(PARENT_ID, &view.parent_span_id.to_bytes());
+    }
+    if !view.name.is_empty() {
+        out.field(body::NAME, view.name.as_bytes());
+    }
+}
+
 /// Turns the times of a frame from ticks into nanoseconds since the Unix epoch.
 #[inline]
 pub(crate) fn stamp(frame: &mut [u8], tag: &FrameTag, unix_nanos: impl Fn(u64) -> u64) {
@@ -288,7 +315,7 @@ const EVENT: u8 = wire::tag(11, wire::LEN);
 /// Start and end, each behind its tag.
 const TIMES: usize = 18;
 
-const SPAN: u8 = wire::tag(2, wire::LEN);
+pub(crate) const SPAN: u8 = wire::tag(2, wire::LEN);
 const TRACE_ID: u8 = wire::tag(1, wire::LEN);
 const SPAN_ID: u8 = wire::tag(2, wire::LEN);
 const PARENT_ID: u8 = wire::tag(4, wire::LEN);

@@ -2,6 +2,7 @@
 
 use core::cell::Cell;
 
+use crate::sync::{AtomicUsize, Ordering};
 use crate::{SpanId, TraceId};
 
 /// Makes trace and span ids without asking anybody: one generator per thread,
@@ -68,7 +69,7 @@ impl IdGenerator {
 
     #[cfg_attr(not(target_os = "none"), inline)]
     fn next_at(&self, ticks: u64) -> u64 {
-        let state = self.state.get().wrapping_add(0xa076_1d64_78bd_642f);
+        let state = self.state.get().wrapping_add(STEP);
         self.state.set(state);
         let state = state ^ ticks;
         let product = u128::from(state) * u128::from(state ^ 0xe703_7ed1_a0b4_28db);
@@ -76,9 +77,54 @@ impl IdGenerator {
     }
 }
 
+const STEP: u64 = 0xa076_1d64_78bd_642f;
+
+/// Ids for tests: of all threads in one sequence, which depends on the seed and
+/// nothing else.
+#[derive(Debug)]
+pub(crate) struct SeededIds {
+    seed: u64,
+    drawn: AtomicUsize,
+}
+
+impl SeededIds {
+    pub(crate) fn new(seed: u64) -> Self {
+        SeededIds { seed, drawn: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn trace_id(&self) -> TraceId {
+        self.draw().trace_id()
+    }
+
+    pub(crate) fn span_id(&self) -> SpanId {
+        self.draw().span_id()
+    }
+
+    /// A generator for one id, of at most two numbers.
+    fn draw(&self) -> IdGenerator {
+        // Ordering: Relaxed, the number is all there is.
+        let drawn = self.drawn.fetch_add(1, Ordering::Relaxed) as u64;
+        IdGenerator::new(self.seed.wrapping_add(STEP.wrapping_mul(2 * drawn)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seeded_ids_are_the_same_again_and_no_two_alike() {
+        let draw = |seed| {
+            let ids = SeededIds::new(seed);
+            let spans = (0..1_000).map(|_| ids.span_id()).collect::<std::vec::Vec<_>>();
+            (ids.trace_id(), spans)
+        };
+        assert_eq!(draw(7), draw(7));
+        assert_ne!(draw(7).0, draw(8).0);
+        let distinct: std::collections::HashSet<_> =
+            draw(7).1.into_iter().chain(draw(8).1).collect();
+        assert_eq!(distinct.len(), 2_000);
+    }
 
     #[test]
     fn ids_are_valid_distinct_and_balanced() {

@@ -145,6 +145,7 @@ impl<P: Platform> Course<P> {
     #[cfg_attr(not(target_os = "none"), inline(always))]
     fn end(&mut self, ending: Ending, now: Option<u64>) {
         self.stage = Stage::Ended;
+        self.tally.end();
         if let Some(live) = self.span.state.live_mut() {
             let now = now.unwrap_or_else(P::ticks);
             self.tally.write::<P>(live, now);

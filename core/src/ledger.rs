@@ -18,6 +18,9 @@ pub enum DropReason {
     TooLarge,
     /// The span was recorded for processors and logs only.
     RecordOnly,
+    /// There were too many children of its parent, or spans of its call site: the
+    /// parent [tells](crate::SpanBudgets) how many, and how long they took.
+    Surplus,
     /// The span ended after shutdown.
     AfterShutdown,
     /// The receiver refused it in a partial success.
@@ -32,11 +35,12 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of a span's way.
-    pub const ALL: [DropReason; 9] = [
+    pub const ALL: [DropReason; 10] = [
         DropReason::LiveTableFull,
         DropReason::QueueFull,
         DropReason::TooLarge,
         DropReason::RecordOnly,
+        DropReason::Surplus,
         DropReason::AfterShutdown,
         DropReason::Rejected,
         DropReason::ExportFailed,
@@ -51,6 +55,7 @@ impl DropReason {
             DropReason::QueueFull => "queue_full",
             DropReason::TooLarge => "too_large",
             DropReason::RecordOnly => "record_only",
+            DropReason::Surplus => "surplus",
             DropReason::AfterShutdown => "after_shutdown",
             DropReason::Rejected => "rejected",
             DropReason::ExportFailed => "export_failed",
@@ -70,6 +75,7 @@ pub struct Ledger {
     unsampled: u64,
     exported: u64,
     dropped: [u64; DropReason::ALL.len()],
+    heartbeats: u64,
 }
 
 impl Ledger {
@@ -86,6 +92,12 @@ impl Ledger {
     /// Spans that the exporter delivered.
     pub const fn exported(&self) -> u64 {
         self.exported
+    }
+
+    /// Records of spans that still ran, which were delivered: see
+    /// [`Heartbeats`](crate::Heartbeats). They are counted nowhere else.
+    pub const fn heartbeats(&self) -> u64 {
+        self.heartbeats
     }
 
     /// Spans that were lost for this reason.
@@ -125,6 +137,7 @@ impl Ledger {
             unsampled: self.unsampled.saturating_sub(earlier.unsampled),
             exported: self.exported.saturating_sub(earlier.exported),
             dropped,
+            heartbeats: self.heartbeats.saturating_sub(earlier.heartbeats),
         }
     }
 }
@@ -136,6 +149,7 @@ impl core::ops::Add for Ledger {
         self.started += other.started;
         self.unsampled += other.unsampled;
         self.exported += other.exported;
+        self.heartbeats += other.heartbeats;
         for (count, more) in self.dropped.iter_mut().zip(other.dropped) {
             *count += more;
         }
@@ -168,6 +182,7 @@ impl fmt::Display for Ledger {
 pub(crate) struct Counters {
     exported: AtomicUsize,
     dropped: [AtomicUsize; DropReason::ALL.len()],
+    heartbeats: AtomicUsize,
 }
 
 impl Counters {
@@ -179,7 +194,9 @@ impl Counters {
                     AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0),
                     AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0),
                     AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0),
+                    AtomicUsize::new(0),
                 ],
+                heartbeats: AtomicUsize::new(0),
             }
         }
     }
@@ -196,6 +213,11 @@ impl Counters {
         self.dropped[reason as usize].fetch_add(spans as usize, Ordering::Release);
     }
 
+    pub(crate) fn count_heartbeats(&self, records: u64) {
+        // Ordering: Relaxed, no value is read through it.
+        self.heartbeats.fetch_add(records as usize, Ordering::Relaxed);
+    }
+
     /// Reads what is behind first, so that no span ends before it started.
     pub(crate) fn read(&self, started: impl FnOnce() -> (u64, u64)) -> Ledger {
         // Ordering: Acquire, see `count_exported`.
@@ -205,6 +227,8 @@ impl Counters {
             *count = counter.load(Ordering::Acquire) as u64;
         }
         let (started, unsampled) = started();
-        Ledger { started, unsampled, exported, dropped }
+        // Ordering: Relaxed, as it was counted.
+        let heartbeats = self.heartbeats.load(Ordering::Relaxed) as u64;
+        Ledger { started, unsampled, exported, dropped, heartbeats }
     }
 }

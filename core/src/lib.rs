@@ -34,8 +34,10 @@ mod doorbell;
 mod each_in_span;
 mod exception;
 mod export;
+mod flood;
 mod flusher;
 mod frame;
+mod heartbeat;
 mod hex;
 mod id;
 mod id_generator;
@@ -62,6 +64,7 @@ mod span_context;
 mod spawn_policy;
 mod start;
 mod state;
+mod surplus;
 mod sync;
 mod try_in_span;
 mod value;
@@ -123,16 +126,24 @@ pub use counter::cycles;
 // The pipeline and its memory.
 pub use bitmap::TakenWord;
 pub use doorbell::Doorbell;
+pub use flood::{
+    CallsiteBudget, Floods, SURPLUS_COUNT_ATTRIBUTE, SURPLUS_MAX_ATTRIBUTE, SURPLUS_MIN_ATTRIBUTE,
+    SURPLUS_SUM_ATTRIBUTE, SURPLUS_UNTIMED_ATTRIBUTE, SpanBudgets,
+};
 pub use ledger::{DropReason, Ledger};
-pub use live::{LiveView, Slot};
+pub use live::{LastPoll, LiveView, Slot};
 pub use pipeline::{Parts, Pipeline, Shard, Wakeup};
 pub use ring::{Consumer, Frame, MAX_UNITS, Mark, Refusal, Refused, Ring, UNIT, Unit};
+pub use surplus::{Surplus, SurplusSummary};
 
 // From the rings to an exporter.
 pub use backoff::Retry;
 pub use batch::{Batch, Entry};
 pub use export::{Accepted, ExportError, Failure, SpanExporter};
 pub use flusher::{Action, Flusher, FlusherSettings, MAX_SHARDS, Ticket};
+pub use heartbeat::{
+    HEARTBEAT_ATTRIBUTE, HEARTBEAT_SINCE_ATTRIBUTE, HEARTBEAT_STATE_ATTRIBUTE, Heartbeats, Moment,
+};
 pub use resource::encode_resource;
 pub use view::{
     ArrayView, AttributesView, EventView, LinkView, MapView, ResourceView, SpanView, ValueView,

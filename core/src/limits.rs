@@ -15,8 +15,11 @@ pub struct SpanLimits {
     /// The characters of a text value, the bytes of a bytes value, also inside
     /// of arrays and maps. Unlimited (`u32::MAX`) by default.
     pub attribute_value_length: u32,
-    /// Levels of arrays and maps, the value itself being the first. 64 by
-    /// default; what is deeper becomes an empty value.
+    /// Levels of arrays and maps, the attribute's value itself being the first. 64 by
+    /// default, at least 1; an array or map that is deeper becomes an empty value.
+    ///
+    /// Many readers of protobuf refuse a request with more than 100 messages in each
+    /// other, which is some 46 levels: lower it if values may be as deep.
     pub attribute_value_depth: u32,
     /// Events of a span. 128 by default.
     pub event_count: u32,

@@ -20,9 +20,11 @@ use core::ptr;
 
 use crate::bitmap::Bitmap;
 use crate::body::{self, Body};
+use crate::flood::SUPPORTED;
+use crate::start::UNIX;
 use crate::sync::{AtomicPtr, AtomicU32, Ordering, Region, UnsafeCell, Word, const_fn};
 use crate::{
-    Callsite, Pipeline, Shard, SpanContext, SpanId, SpanKind, TakenWord, TraceFlags, TraceId,
+    Callsite, Pipeline, Scope, Shard, SpanContext, SpanId, SpanKind, TakenWord, TraceFlags, TraceId,
 };
 
 /// Room for one live span: 512 bytes.
@@ -30,11 +32,15 @@ use crate::{
 /// In the order in which a span's beginning and end go through it: what every
 /// span has is on the first two cache lines.
 #[derive(Debug)]
-#[repr(C, align(64))]
+#[repr(C)]
+// Where contexts know slots, there is room for their flags beside a pointer to one.
+#[cfg_attr(not(target_os = "none"), repr(align(256)))]
+#[cfg_attr(target_os = "none", repr(align(64)))]
 pub struct Slot {
     /// `generation << 1 | live`. Moved by the owner of the slot alone.
     state: AtomicU32,
-    /// The `flags` of the OTLP span in bits 0 to 15, its kind in bits 16 to 23.
+    /// The `flags` of the OTLP span in bits 0 to 15, its kind in bits 16 to 23,
+    /// SURPLUS and FLOODED.
     flags: AtomicU32,
     trace: [Word; 2],
     span: Word,
@@ -42,31 +48,35 @@ pub struct Slot {
     start: Word,
     /// Null before the first span.
     callsite: AtomicPtr<Callsite>,
-    /// Touched by the span's owner alone, as is the record.
-    place: UnsafeCell<Option<Place>>,
+    /// The tick at which the last poll ended; inverted, that at which one began that
+    /// goes on; zero before the first one, and where polls are not timed.
+    polled: Word,
+    /// Null before the first span, and the same ever after.
+    pipeline: AtomicPtr<Pipeline>,
+    /// Where the span's frame goes.
+    shard: AtomicPtr<Shard>,
+    /// Children that are still exported one by one. Moved by the owner, and by others
+    /// that know the span by its context: of two at one moment, one may not count.
+    children_left: AtomicU32,
+    /// Of a surplus child, the place of its parent's slot in the table.
+    above: AtomicU32,
+    /// Touched by the span's owner alone.
     record: UnsafeCell<Record>,
 }
 
-// SAFETY: `record` and `place` are reached through an owned `Live` alone,
+// SAFETY: the `record` is reached through an owned `Live` alone,
 // which is not `Clone`, and written through whoever has it to itself; a table
 // makes one at a time, since it borrowed its slots mutably for ever and no other
 // table has them. Ownership moves between threads with the `Live`, or through
 // the bitmap's release and acquire. All of it is plain data.
 unsafe impl Sync for Slot {}
 
-/// Where a span ends up.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    pipeline: &'static Pipeline,
-    shard: &'static Shard,
-}
-
 #[derive(Debug)]
 #[repr(C)]
 struct Record {
     body: Body,
-    /// The spill block that holds the bytes, when they outgrew the slot.
-    spill: Option<usize>,
+    /// The spill block that holds the bytes, when they outgrew the slot; else `NO_BLOCK`.
+    spill: u32,
     bytes: [u8; INLINE],
 }
 
@@ -77,10 +87,47 @@ pub struct LiveView {
     pub context: SpanContext,
     /// The parent, invalid for a root.
     pub parent_span_id: SpanId,
+    /// Whether the parent is a span of another process.
+    pub has_remote_parent: bool,
     /// The name with which the span began.
     pub name: &'static str,
-    /// Clock ticks at the start.
+    /// The kind.
+    pub kind: SpanKind,
+    /// Whose code began it.
+    pub scope: &'static Scope,
+    /// Clock ticks at the start; with bit 63 it is
+    /// [of the program](Self::start_unix_nanos).
     pub start_ticks: u64,
+    /// Whether it is a [surplus](crate::SpanBudgets) child, whose ids are those of its
+    /// parent, and which is not exported.
+    pub is_surplus: bool,
+    /// What the span's future, stream or sink does.
+    pub last_poll: LastPoll,
+}
+
+impl LiveView {
+    /// The start, if the program gave it, in nanoseconds since the Unix epoch.
+    pub const fn start_unix_nanos(&self) -> Option<u64> {
+        match self.start_ticks & UNIX {
+            0 => None,
+            _ => Some(self.start_ticks & !UNIX),
+        }
+    }
+}
+
+/// The last poll of a live span, in clock ticks.
+///
+/// Where the target has no 64-bit atomics, it may be half of one poll and half of the
+/// next, if it was read in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastPoll {
+    /// There was none: nothing is polled in the span, not yet, or polls are not
+    /// timed.
+    Never,
+    /// It began then, and goes on.
+    Began(u64),
+    /// It ended then.
+    Ended(u64),
 }
 
 impl Slot {
@@ -95,10 +142,14 @@ impl Slot {
                 parent: Word::new(),
                 start: Word::new(),
                 callsite: AtomicPtr::new(ptr::null_mut()),
-                place: UnsafeCell::new(None),
+                polled: Word::new(),
+                pipeline: AtomicPtr::new(ptr::null_mut()),
+                shard: AtomicPtr::new(ptr::null_mut()),
+                children_left: AtomicU32::new(0),
+                above: AtomicU32::new(0),
                 record: UnsafeCell::new(Record {
                     body: Body::new(),
-                    spill: None,
+                    spill: NO_BLOCK,
                     bytes: [0; INLINE],
                 }),
             }
@@ -116,15 +167,26 @@ impl Slot {
         // stays behind them; a field of the next span synchronizes with its
         // Release store, before which the state had changed.
         let word = |word: &Word| word.load(Ordering::Acquire);
+        let flags = self.flags.load(Ordering::Acquire);
+        let callsite = self.callsite_by(Ordering::Acquire);
         let view = LiveView {
             context: SpanContext::new(
                 TraceId::from_halves([word(&self.trace[0]), word(&self.trace[1])]),
                 SpanId::from_number(word(&self.span)),
-                TraceFlags::from_bits(self.flags.load(Ordering::Acquire) as u8),
+                TraceFlags::from_bits(flags as u8),
             ),
             parent_span_id: SpanId::from_number(word(&self.parent)),
-            name: self.callsite_by(Ordering::Acquire).name(),
-            start_ticks: self.start.load(Ordering::Acquire),
+            has_remote_parent: body::is_remote(flags),
+            name: callsite.name(),
+            kind: SpanKind::from_wire((flags >> KIND_SHIFT & 0xff).into()).unwrap_or_default(),
+            scope: callsite.scope(),
+            start_ticks: word(&self.start),
+            is_surplus: flags & SURPLUS != 0,
+            last_poll: match word(&self.polled) {
+                0 => LastPoll::Never,
+                polled if polled >> 63 != 0 => LastPoll::Began(!polled),
+                polled => LastPoll::Ended(polled),
+            },
         };
         // Ordering: Relaxed is enough behind the Acquire loads above.
         (self.state.load(Ordering::Relaxed) == before).then_some(view)
@@ -148,6 +210,80 @@ impl Slot {
     #[inline]
     pub(crate) fn span_id(&self) -> SpanId {
         SpanId::from_number(self.span.load(Ordering::Relaxed))
+    }
+
+    /// Tells readers that a poll of the span that lives here, which the caller owns,
+    /// began at this tick. Nobody reads a small table.
+    #[inline(always)]
+    pub(crate) fn begin_poll(&self, ticks: u64) {
+        if !IS_SMALL {
+            // Ordering: Release, as the fields in `open`, for readers of a former span.
+            self.polled.store(!ticks, Ordering::Release);
+        }
+    }
+
+    /// Tells readers that the poll ended.
+    #[inline(always)]
+    pub(crate) fn end_poll(&self, ticks: u64) {
+        if !IS_SMALL {
+            // Ordering: as in `begin_poll`.
+            self.polled.store(ticks, Ordering::Release);
+        }
+    }
+
+    /// What is not as it is with most spans.
+    #[inline(always)]
+    pub(crate) fn is_plain(&self) -> bool {
+        let sampled = u32::from(TraceFlags::SAMPLED.to_bits());
+        self.flags.load(Ordering::Relaxed) & (sampled | SURPLUS | FLOODED) == sampled
+    }
+
+    /// In one look.
+    #[inline(always)]
+    pub(crate) fn trace_flags_and_surplus(&self) -> (TraceFlags, bool) {
+        let flags = self.flags.load(Ordering::Relaxed);
+        (TraceFlags::from_bits(flags as u8), SUPPORTED && flags & SURPLUS != 0)
+    }
+
+    #[inline]
+    pub(crate) fn is_surplus(&self) -> bool {
+        SUPPORTED && self.flags.load(Ordering::Relaxed) & SURPLUS != 0
+    }
+
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & FLOODED != 0
+    }
+
+    /// The span has surplus children to tell of.
+    pub(crate) fn set_flooded(&self) {
+        // Ordering: Relaxed; if the owner sees it too late, the span tells nothing,
+        // and the ledger does.
+        self.flags.fetch_or(FLOODED, Ordering::Relaxed);
+    }
+
+    /// Which of the slot's spans it is, if that is the one of this id, and lives.
+    pub(crate) fn generation_of(&self, span: SpanId) -> Option<u32> {
+        // Ordering: Acquire synchronizes with the owner's publication.
+        let state = self.state.load(Ordering::Acquire);
+        let is_there = state & LIVE != 0 && !self.is_surplus() && self.span_id() == span;
+        is_there.then_some(state >> 1)
+    }
+
+    /// Whether one more child is exported.
+    pub(crate) fn take_child(&self) -> bool {
+        // Ordering: Relaxed, the number is all there is.
+        self.children_left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+            .is_ok()
+    }
+
+    /// The pipeline of all spans of the slot; there was one.
+    #[inline(always)]
+    pub(crate) fn pipeline(&self) -> &'static Pipeline {
+        // Ordering: Relaxed; whoever knows a span knows that it began, and later spans
+        // store the same again.
+        // SAFETY: `open` stored a `&'static Pipeline` before there was anybody to ask.
+        unsafe { &*self.pipeline.load(Ordering::Relaxed) }
     }
 
     #[inline]
@@ -229,6 +365,7 @@ impl LiveTable {
         shard: &'static Shard,
         hint: &Cell<usize>,
         opening: &Opening,
+        surplus_of: Option<&'static Slot>,
     ) -> Option<Live> {
         let table = pipeline.live_table();
         let index = table.taken.claim(hint.get())?;
@@ -247,17 +384,32 @@ impl LiveTable {
         slot.span.store(opening.span.number(), Ordering::Release);
         slot.parent.store(opening.parent.number(), Ordering::Release);
         slot.start.store(opening.start, Ordering::Release);
+        if !IS_SMALL {
+            // Ordering: Relaxed; a reader of the former span who sees it believes that
+            // this was not polled.
+            slot.polled.store(0, Ordering::Relaxed);
+        }
         let flags = body::wire_flags(opening.flags, opening.remote_parent)
-            | (opening.kind as u32) << KIND_SHIFT;
+            | (opening.kind as u32) << KIND_SHIFT
+            | if surplus_of.is_some() { SURPLUS } else { 0 };
         slot.flags.store(flags, Ordering::Release);
         slot.callsite.store(ptr::from_ref(opening.callsite).cast_mut(), Ordering::Release);
-        // SAFETY: this call owns the slot since the claim.
-        slot.place.with_mut(|place| unsafe { *place = Some(Place { pipeline, shard }) });
+        // Ordering: Relaxed, see `Slot::pipeline`; the rest is the owner's.
+        slot.pipeline.store(ptr::from_ref(pipeline).cast_mut(), Ordering::Relaxed);
+        slot.shard.store(ptr::from_ref(shard).cast_mut(), Ordering::Relaxed);
+        if !IS_SMALL {
+            // A surplus child has no children of its own.
+            let left = if surplus_of.is_some() { 0 } else { pipeline.children_per_span() };
+            slot.children_left.store(left, Ordering::Relaxed);
+        }
+        if let Some(above) = surplus_of {
+            slot.above.store(table.index_of(above) as u32, Ordering::Relaxed);
+        }
         slot.record.with_mut(|record| {
-            // SAFETY: as above.
+            // SAFETY: this call owns the slot since the claim.
             let record = unsafe { &mut *record };
             record.body = Body::new();
-            record.spill = None;
+            record.spill = NO_BLOCK;
         });
         // Ordering: Release publishes the fields to `view`.
         slot.state.store(next | LIVE, Ordering::Release);
@@ -268,6 +420,18 @@ impl LiveTable {
     /// nobody.
     pub(crate) fn views(&self) -> impl Iterator<Item = LiveView> {
         self.slots.iter().filter_map(Slot::view)
+    }
+
+    /// The place of one of its slots.
+    #[inline(always)]
+    pub(crate) fn index_of(&self, slot: &Slot) -> usize {
+        let first = self.slots.as_ptr().addr();
+        ptr::from_ref(slot).addr().wrapping_sub(first) / size_of::<Slot>()
+    }
+
+    /// The span in one of the slots.
+    pub(crate) fn view(&self, index: usize) -> Option<LiveView> {
+        self.slots.get(index).and_then(Slot::view)
     }
 
     /// The number of slots.
@@ -325,24 +489,33 @@ impl Live {
         self.slot.flags.store(flags | sampled, Ordering::Relaxed);
     }
 
+    /// Children that are still exported one by one, as far as the owner knows.
     #[inline(always)]
-    fn place(&self) -> Place {
-        // SAFETY: written before this owner was made, and not again before it is
-        // gone.
-        let place = self.slot.place.with(|place| unsafe { *place });
-        // SAFETY: `open` wrote it.
-        unsafe { place.unwrap_unchecked() }
+    pub(crate) fn children_left(&self) -> u32 {
+        // Ordering: Relaxed here and below, the number is all there is.
+        if IS_SMALL { u32::MAX } else { self.slot.children_left.load(Ordering::Relaxed) }
     }
 
-    #[inline]
-    pub(crate) fn pipeline(&self) -> &'static Pipeline {
-        self.place().pipeline
+    /// One less than there were. The owner needs no exchange for it.
+    #[inline(always)]
+    pub(crate) fn set_children_left(&self, left: u32) {
+        if !IS_SMALL {
+            self.slot.children_left.store(left, Ordering::Relaxed);
+        }
+    }
+
+    /// Of a surplus child, its parent's slot and the place of that in the table.
+    #[inline(always)]
+    pub(crate) fn above(&self) -> (usize, Option<&'static Slot>) {
+        let index = self.slot.above.load(Ordering::Relaxed) as usize;
+        (index, self.table().slots.get(index))
     }
 
     /// The shard of the thread on which the span began.
     #[inline]
     pub(crate) fn shard(&self) -> &'static Shard {
-        self.place().shard
+        // SAFETY: `open` stored a `&'static Shard` before there was this owner.
+        unsafe { &*self.slot.shard.load(Ordering::Relaxed) }
     }
 
     #[inline]
@@ -353,8 +526,7 @@ impl Live {
     /// The slot's place in the table.
     #[inline(always)]
     fn index(&self) -> usize {
-        let first = self.table().slots.as_ptr().addr();
-        (ptr::from_ref(self.slot).addr() - first) / size_of::<Slot>()
+        self.table().index_of(self.slot)
     }
 
     /// The record's counts and bytes, to read.
@@ -368,12 +540,12 @@ impl Live {
             // SAFETY: the caller's promise.
             let record = unsafe { &*record };
             let bytes = match record.spill {
-                None => &record.bytes[..],
+                NO_BLOCK => &record.bytes[..],
                 // SAFETY: the block belongs to this span from the claim in
                 // `spill` to the release in `drop`.
-                Some(block) => unsafe {
+                block => unsafe {
                     let table = self.table();
-                    table.spill.read(block * table.spill_len, table.spill_len)
+                    table.spill.read(block as usize * table.spill_len, table.spill_len)
                 },
             };
             (&record.body, bytes)
@@ -395,11 +567,11 @@ impl Live {
             // SAFETY: the caller's promise.
             let record = unsafe { &mut *record };
             let bytes = match record.spill {
-                None => &mut record.bytes[..],
+                NO_BLOCK => &mut record.bytes[..],
                 // SAFETY: as in `record`, and the caller's promise.
-                Some(block) => unsafe {
+                block => unsafe {
                     let table = self.table();
-                    table.spill.write(block * table.spill_len, table.spill_len)
+                    table.spill.write(block as usize * table.spill_len, table.spill_len)
                 },
             };
             (&mut record.body, bytes)
@@ -418,7 +590,7 @@ impl Live {
         self.slot.record.with_mut(|record| {
             // SAFETY: the caller's promise.
             let record = unsafe { &mut *record };
-            if record.spill.is_some() || table.spill_len <= INLINE {
+            if record.spill != NO_BLOCK || table.spill_len <= INLINE {
                 return false;
             }
             let Some(block) = table.spill_taken.claim(index / SPREAD) else {
@@ -428,7 +600,7 @@ impl Live {
             let bytes = unsafe { table.spill.write(block * table.spill_len, table.spill_len) };
             let Some(beginning) = bytes.first_chunk_mut() else { return false };
             *beginning = record.bytes;
-            record.spill = Some(block);
+            record.spill = block as u32;
             true
         })
     }
@@ -445,8 +617,8 @@ impl Drop for Live {
         slot.state.store(state & !LIVE, Ordering::Relaxed);
         // SAFETY: only the owner touches the record.
         let spill = slot.record.with(|record| unsafe { (*record).spill });
-        if let Some(block) = spill {
-            self.table().spill_taken.release(block);
+        if spill != NO_BLOCK {
+            self.table().spill_taken.release(spill as usize);
         }
         self.table().taken.release(self.index());
     }
@@ -458,10 +630,19 @@ pub(crate) const INLINE: usize = 384;
 /// Neighbouring slots look for spill blocks at the same place.
 const SPREAD: usize = 64;
 
+/// No bitmap has so many places.
+const NO_BLOCK: u32 = u32::MAX;
+
 const LIVE: u32 = 1;
 const KIND_SHIFT: u32 = 16;
+/// A surplus child; a span with such children.
+const SURPLUS: u32 = 1 << 24;
+const FLOODED: u32 = 1 << 25;
 
-static UNKNOWN: Callsite = Callsite::new("", &crate::Scope::new("", ""));
+/// Where code is dearer than what it shows.
+const IS_SMALL: bool = cfg!(target_os = "none");
+
+static UNKNOWN: Callsite = Callsite::new("", &Scope::new("", ""));
 
 #[cfg(all(test, not(throughline_loom), target_pointer_width = "64"))]
 mod tests {

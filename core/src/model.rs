@@ -7,7 +7,10 @@ use core::cell::Cell;
 
 use crate::bitmap::Bitmap;
 use crate::live::{Live, Opening};
-use crate::{Callsite, Ending, Pipeline, SpanContext, SpanId, SpanKind, TakenWord};
+use crate::{
+    Callsite, CallsiteBudget, Ending, LastPoll, Pipeline, SpanContext, SpanId, SpanKind, Surplus,
+    SurplusSummary, TakenWord,
+};
 
 /// The bitmap that gives out slots and spill blocks.
 #[derive(Debug)]
@@ -35,6 +38,49 @@ impl Places {
     }
 }
 
+/// What a span tells of its surplus children.
+#[derive(Debug, Default)]
+pub struct Summary(SurplusSummary);
+
+impl Summary {
+    /// A child of the slot's span of this generation begins; whether it is surplus.
+    pub fn begin(&self, generation: u32) -> bool {
+        self.0.begin(generation)
+    }
+
+    /// One ends, having taken so long.
+    pub fn end(&self, generation: u32, nanos: u64) {
+        self.0.end(generation, nanos);
+    }
+
+    /// What the span tells.
+    pub fn read(&self, generation: u32) -> Surplus {
+        self.0.read(generation)
+    }
+}
+
+/// The budget of a call site.
+#[derive(Debug)]
+pub struct Budget(CallsiteBudget);
+
+impl Budget {
+    /// Nobody's yet.
+    pub fn new() -> Self {
+        Budget(CallsiteBudget::new(1))
+    }
+
+    /// Whether it is the call site's, from now on at least.
+    pub fn is_of(&self, callsite: &'static Callsite) -> bool {
+        self.0.is_of(callsite)
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// The owner of a slot, below [`Span`](crate::Span) and its platform. Dropping
 /// it forgets the span.
 #[derive(Debug)]
@@ -59,12 +105,21 @@ impl LiveSpan {
             start,
             callsite,
         };
-        let live = pipeline.open(0, &Cell::new(0), &opening);
+        let live = pipeline.open(0, &Cell::new(0), &opening, None);
         match &live {
             Some(live) => live.shard().count_started(),
             None => pipeline.count_refused(0),
         }
         live.map(LiveSpan)
+    }
+
+    /// Begins a poll, or ends it.
+    pub fn poll(&self, polled: LastPoll) {
+        match polled {
+            LastPoll::Never => {}
+            LastPoll::Began(ticks) => self.0.begin_poll(ticks),
+            LastPoll::Ended(ticks) => self.0.end_poll(ticks),
+        }
     }
 
     /// Writes all bytes of the record.

@@ -4,7 +4,9 @@
 use core::cell::Cell;
 use core::fmt;
 
+use crate::flood::{self, Floods};
 use crate::frame::{Finished, FrameTag};
+use crate::id_generator::SeededIds;
 use crate::ledger::Counters;
 use crate::live::{Live, LiveTable, Opening};
 use crate::ring::{Refusal, Ring, UNIT, Unit};
@@ -22,7 +24,7 @@ use crate::{
 /// microcontroller it is a `static`.
 ///
 /// Its alignment leaves room for the flags of a context beside a pointer to it.
-#[repr(align(128))]
+#[repr(align(256))]
 pub struct Pipeline {
     shards: &'static [Shard],
     first_shard: &'static Shard,
@@ -40,6 +42,9 @@ pub struct Pipeline {
     wakeup: &'static dyn Wakeup,
     closed: AtomicBool,
     counters: Counters,
+    seeded_ids: Option<SeededIds>,
+    children: u32,
+    floods: Option<&'static Floods>,
 }
 
 /// What a pipeline is made of.
@@ -153,6 +158,9 @@ impl Pipeline {
             wakeup: parts.wakeup,
             closed: AtomicBool::new(false),
             counters: Counters::new(),
+            seeded_ids: None,
+            children: u32::MAX,
+            floods: None,
         }
     }
 
@@ -172,6 +180,45 @@ impl Pipeline {
     /// there is none.
     pub fn schema_url(&self) -> &'static str {
         self.schema_url
+    }
+
+    /// The same pipeline, in which so many spans are exported one by one. Without, all
+    /// are.
+    ///
+    /// Where there is no operating system, or no atomics of 64 bits, this does nothing.
+    #[must_use]
+    pub fn with_budgets(self, floods: &'static Floods) -> Self {
+        // The general way of a beginning asks call sites; others need not.
+        let is_plain = self.follows_local_parents() && floods.callsites.is_empty();
+        let children = floods.budgets.children_per_span;
+        Pipeline { children, floods: Some(floods), is_plain: AtomicBool::new(is_plain), ..self }
+    }
+
+    /// How many children of a span are exported.
+    #[inline(always)]
+    pub(crate) fn children_per_span(&self) -> u32 {
+        self.children
+    }
+
+    pub(crate) fn floods(&self) -> Option<&'static Floods> {
+        self.floods
+    }
+
+    /// The same pipeline, for tests: its ids are those of one sequence that the seed
+    /// determines, in the order in which spans begin on whatever thread.
+    ///
+    /// Not for use beside other processes: two with one seed have the same ids.
+    /// Each span's beginning takes longer. Where there is no operating system, ids
+    /// are as [`Platform::seed`](crate::Platform::seed) says, and this does nothing.
+    #[must_use]
+    pub fn with_seeded_ids(self, seed: u64) -> Self {
+        let seeded_ids = Some(SeededIds::new(seed));
+        // The general way of a beginning looks for it; others need not.
+        Pipeline { seeded_ids, is_plain: AtomicBool::new(false), ..self }
+    }
+
+    pub(crate) fn seeded_ids(&self) -> Option<&SeededIds> {
+        if cfg!(target_os = "none") { None } else { self.seeded_ids.as_ref() }
     }
 
     /// Whether polls are timed.
@@ -310,15 +357,17 @@ impl Pipeline {
         self.counters.count_dropped(DropReason::LiveTableFull, 1);
     }
 
-    /// Takes a slot for a span that begins on this shard's thread.
+    /// Takes a slot for a span that begins on this shard's thread, maybe one too many
+    /// below another.
     #[inline(always)]
     pub(crate) fn open(
         &'static self,
         shard: usize,
         hint: &Cell<usize>,
         opening: &Opening,
+        surplus_of: Option<&'static Slot>,
     ) -> Option<Live> {
-        LiveTable::open(self, self.shard(shard), hint, opening)
+        LiveTable::open(self, self.shard(shard), hint, opening, surplus_of)
     }
 
     /// Writes the frame of a span that ends, or counts why there is none, and
@@ -326,11 +375,27 @@ impl Pipeline {
     #[inline]
     pub(crate) fn finish(mut live: Live, end: u64, ending: Ending) {
         let pipeline = live.pipeline();
-        if !live.trace_flags().is_sampled() {
-            return pipeline.counters.count_dropped(DropReason::RecordOnly, 1);
+        if !live.is_plain() {
+            return pipeline.finish_otherwise(live, end, ending);
         }
         if let Err(refusal) = pipeline.submit(live.shard(), &mut live, end, ending) {
             pipeline.submit_elsewhere(refusal, live, end, ending);
+        }
+    }
+
+    /// What is not exported, or has more to tell.
+    #[cold]
+    fn finish_otherwise(&self, mut live: Live, end: u64, ending: Ending) {
+        if flood::SUPPORTED && live.is_surplus() {
+            flood::settle(&live, end);
+            return self.counters.count_dropped(DropReason::Surplus, 1);
+        }
+        if !live.trace_flags().is_sampled() {
+            return self.counters.count_dropped(DropReason::RecordOnly, 1);
+        }
+        if flood::SUPPORTED && live.is_flooded() {
+            flood::tell(&mut live);
+            self.submit_elsewhere(Refusal::Full, live, end, ending);
         }
     }
 

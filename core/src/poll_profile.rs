@@ -8,7 +8,7 @@
 //!   longest                      ───6──                   6
 //! ```
 
-use crate::live::Live;
+use crate::live::{Live, Slot};
 use crate::start::UNIX;
 use crate::writer::Writer;
 use crate::{Key, Platform, Value};
@@ -57,7 +57,8 @@ impl PollProfile {
 /// The polls of one future or stream.
 #[derive(Debug)]
 pub(crate) struct Tally {
-    is_on: bool,
+    /// That of the span, while it lives and polls are timed.
+    slot: Option<&'static Slot>,
     polls: u32,
     /// A poll of so many ticks is long.
     long: u64,
@@ -67,14 +68,14 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) const fn new() -> Self {
-        Tally { is_on: false, polls: 0, long: u64::MAX, busy: 0, longest: 0 }
+        Tally { slot: None, polls: 0, long: u64::MAX, busy: 0, longest: 0 }
     }
 
     /// Before the first poll.
     pub(crate) fn begin<P: Platform>(&mut self, span: Option<&Live>) {
         let PollProfile { is_on, long_nanos } =
             span.map_or(PollProfile::OFF, |span| span.pipeline().poll_profile());
-        self.is_on = is_on;
+        self.slot = span.filter(|_| is_on).map(Live::slot);
         if long_nanos < u64::MAX {
             self.long = P::ticks_of(long_nanos);
         }
@@ -83,7 +84,10 @@ impl Tally {
     /// The time before a poll.
     #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn before<P: Platform>(&self) -> u64 {
-        if self.is_on { P::ticks() } else { 0 }
+        let Some(slot) = self.slot else { return 0 };
+        let now = P::ticks();
+        slot.begin_poll(now);
+        now
     }
 
     /// Counts a poll that began then; returns the time, if it was read.
@@ -93,10 +97,9 @@ impl Tally {
         before: u64,
         span: Option<&mut Live>,
     ) -> Option<u64> {
-        if !self.is_on {
-            return None;
-        }
+        let slot = self.slot?;
         let now = P::ticks();
+        slot.end_poll(now);
         // The clock of another core may be behind by a tick.
         let took = now.saturating_sub(before);
         self.polls = self.polls.saturating_add(1);
@@ -108,6 +111,11 @@ impl Tally {
             long_poll::<P>(span, before, now);
         }
         Some(now)
+    }
+
+    /// The span ends: its slot will be another's.
+    pub(crate) fn end(&mut self) {
+        self.slot = None;
     }
 
     /// Says on the span what was counted; it ends now. Apart from the places where

@@ -3,16 +3,18 @@
 use core::num::NonZero;
 use core::ptr::NonNull;
 
+use crate::live::Slot;
 use crate::{Pipeline, TraceFlags};
 
-/// A pipeline, if one is named, and bits: both move with every context, so they
+/// A pipeline, if one is named, by itself or by the slot of the span that it is
+/// below, and bits: both move with every context, so they
 /// share a word.
 ///
 /// The bits take the place of those that the pipeline's alignment leaves zero.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Route(NonNull<Pipeline>);
 
-// SAFETY: it is a `&'static Pipeline` and numbers; a pipeline is `Sync`.
+// SAFETY: it is a `&'static Pipeline` or `&'static Slot` and numbers; both are `Sync`.
 unsafe impl Send for Route {}
 // SAFETY: as above.
 unsafe impl Sync for Route {}
@@ -33,11 +35,36 @@ impl Route {
     /// The same flags to another pipeline.
     #[inline]
     pub(crate) fn with_pipeline(self, pipeline: Option<&'static Pipeline>) -> Self {
-        let bits = self.bits() & !NOTHING;
+        let bits = self.bits() & !(NOTHING | SLOT);
         match pipeline {
             Some(pipeline) => Route(NonNull::from(pipeline).map_addr(|address| address | bits)),
             None => Route::of_bits(bits),
         }
+    }
+
+    /// No flag, below the span in this slot, which has begun.
+    #[inline(always)]
+    pub(crate) fn of_slot(slot: &'static Slot) -> Self {
+        if !HAS_SLOTS {
+            return Route::NONE.with_pipeline(Some(slot.pipeline()));
+        }
+        let slot = NonNull::from(slot).cast::<Pipeline>();
+        Route(slot.map_addr(|address| address | PRESENT | SLOT))
+    }
+
+    #[cold]
+    fn pipeline_of_slot(self) -> Option<&'static Pipeline> {
+        self.slot().map(Slot::pipeline)
+    }
+
+    /// The slot of the span that it was below, which may be another's by now.
+    pub(crate) fn slot(self) -> Option<&'static Slot> {
+        if !HAS_SLOTS || self.bits() & SLOT == 0 {
+            return None;
+        }
+        let pointer = self.0.as_ptr().map_addr(|address| address & !ALL).cast::<Slot>();
+        // SAFETY: it is that of the `&'static Slot` that `of_slot` was given.
+        unsafe { pointer.as_ref() }
     }
 
     /// The same with these trace flags.
@@ -53,14 +80,14 @@ impl Route {
 
     /// The same, below which nothing is recorded.
     pub(crate) fn suppressed(self) -> Self {
-        let bits = self.bits() & !NOTHING | SUPPRESSED;
+        let bits = self.bits() & !(NOTHING | SLOT) | SUPPRESSED;
         Route::of_bits(bits).with_pipeline(self.pipeline())
     }
 
     /// The same for a context whose ids are not those of the parent of spans below,
     /// but those of a span to which they link.
     pub(crate) fn linked(self) -> Self {
-        let bits = self.bits() & !NOTHING | LINKED;
+        let bits = self.bits() & !(NOTHING | SLOT) | LINKED;
         Route::of_bits(bits).with_pipeline(self.pipeline())
     }
 
@@ -72,6 +99,9 @@ impl Route {
     /// The pipeline, if one is named.
     #[inline]
     pub(crate) fn pipeline(self) -> Option<&'static Pipeline> {
+        if HAS_SLOTS && self.bits() & SLOT != 0 {
+            return self.pipeline_of_slot();
+        }
         let pointer = self.0.as_ptr().map_addr(|address| address & !ALL);
         // SAFETY: without its bits the pointer is null, or it is that of the
         // `&'static Pipeline` that `with_pipeline` was given.
@@ -119,10 +149,16 @@ const NOTHING: usize = 1 << 4;
 /// Always set, so that the word is never zero.
 const PRESENT: usize = 1 << 5;
 const LINKED: usize = 1 << 6;
-const ALL: usize = (1 << 7) - 1;
+/// The pointer is that of a slot, and not of a pipeline.
+const SLOT: usize = 1 << 7;
+const ALL: usize = (1 << 8) - 1;
+
+/// Where there are no budgets, nobody asks for slots.
+const HAS_SLOTS: bool = crate::flood::SUPPORTED;
 
 const _: () =
     assert!(align_of::<Pipeline>() > ALL && TraceFlags::from_bits(0xff).to_bits() == 0b11);
+const _: () = assert!(!HAS_SLOTS || align_of::<Slot>() > ALL);
 
 #[cfg(test)]
 mod tests {

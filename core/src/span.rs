@@ -145,10 +145,11 @@ impl<P: Platform> Span<P> {
         self.state.route().pipeline().or_else(P::default_pipeline)
     }
 
-    /// Whether what is added is kept.
+    /// Whether what is added is kept. It is not on a span that is not sampled, nor on
+    /// one that is a child [too many](crate::SpanBudgets).
     #[inline]
     pub fn is_recording(&self) -> bool {
-        self.state.live().is_some()
+        self.state.live().is_some_and(|live| !live.is_surplus())
     }
 
     /// Sets an attribute; a key that is set again replaces its value.
@@ -294,7 +295,7 @@ impl<P: Platform> Span<P> {
 
     #[inline(always)]
     pub(crate) fn finish_at(&mut self, ending: Ending, end: impl FnOnce() -> u64) {
-        if !self.is_recording() {
+        if self.state.live().is_none() {
             return;
         }
         // Before the state is taken: the platform's clock may panic.
@@ -336,7 +337,7 @@ impl<P: Platform> From<Context<P>> for Span<P> {
 impl<P: Platform> Drop for Span<P> {
     #[inline]
     fn drop(&mut self) {
-        if self.is_recording() {
+        if self.state.live().is_some() {
             self.finish(if P::is_panicking() { Ending::Panicked } else { Ending::Dropped });
         }
     }
@@ -398,13 +399,13 @@ impl<P: Platform> CurrentSpan<P> {
     pub(crate) fn with(use_it: &mut dyn FnMut(Writer<'_>)) -> bool {
         P::with_local(|local| {
             local.with_current(|current| match current.and_then(State::live) {
-                Some(live) => {
+                Some(live) if !live.is_surplus() => {
                     // SAFETY: the closures are those above and in `exception`,
                     // which add data.
                     use_it(unsafe { Writer::of_current(live) });
                     true
                 }
-                None => false,
+                _ => false,
             })
         })
     }

@@ -1,6 +1,7 @@
 //! How a span begins: whose child it is, whether it is recorded, what it is
 //! called by.
 
+use crate::flood;
 use crate::live::{Live, Opening};
 use crate::route::Route;
 use crate::sampler::{Addition, Additions};
@@ -8,8 +9,8 @@ use crate::state::{Held, Holder, State};
 use crate::w3c::TraceStateBuf;
 use crate::writer::Writer;
 use crate::{
-    Callsite, Carry, Context, Decision, Local, Platform, SamplingParameters, SpanContext, SpanId,
-    SpanKind, SpanView, TraceFlags,
+    Callsite, Carry, Context, Decision, Local, Pipeline, Platform, SamplingParameters, Slot,
+    SpanContext, SpanId, SpanKind, SpanView, TraceFlags,
 };
 
 /// How a span begins, apart from its call site.
@@ -104,6 +105,9 @@ fn below_recorded<P: Platform>(
     if !(flags.is_sampled() && pipeline.follows_local_parents()) {
         return Begun::Otherwise;
     }
+    let Some(children_left) = parent.children_left().checked_sub(1) else {
+        return Begun::Otherwise;
+    };
     let start = P::ticks();
     let (shard, ids) = local.shard_and_ids();
     let opening = Opening {
@@ -116,9 +120,10 @@ fn below_recorded<P: Platform>(
         start,
         callsite,
     };
-    let Some(live) = pipeline.open(shard, local.place(), &opening) else {
+    let Some(live) = pipeline.open(shard, local.place(), &opening, None) else {
         return Begun::Otherwise;
     };
+    parent.set_children_left(children_left);
     live.shard().count_started();
     Begun::Recorded(live)
 }
@@ -160,10 +165,18 @@ pub(crate) fn begin<P: Platform>(
     let (trace, flags) = if has_parent {
         (parent.trace_id(), parent.trace_flags())
     } else {
-        (local.ids().trace_id_at(now), TraceFlags::RANDOM)
+        let trace = match pipeline.seeded_ids() {
+            Some(ids) => ids.trace_id(),
+            None => local.ids().trace_id_at(now),
+        };
+        (trace, TraceFlags::RANDOM)
     };
-    let span = local.ids().span_id_at(now);
+    let span = match pipeline.seeded_ids() {
+        Some(ids) => ids.span_id(),
+        None => local.ids().span_id_at(now),
+    };
     let kind = options.kind.unwrap_or(callsite.kind());
+    let start = options.start.unwrap_or(now);
     let (decision, changed) = {
         let known = SamplingParameters {
             trace_state: origin.carried.trace_state(),
@@ -185,6 +198,17 @@ pub(crate) fn begin<P: Platform>(
         let carried = changed.unwrap_or(origin.carried);
         return Beginning::of(State::unrecorded(trace, span, route, carried));
     }
+    let above = match decision {
+        Some(Decision::RecordAndSample) => {
+            over_budget::<P>(pipeline, origin.route, &parent, callsite)
+        }
+        _ => None,
+    };
+    // A child that is one too many stands for its parent.
+    let (span, flags) = match above {
+        Some(_) => (parent.span_id(), parent.trace_flags()),
+        None => (span, flags),
+    };
     let opening = Opening {
         trace,
         span,
@@ -192,10 +216,10 @@ pub(crate) fn begin<P: Platform>(
         parent: if has_parent { parent.span_id() } else { SpanId::INVALID },
         remote_parent: parent.is_remote(),
         kind,
-        start: options.start.unwrap_or(now),
+        start,
         callsite,
     };
-    let Some(mut live) = pipeline.open(local.shard(), local.place(), &opening) else {
+    let Some(mut live) = pipeline.open(local.shard(), local.place(), &opening, above) else {
         pipeline.count_refused(local.shard());
         if has_parent {
             return Beginning::of(origin.transparent());
@@ -217,6 +241,42 @@ pub(crate) fn begin<P: Platform>(
     live.shard().count_started();
     set_trace_state::<P>(&mut live, &carried);
     Beginning::of(State::recorded(live, carried))
+}
+
+/// The slot of the parent, if the span is one too many below it.
+#[cfg_attr(not(target_os = "none"), inline(never))]
+fn over_budget<P: Platform>(
+    pipeline: &'static Pipeline,
+    route: Route,
+    parent: &SpanContext,
+    callsite: &'static Callsite,
+) -> Option<&'static Slot> {
+    let above = route.slot();
+    flood::over_budget(pipeline, above, parent, callsite, P::monotonic_nanos)
+}
+
+/// Begins a child that is one too many. It stands for its parent.
+#[cfg_attr(not(target_os = "none"), cold)]
+#[cfg_attr(not(target_os = "none"), inline(never))]
+fn surplus<P: Platform>(
+    local: &Local<P>,
+    pipeline: &'static Pipeline,
+    above: &'static Slot,
+    opening: &Opening,
+    route: Route,
+    carried: P::Carried,
+) -> State<P> {
+    match pipeline.open(local.shard(), local.place(), opening, Some(above)) {
+        Some(live) => {
+            live.shard().count_started();
+            State::recorded(live, carried)
+        }
+        None => {
+            pipeline.count_refused(local.shard());
+            let route = route.with_flags(opening.flags, false);
+            State::unrecorded(opening.trace, opening.span, route, carried)
+        }
+    }
 }
 
 /// A span that has begun, maybe without a decision of the sampler.
@@ -272,7 +332,14 @@ impl Undecided {
                 return State::unrecorded(trace, span, route, carried);
             }
             Decision::RecordOnly => {}
-            Decision::RecordAndSample => live.set_sampled(),
+            Decision::RecordAndSample => {
+                if let Some(above) = over_budget::<P>(pipeline, route, &parent, callsite) {
+                    let opening = flood::surplus_opening(&parent, kind, live.start(), callsite);
+                    drop(live);
+                    return surplus(local, pipeline, above, &opening, route, carried);
+                }
+                live.set_sampled();
+            }
         }
         live.shard().count_started();
         set_trace_state::<P>(&mut live, &carried);

@@ -1,6 +1,6 @@
 //! What is current, or may become it.
 
-use crate::live::Live;
+use crate::live::{Live, Slot};
 use crate::route::Route;
 use crate::{Carry, Platform, SpanContext, SpanId, TraceId};
 
@@ -168,7 +168,18 @@ impl<P: Platform> Held<P> {
 /// The route of spans below one that is recorded.
 #[inline]
 fn route_below(live: &Live) -> Route {
-    Route::NONE.with_pipeline(Some(live.pipeline())).with_flags(live.trace_flags(), false)
+    let (flags, is_surplus) = live.trace_flags_and_surplus();
+    let slot = if is_surplus { above(live) } else { live.slot() };
+    Route::of_slot(slot).with_flags(flags, false)
+}
+
+/// That of the span for which a surplus child stands.
+///
+/// Inlined, so that what captures a context makes no call, and has no frame for one.
+#[inline(always)]
+fn above(live: &Live) -> &'static Slot {
+    core::hint::cold_path();
+    live.above().1.unwrap_or(live.slot())
 }
 
 #[cfg(all(test, target_pointer_width = "64"))]

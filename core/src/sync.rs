@@ -14,6 +14,18 @@ pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsiz
 #[cfg(all(not(target_has_atomic = "ptr"), not(throughline_loom)))]
 pub(crate) use crate::portable::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
+/// 64 bits, where there are such atomics.
+#[cfg(throughline_loom)]
+pub(crate) use loom::sync::atomic::AtomicU64 as Wide;
+
+/// 64 bits, where there are such atomics.
+#[cfg(all(target_has_atomic = "64", not(throughline_loom)))]
+pub(crate) use core::sync::atomic::AtomicU64 as Wide;
+
+/// Fewer than 64 bits.
+#[cfg(all(not(target_has_atomic = "64"), not(throughline_loom)))]
+pub(crate) use AtomicUsize as Wide;
+
 /// Declares a function `const` in ordinary builds; loom's types have no `const`
 /// constructors.
 macro_rules! const_fn {

@@ -61,7 +61,7 @@ impl<'a> Value<'a> {
             Value::F64(_) => 9,
             Value::Str(text) => wire::field_len(cut(text, bounds.length).len()),
             Value::Bytes(bytes) => wire::field_len(cut_bytes(bytes, bounds).len()),
-            _ if bounds.depth <= 1 => 0,
+            _ if bounds.depth == 0 => 0,
             Value::Map(entries) => {
                 let inner = bounds.inner();
                 wire::field_len(map_len(entries, inner))
@@ -93,7 +93,7 @@ impl<'a> Value<'a> {
             Value::Str(text) => out.field(STRING, cut(text, bounds.length).as_bytes()),
             Value::Bytes(bytes) => out.field(BYTES, cut_bytes(bytes, bounds)),
             // Deeper than the limit: an empty value, as the specification has it.
-            _ if bounds.depth <= 1 => {}
+            _ if bounds.depth == 0 => {}
             Value::Map(entries) => self.encode_map(entries, bounds, out),
             _ => self.encode_array(bounds, out),
         }
@@ -102,7 +102,7 @@ impl<'a> Value<'a> {
     fn encode_map(&self, entries: &[(&str, Value<'_>)], bounds: Bounds, out: &mut Out<'_>) {
         let inner = bounds.inner();
         out.header(KVLIST, map_len(entries, inner));
-        for (key, value) in entries {
+        for (key, value) in distinct(entries) {
             field(LIST_ELEMENT, key, (value, value.encoded_len(inner)), inner, out);
         }
     }
@@ -172,7 +172,19 @@ pub(crate) fn entry_len(key: &str, value_len: usize) -> usize {
 }
 
 fn map_len(entries: &[(&str, Value<'_>)], bounds: Bounds) -> usize {
-    entries.iter().map(|(key, value)| field_len(key, value, bounds)).sum()
+    distinct(entries).map(|(key, value)| field_len(key, value, bounds)).sum()
+}
+
+/// The entries of a map whose keys do not come again: of equal ones the last counts.
+/// Where code is dearer, the program sees to it.
+fn distinct<'a>(
+    entries: &'a [(&'a str, Value<'a>)],
+) -> impl Iterator<Item = &'a (&'a str, Value<'a>)> {
+    let is_last = |(i, (key, _)): &(usize, &(&str, _))| {
+        let later = entries.iter().skip(i + 1);
+        cfg!(target_os = "none") || !later.clone().any(|(other, _)| other == key)
+    };
+    entries.iter().enumerate().filter(is_last).map(|(_, entry)| entry)
 }
 
 /// As much of the text as the limit keeps, on a character's boundary.

@@ -96,6 +96,17 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Adds a number that counts against no limit, unless there is no memory for it.
+    #[cold]
+    pub(crate) fn add_always(&mut self, key: &Key, number: i64) {
+        const NO_LIMITS: &SpanLimits =
+            &SpanLimits { attribute_count: u32::MAX, ..SpanLimits::new() };
+        let (key, value) = (key.as_str(), Value::I64(number));
+        if self.write(|body, bytes| body.add_attribute(bytes, key, &value, NO_LIMITS)).is_err() {
+            self.record().0.dropped_attributes += 1;
+        }
+    }
+
     /// Adds an attribute whose key is not there yet.
     #[cold]
     pub(crate) fn add_attribute(&mut self, key: &str, value: &Value<'_>) {

@@ -4,7 +4,8 @@
 use loom::thread;
 use throughline_core::model::LiveSpan;
 use throughline_core::{
-    Callsite, LiveView, Pipeline, Scope, SpanContext, SpanId, TraceFlags, TraceId, Wakeup,
+    Callsite, LastPoll, LiveView, Pipeline, Scope, SpanContext, SpanId, SpanKind, TraceFlags,
+    TraceId, Wakeup,
 };
 use throughline_loom_tests::{Preemptions, join, model, pipeline};
 
@@ -23,9 +24,31 @@ fn span(number: u8) -> LiveView {
             TraceFlags::from_bits(number),
         ),
         parent_span_id: SpanId::from_bytes([number; 8]),
+        has_remote_parent: false,
         name: CALLSITES[number as usize % 2].name(),
+        kind: SpanKind::Internal,
+        scope: &SCOPE,
         start_ticks: u64::from_be_bytes([number; 8]),
+        is_surplus: false,
+        last_poll: polled(number),
     }
+}
+
+/// An odd span is polled, an even one was.
+fn polled(number: u8) -> LastPoll {
+    let ticks = u64::from_be_bytes([number; 8]);
+    if number % 2 == 1 { LastPoll::Began(ticks) } else { LastPoll::Ended(ticks) }
+}
+
+/// Whether a poll is one of these, or none, or half of each: its time is no part of
+/// the span that stays, and has two halves here.
+fn is_of(read: LastPoll, written: LastPoll) -> bool {
+    let halves = |poll| match poll {
+        LastPoll::Never => [0, 0],
+        LastPoll::Began(ticks) => [(!ticks >> 32) as u32, !ticks as u32],
+        LastPoll::Ended(ticks) => [(ticks >> 32) as u32, ticks as u32],
+    };
+    halves(read).iter().zip(halves(written)).all(|(read, written)| [0, written].contains(read))
 }
 
 fn open(pipeline: &'static Pipeline, number: u8) -> Option<LiveSpan> {
@@ -33,6 +56,7 @@ fn open(pipeline: &'static Pipeline, number: u8) -> Option<LiveSpan> {
     let callsite = &CALLSITES[number as usize % 2];
     let live = LiveSpan::open(pipeline, callsite, context, parent_span_id, start_ticks)?;
     assert_eq!(live.context(), context, "the owner reads another span");
+    live.poll(polled(number));
     Some(live)
 }
 
@@ -43,14 +67,18 @@ static CALLSITES: [Callsite; 2] = [Callsite::new("even", &SCOPE), Callsite::new(
 fn read(pipeline: &'static Pipeline) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         for view in pipeline.live_spans() {
-            assert!(view == span(1) || view == span(2), "torn: {view:?}");
+            let is_whole = [1, 2].map(span).iter().any(|span| {
+                let last_poll = span.last_poll;
+                LiveView { last_poll, ..view } == *span && is_of(view.last_poll, last_poll)
+            });
+            assert!(is_whole, "torn: {view:?}");
         }
     })
 }
 
 // Fails when the publication does not release the fields, when a field of the
-// next span does not carry the end of the former one with it, or when the end
-// does not change the state.
+// next span (also of its polls) does not carry the end of the former one with
+// it, or when the end does not change the state.
 #[test]
 fn a_reader_sees_one_whole_span_or_none() {
     model(Preemptions { quick: 1, full: 3 }, || {

@@ -3,7 +3,7 @@
 #![cfg(unix)]
 
 use std::collections::HashSet;
-use std::io::Read;
+use std::io::{BufRead, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -56,6 +56,44 @@ fn a_panic_flushes_after_the_hook_that_was_there() {
 }
 
 #[test]
+fn a_signal_shows_what_is_live_and_so_does_a_panic_and_the_program_goes_on() {
+    let receiver = Receiver::start(Protocol::HttpProtobuf, [Fault::Nothing]);
+    let mut child = command("dump", &receiver)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    until_ready(&mut child);
+    let mut errors = std::io::BufReader::new(child.stderr.take().expect("piped")).lines();
+    let mut line = move || errors.next().expect("a line").expect("text");
+    send(&child, Signal::SIGUSR1);
+    let (shown, mut line) = watched("the table", move || ([line(), line(), line()], line));
+    assert_eq!(shown[0], "throughline: 1 live spans");
+    assert!(shown[1].starts_with("      age  state"), "{shown:?}");
+    assert!(shown[2].ends_with(" hangs"), "{shown:?}");
+    writeln!(child.stdin.as_mut().expect("piped"), "go on").expect("it listens");
+    let shown = watched("the second table", move || {
+        // What the hook that was there says comes first.
+        while line() != "throughline: 1 live spans" {}
+        [line(), line()]
+    });
+    assert!(shown[1].ends_with(" panics"), "{shown:?}");
+    assert!(ended(child).success());
+}
+
+#[test]
+fn a_shutdown_tells_once_which_spans_it_leaves_behind() {
+    let receiver = Receiver::start(Protocol::HttpProtobuf, [Fault::Nothing]);
+    let child = command("leak", &receiver).stderr(Stdio::piped()).spawn().expect("it starts");
+    let output = watched("the child", move || child.wait_with_output().expect("it ends"));
+    assert!(output.status.success());
+    let said = String::from_utf8(output.stderr).expect("text");
+    let [title, _, row] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
+    assert_eq!(title, "throughline: 1 spans still live at shutdown");
+    assert!(row.ends_with(" leaked"), "{row}");
+}
+
+#[test]
 fn a_forked_child_neither_hangs_nor_sends_the_parents_spans_nor_takes_its_ids() {
     let receiver = Receiver::start(Protocol::HttpProtobuf, [Fault::Nothing]);
     let child = start("fork", &receiver);
@@ -70,11 +108,13 @@ fn a_forked_child_neither_hangs_nor_sends_the_parents_spans_nor_takes_its_ids() 
 }
 
 fn start(mode: &str, receiver: &Receiver) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_ending"))
-        .args([mode, &receiver.url()])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("it starts")
+    command(mode, receiver).spawn().expect("it starts")
+}
+
+fn command(mode: &str, receiver: &Receiver) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ending"));
+    command.args([mode, &receiver.url()]).stdout(Stdio::piped());
+    command
 }
 
 fn until_ready(child: &mut Child) {

@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Wire;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
-use throughline_console::Trace;
+use throughline_console::{HEARTBEAT_ATTRIBUTE, Trace};
 
 use crate::quiet::{Due, Quiet};
 use crate::stored::{Ids, Names, Origin, StoredSpan};
@@ -57,7 +57,11 @@ impl Held {
                     service: Arc::clone(&service),
                     scope: self.names.share(scope),
                 });
-                for span in scoped.spans {
+                // A span that still runs comes again when it has ended.
+                let ended = |span: &Span| {
+                    !span.attributes.iter().any(|entry| entry.key == HEARTBEAT_ATTRIBUTE)
+                };
+                for span in scoped.spans.into_iter().filter(ended) {
                     match Ids::of(&span) {
                         Some(ids) => self.insert(ids, span, &origin, limits, now),
                         None => rejected += 1,

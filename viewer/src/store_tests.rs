@@ -60,6 +60,16 @@ fn a_whole_trace_is_whole_in_whatever_order_it_came() {
 }
 
 #[test]
+fn a_span_that_still_runs_is_held_when_it_has_ended() {
+    let heartbeat = Span { attributes: vec![text("throughline.heartbeat", "")], ..span(1, 1, 0) };
+    let store = holding(vec![heartbeat]);
+    assert_eq!(store.integrity().spans, 0);
+    store.take_in(request(vec![span(1, 2, 1), span(1, 1, 0)]), Instant::now());
+    let report = store.integrity();
+    assert!(report.is_whole() && report.spans == 2, "{report:?}");
+}
+
+#[test]
 fn an_empty_store_is_whole() {
     assert!(holding(Vec::new()).integrity().is_whole());
 }

@@ -209,6 +209,48 @@ impl Anchor {
     }
 }
 
+/// A conversion of clock ticks that stays the same, for test kits: an order of
+/// moments that no setting of the wall clock changes.
+#[derive(Clone, Copy, Debug)]
+pub struct FixedClock(Anchor);
+
+impl FixedClock {
+    /// The conversion as it is now.
+    #[expect(clippy::new_without_default, reason = "two of them are not alike")]
+    pub fn new() -> Self {
+        loop {
+            let anchor = Anchor::now();
+            // At the very first tick nothing is known of a tick's length.
+            if anchor.nanos_per_tick > 0.001 {
+                return FixedClock(anchor);
+            }
+        }
+    }
+
+    /// A moment, in nanoseconds since the Unix epoch, that is later than whatever was
+    /// timed before the call, and earlier than whatever is timed after it.
+    pub fn boundary(&self) -> u64 {
+        let later_than = |nanos| loop {
+            let now = self.unix_nanos(ticks());
+            if now > nanos {
+                return now;
+            }
+            core::hint::spin_loop();
+        };
+        let boundary = later_than(self.unix_nanos(ticks()));
+        later_than(boundary);
+        boundary
+    }
+
+    pub(crate) fn anchor(self) -> Anchor {
+        self.0
+    }
+
+    fn unix_nanos(&self, ticks: u64) -> u64 {
+        self.0.unix_nanos(ticks)
+    }
+}
+
 fn nanos(nanos: u128) -> u64 {
     u64::try_from(nanos).unwrap_or(u64::MAX)
 }
@@ -240,6 +282,17 @@ mod tests {
         let [before, at, after] = [before, anchor.ticks, after].map(|t| anchor.unix_nanos(t));
         assert_eq!(at, anchor.unix_nanos);
         assert!(before <= at && at <= after);
+    }
+
+    #[test]
+    fn a_boundary_is_between_what_was_timed_before_and_after() {
+        let clock = FixedClock::new();
+        for _ in 0..1_000 {
+            let before = clock.unix_nanos(ticks());
+            let boundary = clock.boundary();
+            let after = clock.unix_nanos(ticks());
+            assert!(before < boundary && boundary < after, "{before} {boundary} {after}");
+        }
     }
 
     #[test]

@@ -8,10 +8,10 @@ use core::task::Poll;
 use core::time::Duration;
 use std::sync::Arc;
 
-use throughline_core::{Accepted, Action, ExportError, Failure, SpanExporter};
+use throughline_core::{Accepted, Action, ExportError, Failure, Heartbeats, Moment, SpanExporter};
 
 use crate::Runtime;
-use crate::clock::Anchor;
+use crate::clock::{self, Anchor};
 use crate::engine::{Engine, Seat, State};
 use crate::pipeline::StdFlusher;
 use crate::race::{First, race};
@@ -37,15 +37,12 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                 return Step::NotMine;
             }
             engine.look(state);
-            let anchor = Anchor::current();
+            let anchor = engine.anchor();
             match state.flusher.poll(engine.now(), |ticks| anchor.unix_nanos(ticks)) {
                 Action::Export => {
                     let batch = state.flusher.batch();
                     match exporting(|| connection.export(&batch)) {
-                        Ok(sending) => {
-                            let timeout = state.flusher.export_timeout();
-                            Step::Export(sending, timeout, state.taken_over)
-                        }
+                        Ok(sending) => Step::send(sending, What::Batch, state),
                         Err(_) => {
                             engine.on_export(state, Err(PANICKED));
                             Step::Yield
@@ -54,6 +51,22 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                 }
                 // The poll itself may have done it: nobody would look again soon.
                 _ if is_done(&state.flusher) => Step::Done,
+                Action::Wait { until } if !state.flusher.is_exporting() => {
+                    match has_heartbeats(state, engine.now(), anchor) {
+                        false => Step::Wait(earlier(until, state)),
+                        true => {
+                            let batch = state.heartbeats.as_ref().map(Heartbeats::batch);
+                            let batch = batch.unwrap_or_else(|| state.flusher.batch());
+                            match exporting(|| connection.export(&batch)) {
+                                Ok(sending) => Step::send(sending, What::Heartbeats, state),
+                                Err(_) => {
+                                    state.on_heartbeats(Err(PANICKED));
+                                    Step::Yield
+                                }
+                            }
+                        }
+                    }
+                }
                 Action::Wait { until } => Step::Wait(until),
                 Action::Yield => Step::Yield,
                 Action::Finished => Step::Done,
@@ -62,7 +75,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
         let (step, said) = engine.with(|state| (next(state), core::mem::take(&mut state.said)));
         engine.say(said);
         match step {
-            Step::Export(sending, timeout, turn) => {
+            Step::Export { sending, what, timeout, turn } => {
                 let sending = pin!(with_timeout(&runtime, sending, timeout));
                 // Whoever takes the seat sends the batch too, and after the end
                 // nobody wants the answer: the transmission is dropped.
@@ -73,7 +86,10 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                 if let First::Right(result) = race(over, sending).await {
                     engine.with(|state| {
                         if is_mine(state) {
-                            engine.on_export(state, result);
+                            match what {
+                                What::Batch => engine.on_export(state, result),
+                                What::Heartbeats => state.on_heartbeats(result),
+                            }
                         }
                     });
                 }
@@ -104,11 +120,60 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
 
 enum Step<S> {
     /// What is sent, how long it may take, and the turn in which it began.
-    Export(S, Option<Duration>, u64),
+    Export {
+        sending: S,
+        what: What,
+        timeout: Option<Duration>,
+        turn: u64,
+    },
     Wait(Option<Duration>),
     Yield,
     NotMine,
     Done,
+}
+
+/// What an exporter was given.
+#[derive(Clone, Copy, Debug)]
+enum What {
+    /// Spans that ended.
+    Batch,
+    /// Records of spans that go on.
+    Heartbeats,
+}
+
+impl<S> Step<S> {
+    fn send(sending: S, what: What, state: &State) -> Self {
+        let (timeout, turn) = (state.flusher.export_timeout(), state.taken_over);
+        Step::Export { sending, what, timeout, turn }
+    }
+}
+
+impl State {
+    fn on_heartbeats(&mut self, result: Result<Accepted, ExportError>) {
+        if let Some(heartbeats) = &mut self.heartbeats {
+            heartbeats.on_export(result);
+        }
+    }
+}
+
+/// Whether it is time to tell of spans that go on, and there are any.
+fn has_heartbeats(state: &mut State, now: Duration, anchor: Anchor) -> bool {
+    let Some(heartbeats) = state.heartbeats.as_mut().filter(|beats| now >= beats.due()) else {
+        return false;
+    };
+    let after = u64::try_from(heartbeats.after().as_nanos()).unwrap_or(u64::MAX);
+    heartbeats.gather(&Moment {
+        now,
+        ticks: clock::ticks(),
+        after_ticks: clock::ticks_of(after),
+        unix_nanos: |ticks| anchor.unix_nanos(ticks),
+    })
+}
+
+/// Until when nothing is to be done, for live spans either.
+fn earlier(until: Option<Duration>, state: &State) -> Option<Duration> {
+    let due = state.heartbeats.as_ref().map(Heartbeats::due);
+    until.into_iter().chain(due).min()
 }
 
 async fn with_timeout<S>(

@@ -8,16 +8,17 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use throughline_core::{Ledger, Pipeline, Ticket};
+use throughline_core::{Entry, Heartbeats, Ledger, Pipeline, Ticket};
 
+use crate::clock::{Anchor, FixedClock};
 use crate::drive::{FAR, drive, is_exporting_here};
 use crate::metrics::Names;
 use crate::pipeline::{DriverWaker, StdFlusher, create};
 use crate::race::race;
 use crate::watch::Watch;
 use crate::{
-    Context, Diagnostic, Diagnostics, Exporter, Outcome, PipelineOptions, Receipt, Runtime, Thread,
-    suppressed,
+    Context, Diagnostic, Diagnostics, Exporter, LiveSpans, Outcome, PipelineOptions, Receipt,
+    Runtime, Thread, suppressed,
 };
 
 /// A running pipeline: its spans are exported in the background.
@@ -51,6 +52,10 @@ pub(crate) struct Engine {
     /// Apart from the state, which is locked while an exporter begins to send, and
     /// an exporter may ask for the health. Locked after the state, for moments.
     pub(crate) watch: Mutex<Watch>,
+    /// Ticks are converted by this, if it is there.
+    clock: Option<FixedClock>,
+    /// Whether shutdown says on stderr which spans are still live.
+    reports_leaks: AtomicBool,
     now: Box<dyn Fn() -> Instant + Send + Sync>,
     time: Box<Time>,
     take_over: Box<TakeOver>,
@@ -62,6 +67,7 @@ type TakeOver = dyn Fn(Arc<Engine>, Seat, Goal, Instant) + Send + Sync;
 
 pub(crate) struct State {
     pub(crate) flusher: StdFlusher,
+    pub(crate) heartbeats: Option<Heartbeats<Vec<u8>, Vec<Entry>>>,
     /// Who drives.
     pub(crate) seat: Seat,
     /// Callers who took the seat and have not left, the latest last.
@@ -118,6 +124,7 @@ impl Telemetry {
         let connection = exporter.connect(&runtime);
         let state = State {
             flusher,
+            heartbeats: heartbeats(pipeline, options),
             seat: Seat::Background,
             callers: Vec::new(),
             taken_over: 0,
@@ -140,6 +147,8 @@ impl Telemetry {
             diagnostics: options.diagnostics.clone(),
             names: Arc::new(Names::new(component)),
             watch: Mutex::default(),
+            clock: options.clock,
+            reports_leaks: AtomicBool::new(options.report_leaks),
             now: Box::new(move || clock.now()),
             time: Box::new(move |engine, goal, within, over| {
                 // In a task, where a runtime that shuts down drops it instead of
@@ -191,6 +200,18 @@ impl Telemetry {
     /// What became of every span so far.
     pub fn ledger(&self) -> Ledger {
         self.engine.pipeline.ledger()
+    }
+
+    /// The spans that are under way now. It may be asked at any time, on any
+    /// thread, in a panic hook too; nobody is stopped meanwhile.
+    pub fn live_spans(&self) -> LiveSpans {
+        LiveSpans::of(self.engine.pipeline)
+    }
+
+    /// Prints the [live spans](Self::live_spans) on stderr, the 100 oldest of them.
+    pub fn dump_live_spans(&self) {
+        let spans = self.live_spans();
+        spans.print(format_args!("{} live spans", spans.len()));
     }
 
     /// Sends everything that has ended by now.
@@ -252,6 +273,20 @@ impl Telemetry {
             telemetry.flush_blocking(within);
         }));
     }
+
+    /// [Prints](Self::dump_live_spans) in the panic hook which spans are live, after
+    /// the hook that was installed before: also at a panic that is caught.
+    ///
+    /// # Panics
+    ///
+    /// If the current thread is panicking.
+    pub fn dump_on_panic(&self) {
+        let (telemetry, former) = (self.clone(), std::panic::take_hook());
+        std::panic::set_hook(Box::new(move |info| {
+            former(info);
+            telemetry.dump_live_spans();
+        }));
+    }
 }
 
 impl fmt::Debug for Telemetry {
@@ -264,6 +299,11 @@ impl Engine {
     /// The time on the flusher's clock.
     pub(crate) fn now(&self) -> Duration {
         (self.now)().saturating_duration_since(self.origin)
+    }
+
+    /// What ticks are converted by.
+    pub(crate) fn anchor(&self) -> Anchor {
+        self.clock.map_or_else(Anchor::current, FixedClock::anchor)
     }
 
     /// Looks at or changes the state, and wakes all who wait for a change.
@@ -338,7 +378,7 @@ impl Engine {
             return None;
         };
         let (ledger, elapsed) = (self.pipeline.ledger(), Duration::ZERO);
-        Some(Receipt { outcome, ledger, elapsed, failure: None })
+        Some(Receipt { outcome, ledger, elapsed, ..Receipt::nothing() })
     }
 
     fn refuse_shutdown(&self) -> Option<Receipt> {
@@ -481,7 +521,7 @@ impl Engine {
     /// Shutdown is over by its deadline whether or not it succeeded: what is left
     /// is counted as lost.
     fn conclude(&self, goal: Goal, began: Instant) -> Receipt {
-        self.with(|state| {
+        let mut receipt = self.with(|state| {
             let in_time = match goal {
                 Goal::Served(ticket) => state.flusher.is_served(ticket),
                 Goal::Finished => {
@@ -494,8 +534,25 @@ impl Engine {
                 ledger: self.pipeline.ledger(),
                 elapsed: began.elapsed(),
                 failure: state.flusher.failing(),
+                ..Receipt::nothing()
             }
-        })
+        });
+        if matches!(goal, Goal::Finished) {
+            self.report_leaks(&mut receipt);
+        }
+        receipt
+    }
+
+    fn report_leaks(&self, receipt: &mut Receipt) {
+        if self.pipeline.live_count() == 0 {
+            return;
+        }
+        let leaked = LiveSpans::of(self.pipeline);
+        (receipt.leaked, receipt.oldest_leaked) = (leaked.len(), leaked.iter().next().copied());
+        // Ordering: Relaxed, no value is read through it.
+        if !leaked.is_empty() && self.reports_leaks.swap(false, Ordering::Relaxed) {
+            leaked.print(format_args!("{} spans still live at shutdown", leaked.len()));
+        }
     }
 
     fn lock_and<T>(&self, look: impl FnOnce(&State) -> T) -> T {
@@ -506,6 +563,21 @@ impl Engine {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+fn heartbeats(
+    pipeline: &'static Pipeline,
+    options: &PipelineOptions,
+) -> Option<Heartbeats<Vec<u8>, Vec<Entry>>> {
+    // Not all the time, whatever is asked for.
+    let after = options.heartbeat?.max(Duration::from_millis(1));
+    let records = options.flusher.max_export_batch_size.max(1);
+    let bytes = vec![0; (records * RECORD).min(options.max_batch_bytes.max(RECORD))];
+    let entries = vec![Entry::default(); records];
+    Some(Heartbeats::new(pipeline, after, Duration::ZERO, bytes, entries))
+}
+
+/// Room for the record of a live span, on average.
+const RECORD: usize = 512;
 
 /// Tells that the background task is over, or was dropped with its runtime.
 struct Leaving(Arc<Engine>);

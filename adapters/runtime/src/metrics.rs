@@ -17,7 +17,7 @@ use crate::Component;
 /// |---|---|
 /// | `otel.sdk.span.started` | spans that began; those not recorded with `otel.span.sampling_result=DROP` |
 /// | `otel.sdk.span.live` | recorded spans under way |
-/// | `otel.sdk.processor.span.queue.size` | how much of the queue is taken, in spans of 512 bytes as `max_queue_size` counts |
+/// | `otel.sdk.processor.span.queue.size` | how much of the queue is taken, in spans as `max_queue_size` counts |
 /// | `otel.sdk.processor.span.queue.capacity` | the size of the queue, counted so |
 /// | `otel.sdk.processor.span.processed` | spans handed to the exporter; those lost before, with `error.type` |
 /// | `otel.sdk.exporter.span.inflight` | spans that the exporter is sending, through all repetitions |
@@ -107,8 +107,12 @@ impl SdkMetric {
         match self {
             SdkMetric::SpanStarted => "Spans that began.",
             SdkMetric::SpanLive => "Recorded spans that have not ended.",
-            SdkMetric::QueueSize => "How much of the queue is taken, in spans of 512 bytes.",
-            SdkMetric::QueueCapacity => "The size of the queue, in spans of 512 bytes.",
+            SdkMetric::QueueSize => {
+                "How much of the queue is taken, in spans as `max_queue_size` counts."
+            }
+            SdkMetric::QueueCapacity => {
+                "The size of the queue, in spans as `max_queue_size` counts."
+            }
             SdkMetric::Processed => "Spans handed to the exporter, or lost before.",
             SdkMetric::InFlight => "Spans that the exporter is sending.",
             SdkMetric::Exported => "Spans that the exporter delivered, or failed to.",
@@ -228,9 +232,14 @@ fn is_lost_at_export(reason: DropReason) -> bool {
     matches!(reason, Rejected | ExportFailed | RetriesExhausted)
 }
 
-/// What was recorded for processors alone was not to be exported.
+/// What was recorded for processors alone, or is summed up by its parent, was not to
+/// be exported.
+pub(crate) fn is_wanted(reason: DropReason) -> bool {
+    matches!(reason, DropReason::RecordOnly | DropReason::Surplus)
+}
+
 fn is_lost_before_export(reason: DropReason) -> bool {
-    !is_lost_at_export(reason) && reason != DropReason::RecordOnly
+    !is_lost_at_export(reason) && !is_wanted(reason)
 }
 
 const PROCESSOR: &str = "batching_span_processor";

@@ -2,11 +2,12 @@
 
 use std::sync::{MutexGuard, PoisonError};
 
-use throughline_core::{Accepted, DropReason, ExportError, Slot};
+use throughline_core::{Accepted, ExportError};
 
 use crate::drive::is_exporting_here;
 use crate::engine::{Engine, State};
 use crate::metrics;
+use crate::pipeline::SLOT;
 use crate::watch::{Delivery, Watch};
 use crate::{Diagnostic, Diagnostics, Health, HealthState, SdkMetrics, Telemetry};
 
@@ -35,7 +36,11 @@ impl Telemetry {
             last_failure: last_failure.map(|(error, _)| error),
             last_failure_ago: last_failure.map_or(now, |(_, at)| now.saturating_sub(at)),
             queue_fill,
-            lost: ledger.dropped_total() - ledger.dropped(DropReason::RecordOnly),
+            lost: ledger
+                .losses()
+                .filter(|(why, _)| !metrics::is_wanted(*why))
+                .map(|(_, n)| n)
+                .sum(),
         }
     }
 
@@ -57,8 +62,8 @@ impl Telemetry {
         SdkMetrics {
             ledger,
             live: pipeline.live_count() as u64,
-            queue_size: pipeline.queue_used().div_ceil(SPAN_BYTES) as u64,
-            queue_capacity: (pipeline.queue_capacity() / SPAN_BYTES) as u64,
+            queue_size: pipeline.queue_used().div_ceil(SLOT) as u64,
+            queue_capacity: (pipeline.queue_capacity() / SLOT) as u64,
             processed,
             in_flight,
             names: engine.names.clone(),
@@ -97,6 +102,3 @@ impl Engine {
 
 /// From how much of the queue on it counts as nearly full.
 const NEARLY_FULL: f64 = 0.9;
-
-/// The unit in which sizes of the queue are told, as `max_queue_size` is.
-const SPAN_BYTES: usize = size_of::<Slot>();

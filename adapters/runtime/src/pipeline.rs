@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use atomic_waker::AtomicWaker;
 use throughline_core::{
-    AlwaysOn, Entry, Flusher, FlusherSettings, FrameTag, MAX_SHARDS, ParentBased, Parts, Pipeline,
-    PollProfile, Sampler, Shard, Slot, SpanLimits, TakenWord, UNIT, Unit, Wakeup,
+    AlwaysOn, CallsiteBudget, Entry, Floods, Flusher, FlusherSettings, FrameTag, MAX_SHARDS,
+    ParentBased, Parts, Pipeline, Platform, PollProfile, Sampler, Shard, Slot, SpanBudgets,
+    SpanLimits, SurplusSummary, TakenWord, UNIT, Unit, Wakeup,
 };
 
-use crate::{Diagnostics, Resource, platform};
+use crate::{Diagnostics, FixedClock, Resource, Std, platform};
 
 /// The size and the settings of a pipeline.
 #[derive(Clone)]
@@ -21,12 +22,15 @@ pub struct PipelineOptions {
     pub sampler: Arc<dyn Sampler + Send + Sync>,
     /// How much a span may hold.
     pub limits: SpanLimits,
+    /// How many spans are exported one by one.
+    pub budgets: SpanBudgets,
     /// When batches are sent.
     pub flusher: FlusherSettings,
     /// Finished spans that may wait, counted in spans of 512 bytes; smaller ones
     /// take less. 2,048 by default.
     pub max_queue_size: usize,
-    /// Spans that may be under way at once, 512 bytes each. 8,192 by default.
+    /// Spans that may be under way at once: 560 bytes each, of which 48 are for what
+    /// one tells of [surplus](SpanBudgets) children. 8,192 by default.
     pub max_live_spans: usize,
     /// Spans that may be larger than that at once, 16 KiB each. 256 by default.
     pub max_large_spans: usize,
@@ -36,6 +40,17 @@ pub struct PipelineOptions {
     /// From how long a poll is an event on its span, if polls are timed. 10 ms by
     /// default; `None` is never.
     pub long_poll: Option<Duration>,
+    /// From what age on a live span has a record sent, and how often: see
+    /// [`Heartbeats`](throughline_core::Heartbeats). `None`, the default, is never.
+    pub heartbeat: Option<Duration>,
+    /// Whether shutdown says on stderr which spans are still live. It does not by
+    /// default; the receipt tells how many in any case.
+    pub report_leaks: bool,
+    /// For tests: ids are of one sequence, which this seed determines (see
+    /// [`Pipeline::with_seeded_ids`]).
+    pub id_seed: Option<u64>,
+    /// For tests: ticks are converted by this.
+    pub clock: Option<FixedClock>,
     /// The most bytes of a batch. 4,000,000 by default, below the 4 MiB that
     /// gRPC servers accept.
     pub max_batch_bytes: usize,
@@ -49,12 +64,17 @@ impl Default for PipelineOptions {
             resource: Resource::sdk(),
             sampler: Arc::new(ParentBased::new(AlwaysOn)),
             limits: SpanLimits::new(),
+            budgets: SpanBudgets::new(),
             flusher: FlusherSettings::new(),
             max_queue_size: 2_048,
             max_live_spans: 8_192,
             max_large_spans: 256,
             poll_profile: true,
             long_poll: Some(Duration::from_millis(10)),
+            heartbeat: None,
+            report_leaks: false,
+            id_seed: None,
+            clock: None,
             max_batch_bytes: 4_000_000,
             diagnostics: Diagnostics::default(),
         }
@@ -66,11 +86,13 @@ impl core::fmt::Debug for PipelineOptions {
         f.debug_struct("PipelineOptions")
             .field("resource", &self.resource)
             .field("limits", &self.limits)
+            .field("budgets", &self.budgets)
             .field("flusher", &self.flusher)
             .field("max_queue_size", &self.max_queue_size)
             .field("max_live_spans", &self.max_live_spans)
             .field("poll_profile", &self.poll_profile)
             .field("long_poll", &self.long_poll)
+            .field("heartbeat", &self.heartbeat)
             .field("max_batch_bytes", &self.max_batch_bytes)
             .finish_non_exhaustive()
     }
@@ -119,13 +141,34 @@ pub(crate) fn create(
         wakeup: waker,
     });
     let schema_url = options.resource.schema_url().unwrap_or_default().to_owned().leak();
-    let pipeline = pipeline.with_poll_profile(poll_profile(options)).with_schema_url(schema_url);
+    let mut pipeline = with_budgets(pipeline, options)
+        .with_poll_profile(poll_profile(options))
+        .with_schema_url(schema_url);
+    if let Some(seed) = options.id_seed {
+        pipeline = pipeline.with_seeded_ids(seed);
+    }
     let pipeline = Box::leak(Box::new(pipeline));
     let bytes = vec![0; options.max_batch_bytes.max(2 * SPILL)];
     let entries = vec![Entry::default(); options.flusher.max_export_batch_size.max(1)];
     let flusher = Flusher::new(pipeline, options.flusher, bytes, entries, platform::random())
         .expect("a new pipeline has no flusher yet");
     (pipeline, flusher, waker)
+}
+
+fn with_budgets(pipeline: Pipeline, options: &PipelineOptions) -> Pipeline {
+    let SpanBudgets { children_per_span, spans_per_callsite_per_second, .. } = options.budgets;
+    let is_limited = children_per_span < u32::MAX || spans_per_callsite_per_second.is_some();
+    let summaries = if is_limited { pipeline.live_capacity() } else { 0 };
+    let summaries: Vec<_> = (0..summaries).map(|_| SurplusSummary::new()).collect();
+    let callsites = spans_per_callsite_per_second.map_or(0..0, |_| 0..CALLSITES);
+    let rate = spans_per_callsite_per_second.unwrap_or(0);
+    let callsites: Vec<_> = callsites.map(|_| CallsiteBudget::new(rate)).collect();
+    pipeline.with_budgets(Box::leak(Box::new(Floods {
+        budgets: options.budgets,
+        summaries: summaries.leak(),
+        callsites: callsites.leak(),
+        nanos_of: Std::nanos_of,
+    })))
 }
 
 fn poll_profile(options: &PipelineOptions) -> PollProfile {
@@ -146,5 +189,7 @@ fn words(bits: usize) -> &'static [TakenWord] {
     (0..words).map(|_| TakenWord::new(0)).collect::<Vec<_>>().leak()
 }
 
-const SLOT: usize = size_of::<Slot>();
+pub(crate) const SLOT: usize = size_of::<Slot>();
+/// As many call sites have a budget.
+const CALLSITES: usize = 1_024;
 const SPILL: usize = 16 * 1024;

@@ -5,6 +5,8 @@ use std::fmt;
 
 use throughline_core::{ExportError, Ledger};
 
+use crate::LiveSpan;
+
 /// What became of the spans by the end of a flush or shutdown.
 #[derive(Clone, Copy, Debug)]
 pub struct Receipt {
@@ -12,6 +14,8 @@ pub struct Receipt {
     pub(crate) ledger: Ledger,
     pub(crate) elapsed: Duration,
     pub(crate) failure: Option<ExportError>,
+    pub(crate) leaked: usize,
+    pub(crate) oldest_leaked: Option<LiveSpan>,
 }
 
 /// How a flush or shutdown ended.
@@ -37,6 +41,8 @@ impl Receipt {
             ledger: Ledger::default(),
             elapsed: Duration::ZERO,
             failure: None,
+            leaked: 0,
+            oldest_leaked: None,
         }
     }
 
@@ -60,6 +66,18 @@ impl Receipt {
         self.elapsed
     }
 
+    /// Spans that were still under way at the end of a shutdown, and so never leave:
+    /// their handles, futures or streams are kept somewhere. Zero after a flush.
+    /// [`Telemetry::live_spans`](crate::Telemetry::live_spans) lists them.
+    pub fn leaked(&self) -> usize {
+        self.leaked
+    }
+
+    /// The oldest of them.
+    pub fn oldest_leaked(&self) -> Option<LiveSpan> {
+        self.oldest_leaked
+    }
+
     /// The failure of the last transmission, if it failed.
     pub fn failure(&self) -> Option<ExportError> {
         self.failure
@@ -74,8 +92,13 @@ impl fmt::Display for Receipt {
             Outcome::Forked => "forked, nothing sent",
         };
         write!(f, "{outcome} after {:.1?}: {}", self.elapsed, self.ledger)?;
-        match self.failure {
-            Some(failure) => write!(f, "; {failure}"),
+        if let Some(failure) = self.failure {
+            write!(f, "; {failure}")?;
+        }
+        match self.oldest_leaked {
+            Some(LiveSpan { name, age, .. }) => {
+                write!(f, "; {} still live, the oldest `{name}` for {age:.1?}", self.leaked)
+            }
             None => Ok(()),
         }
     }

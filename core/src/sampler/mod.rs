@@ -49,6 +49,7 @@ pub use ratio::TraceIdRatioBased;
 pub use rule_based::{ComposableRuleBased, NoRules, Rule, Rules, Then};
 pub use switch::SamplerSwitch;
 pub use threshold::Threshold;
+pub(crate) use token_bucket::TokenBucket;
 
 /// Decides about a span that begins. Called by many threads at once.
 pub trait Sampler: Sync {

@@ -20,7 +20,7 @@ use crate::sync::{AtomicUsize, Ordering, const_fn};
 /// up for longer than that between its look at the clock and its look at the
 /// bucket finds it full.
 #[derive(Debug)]
-pub(super) struct TokenBucket {
+pub(crate) struct TokenBucket {
     full_at: AtomicUsize,
     /// How long a token takes, in units; above zero.
     interval: usize,
@@ -32,7 +32,7 @@ impl TokenBucket {
     const_fn! {
         /// A full bucket that holds so many tokens and fills at `per / tokens`
         /// for each.
-        pub(super) fn new(capacity: u32, tokens: u32, per: Duration) -> Self {
+        pub(crate) fn new(capacity: u32, tokens: u32, per: Duration) -> Self {
             let tokens = if tokens == 0 { 1 } else { tokens };
             let unit = (tokens as u128) << UNIT_BITS;
             let interval = per.as_nanos().div_ceil(unit);
@@ -52,7 +52,7 @@ impl TokenBucket {
     }
 
     /// Takes a token, if there is one.
-    pub(super) fn take(&self, nanos: u64) -> bool {
+    pub(crate) fn take(&self, nanos: u64) -> bool {
         let now = moment(nanos);
         // Ordering: Relaxed, the word is all there is; that each change follows
         // the one before, and no token is given twice, is its own order.

@@ -53,7 +53,7 @@ pub use exporter::Console;
 pub use json::{JsonLine, json_line};
 pub use span::{DroppedCounts, Event, FinishedSpan, Link, Status};
 pub use style::{Colour, UnknownColour};
-pub use throughline_core::{END_ATTRIBUTE, Ending, SpanKind};
+pub use throughline_core::{END_ATTRIBUTE, Ending, HEARTBEAT_ATTRIBUTE, SpanKind};
 pub use trace::{Standing, Trace};
 pub use value::Value;
 pub use waterfall::{Options, Waterfall, waterfall};

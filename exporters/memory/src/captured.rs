@@ -1,9 +1,13 @@
 //! A finished span, owned.
 
+use core::time::Duration;
+
 use throughline_core::{
     AttributesView, END_ATTRIBUTE, Scope, SpanContext, SpanId, SpanKind, SpanView, StatusCode,
     TraceId, ValueView,
 };
+
+use crate::VirtualClock;
 
 /// A finished span, to look at in a test. Values of attributes are shown as
 /// text.
@@ -38,10 +42,17 @@ pub struct CapturedSpan {
     pub links: Vec<SpanContext>,
     /// The status and its description.
     pub status: (StatusCode, String),
+    /// The start on the real clock, which is never still.
+    pub(crate) order: u64,
 }
 
 impl CapturedSpan {
-    pub(crate) fn new(scope: &'static Scope, span: &SpanView<'_>) -> Self {
+    pub(crate) fn new(
+        scope: &'static Scope,
+        span: &SpanView<'_>,
+        clock: Option<&VirtualClock>,
+    ) -> Self {
+        let shown = |real| clock.map_or(real, |clock| clock.at(real));
         let (code, description) = span.status();
         CapturedSpan {
             trace_id: span.trace_id(),
@@ -52,8 +63,9 @@ impl CapturedSpan {
             name: span.name().to_owned(),
             kind: span.kind(),
             scope: scope.name(),
-            start_unix_nanos: span.start_unix_nanos(),
-            end_unix_nanos: span.end_unix_nanos(),
+            start_unix_nanos: shown(span.start_unix_nanos()),
+            end_unix_nanos: shown(span.end_unix_nanos()),
+            order: span.start_unix_nanos(),
             attributes: texts(span.attributes()),
             events: span
                 .events()
@@ -62,6 +74,11 @@ impl CapturedSpan {
             links: span.links().map(|link| link.span_context()).collect(),
             status: (code, description.to_owned()),
         }
+    }
+
+    /// How long it took.
+    pub fn duration(&self) -> Duration {
+        Duration::from_nanos(self.end_unix_nanos.saturating_sub(self.start_unix_nanos))
     }
 
     /// The value of an attribute, as text.

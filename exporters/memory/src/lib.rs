@@ -1,35 +1,50 @@
 //! Finished spans in memory, for tests.
 //!
 //! ```text
-//!   flusher ──batch──▶ Memory ──▶ spans(), tree(), assert_tree()
+//!   capture(work) ── a pipeline of its own ──▶ Captured ─┐
+//!                                                        ├▶ spans(), tree(), assert_tree()
+//!   any pipeline ─────────── batch ──────────▶ Memory   ─┘
 //! ```
+//!
+//! [`capture`] is for tests of programs that make spans, with a [`VirtualClock`] and
+//! seeded ids if need be; [`Memory`] is an exporter like any other.
 //!
 //! The whole trace is asserted at once, as an indented tree of names; when it
 //! differs, the message is the bug report.
 
 #![forbid(unsafe_code)]
 
+mod capture;
 mod captured;
+mod clock;
 mod tree;
 
 use core::future::{Ready, ready};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use throughline_core::{Accepted, Batch, ExportError, SpanExporter};
+use throughline_core::{Accepted, Batch, ExportError, HEARTBEAT_ATTRIBUTE, SpanExporter};
 use throughline_runtime::{Exporter, Runtime};
 
+pub use capture::{Capture, Captured, capture, capture_async};
 pub use captured::CapturedSpan;
+pub use clock::VirtualClock;
 
 /// An exporter that keeps what it is given. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     spans: Arc<Mutex<Vec<CapturedSpan>>>,
+    heartbeats: Arc<Mutex<Vec<CapturedSpan>>>,
+    clock: Option<VirtualClock>,
 }
 
 impl Memory {
     /// An empty one.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    pub(crate) fn on(clock: Option<VirtualClock>) -> Self {
+        Memory { clock, ..Self::default() }
     }
 
     /// The spans so far, in the order in which they ended.
@@ -42,6 +57,12 @@ impl Memory {
         core::mem::take(&mut self.lock())
     }
 
+    /// The records of spans that still ran, in the order in which they came. They
+    /// are in nothing else here.
+    pub fn heartbeats(&self) -> Vec<CapturedSpan> {
+        self.heartbeats.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The first span of this name.
     ///
     /// # Panics
@@ -49,11 +70,7 @@ impl Memory {
     /// If there is none; the message shows what there is.
     #[track_caller]
     pub fn span(&self, name: &str) -> CapturedSpan {
-        let spans = self.lock();
-        match spans.iter().find(|span| span.name == name) {
-            Some(span) => span.clone(),
-            None => panic!("no span `{name}` among:\n{}", tree::render(&spans)),
-        }
+        tree::find(&self.spans(), name).clone()
     }
 
     /// All traces as an indented tree of names, children in the order of their
@@ -70,12 +87,7 @@ impl Memory {
     /// If the tree differs; the message shows both, line by line.
     #[track_caller]
     pub fn assert_tree(&self, expected: &str) {
-        let (actual, expected) = (self.tree(), tree::dedent(expected));
-        assert!(
-            actual.trim_end() == expected.trim_end(),
-            "the trace differs\n{}",
-            tree::diff(&expected, &actual)
-        );
+        tree::assert_same(expected, &self.tree());
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<CapturedSpan>> {
@@ -95,7 +107,12 @@ impl SpanExporter for Memory {
     type Sending = Ready<Result<Accepted, ExportError>>;
 
     fn export(&mut self, batch: &Batch<'_>) -> Self::Sending {
-        self.lock().extend(batch.spans().map(|(scope, span)| CapturedSpan::new(scope, &span)));
+        for (scope, span) in batch.spans() {
+            let is_heartbeat = span.attribute(HEARTBEAT_ATTRIBUTE).is_some();
+            let kept = if is_heartbeat { &self.heartbeats } else { &self.spans };
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.push(CapturedSpan::new(scope, &span, self.clock.as_ref()));
+        }
         ready(Ok(Accepted::default()))
     }
 }

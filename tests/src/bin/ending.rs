@@ -1,12 +1,12 @@
 //! A program that ends in a way which needs a process of its own.
 //!
-//! `ending signal|panic|fork URL` makes spans, exports to the URL, and says
+//! `ending signal|panic|fork|dump|leak URL` makes spans, exports to the URL, and says
 //! `ready` when it can be ended.
 
 use core::time::Duration;
 
 use throughline::exporters::Otlp;
-use throughline::{Guard, Outcome, Thread, builder, span};
+use throughline::{DumpSignal, Guard, Outcome, Thread, builder, span};
 use throughline_tests::places::{block_on, make_spans};
 
 fn main() {
@@ -18,6 +18,8 @@ fn main() {
         "signal" => wait_for_a_signal(guard),
         "panic" => panic_without_a_guard(guard),
         "fork" => fork(guard, otlp),
+        "dump" => dump(guard),
+        "leak" => leak(otlp),
         _ => panic!("unknown: {mode}"),
     }
 }
@@ -48,6 +50,33 @@ fn panic_without_a_guard(guard: Guard) {
     // Whatever leaves now, it is the hook that sends it.
     core::mem::forget(guard.flush_on_panic());
     panic!("as the test wants");
+}
+
+/// Prints what is live when a signal asks, and when something panics.
+fn dump(guard: Guard) {
+    let guard = guard.dump_on_signal(DumpSignal::Usr1).expect("a handler").dump_on_panic();
+    let hanging = span!("hangs");
+    println!("ready");
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).expect("the test goes on");
+    drop(hanging);
+    let panicking = span!("panics");
+    let caught = std::panic::catch_unwind(|| panic!("as the test wants"));
+    assert!(caught.is_err());
+    panicking.end();
+    assert!(guard.shutdown_blocking().is_complete());
+}
+
+/// Shuts down twice while a span lives.
+fn leak(otlp: Otlp) {
+    let builder = builder().report_leaks(true);
+    let telemetry = builder.start(Thread::start().expect("a thread"), otlp);
+    let leaked = telemetry.context().scope(|| span!("leaked"));
+    for _ in 0..2 {
+        let receipt = telemetry.shutdown_blocking(Guard::DEADLINE);
+        assert_eq!(receipt.leaked(), 1, "{receipt}");
+    }
+    drop(leaked);
 }
 
 fn fork(guard: Guard, otlp: Otlp) {

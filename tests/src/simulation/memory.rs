@@ -1,8 +1,8 @@
 //! The memory of a simulated pipeline, leaked like that of a real one.
 
 use throughline_core::{
-    Entry, Flusher, FlusherSettings, FrameTag, Parts, Pipeline, Shard, Slot, SpanLimits, TakenWord,
-    UNIT, Unit, Wakeup, encode_resource,
+    AlwaysOn, Entry, Flusher, FlusherSettings, FrameTag, ParentBased, Parts, Pipeline, Shard, Slot,
+    SpanLimits, TakenWord, UNIT, Unit, Wakeup, encode_resource,
 };
 
 use super::ByName;
@@ -15,6 +15,9 @@ pub type VirtualFlusher = Flusher<Vec<u8>, Vec<Entry>>;
 pub struct Setup {
     /// When batches are sent.
     pub settings: FlusherSettings,
+    /// Whether spans are recorded as their parents are, and roots in any case. Else the
+    /// sampler wants to see each span's attributes first, and decides by its name.
+    pub is_parent_based: bool,
     /// How much a span may hold.
     pub limits: SpanLimits,
     /// The rings.
@@ -38,6 +41,7 @@ impl Setup {
     pub fn small() -> Self {
         Setup {
             settings: FlusherSettings::new(),
+            is_parent_based: false,
             limits: SpanLimits::new(),
             shards: 1,
             ring_units: 64,
@@ -56,22 +60,31 @@ impl Setup {
 
     /// Makes the pipeline and its flusher.
     pub fn build(&self) -> (&'static Pipeline, VirtualFlusher) {
+        self.build_with(|pipeline| pipeline)
+    }
+
+    /// As [`build`](Self::build), of a pipeline that is changed before it is used.
+    pub fn build_with(
+        &self,
+        change: impl FnOnce(Pipeline) -> Pipeline,
+    ) -> (&'static Pipeline, VirtualFlusher) {
         let mut resource = Vec::new();
         encode_resource([("service.name", "simulated")].into_iter(), |bytes| {
             resource.extend_from_slice(bytes);
         });
-        let pipeline: &'static Pipeline = Box::leak(Box::new(Pipeline::new(Parts {
+        let pipeline = Pipeline::new(Parts {
             shards: (0..self.shards).map(|_| shard(self.ring_units)).collect::<Vec<_>>().leak(),
             slots: (0..self.slots).map(|_| Slot::new()).collect::<Vec<_>>().leak(),
             slot_words: words(self.slots),
             spill: vec![0; self.spill_blocks * self.spill_block].leak(),
             spill_words: words(self.spill_blocks),
             spill_block: self.spill_block,
-            sampler: &ByName,
+            sampler: if self.is_parent_based { &PARENT_BASED } else { &ByName },
             limits: self.limits,
             resource: resource.leak(),
             wakeup: &Nobody,
-        })));
+        });
+        let pipeline: &'static Pipeline = Box::leak(Box::new(change(pipeline)));
         let bytes = vec![0; self.batch_bytes];
         let entries = vec![Entry::default(); self.batch_entries];
         let flusher = Flusher::new(pipeline, self.settings, bytes, entries, 1)
@@ -79,6 +92,8 @@ impl Setup {
         (pipeline, flusher)
     }
 }
+
+static PARENT_BASED: ParentBased<AlwaysOn> = ParentBased::new(AlwaysOn);
 
 /// Nobody sleeps in a simulation.
 struct Nobody;

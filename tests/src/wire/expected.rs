@@ -179,7 +179,7 @@ pub fn expected_value(value: &Value<'_>, limits: &SpanLimits, depth: u32) -> Any
         Value::F64(value) => Some(Any::DoubleValue(value)),
         Value::Str(text) => Some(string(text)),
         Value::Bytes(bytes) => Some(Any::BytesValue(bytes[..bytes.len().min(most)].to_vec())),
-        _ if depth <= 1 => None,
+        _ if depth == 0 => None,
         Value::Array(values) => Some(array(values.iter().map(below).collect())),
         Value::Strs(values) => Some(array(values.iter().map(|v| below(&(*v).into())).collect())),
         Value::I64s(values) => Some(array(values.iter().map(|v| below(&(*v).into())).collect())),
@@ -191,7 +191,13 @@ pub fn expected_value(value: &Value<'_>, limits: &SpanLimits, depth: u32) -> Any
                 value: Some(below(value)),
                 ..KeyValue::default()
             };
-            Some(Any::KvlistValue(KeyValueList { values: entries.iter().map(entry).collect() }))
+            // Of equal keys the last one counts.
+            let is_last = |&(i, (key, _)): &(usize, &(&str, Value<'_>))| {
+                !entries[i + 1..].iter().any(|(other, _)| other == key)
+            };
+            let kept = entries.iter().enumerate().filter(is_last);
+            let values = kept.map(|(_, each)| entry(each)).collect();
+            Some(Any::KvlistValue(KeyValueList { values }))
         }
         ref other => unreachable!("a new kind of value: {other:?}"),
     };

@@ -1,0 +1,288 @@
+//! Running code, and looking at the spans it made.
+
+use core::future::Future;
+use core::time::Duration;
+use std::sync::OnceLock;
+
+use throughline_core::{Ledger, Sampler, SpanLimits};
+use throughline_runtime::{Context, LiveSpans, PipelineOptions, Telemetry, Thread, WithContext};
+
+use crate::{CapturedSpan, Memory, VirtualClock, tree};
+
+/// Runs a closure and captures the spans that it makes.
+///
+/// ```
+/// use throughline_memory::capture;
+/// # use throughline_core::{Callsite, Scope};
+/// # static SCOPE: Scope = Scope::new("doc", "");
+/// # static ORDER: Callsite = Callsite::new("order", &SCOPE);
+/// # static PRICE: Callsite = Callsite::new("price", &SCOPE);
+/// # fn order() -> u32 {
+/// #     let span = |callsite| throughline_runtime::Span::start(callsite, |_| ());
+/// #     span(&ORDER).in_scope(|| span(&PRICE).in_scope(|| 3))
+/// # }
+///
+/// let (sum, captured) = capture(order);
+/// assert_eq!(sum, 3);
+/// captured.assert_tree(
+///     "
+///     order
+///       price
+///     ",
+/// );
+/// ```
+///
+/// Each capture is a pipeline of its own, found by the context: what the closure
+/// spawns through an adapter, or hands its context to, is captured too, and tests
+/// that run at the same time never see each other's spans. Spans below another
+/// capture, or a default pipeline, stay there. Whatever ends before the closure
+/// returns is there; of what is still under way then, [`Captured::live`] tells.
+///
+/// # Panics
+///
+/// If a span was lost, which [`Capture::room_for`] more prevents; if there is no
+/// thread left; and if the closure panics.
+#[track_caller]
+pub fn capture<R>(work: impl FnOnce() -> R) -> (R, Captured) {
+    Capture::new().run(work)
+}
+
+/// As [`capture`], for a future.
+///
+/// # Panics
+///
+/// As [`capture`].
+pub async fn capture_async<F: Future>(work: F) -> (F::Output, Captured) {
+    Capture::new().run_async(work).await
+}
+
+/// How to capture.
+///
+/// Each capture leaves about a megabyte behind, as pipelines are never freed.
+/// Polls are not timed in it, so that attributes are the same each time.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Capture {
+    options: PipelineOptions,
+    clock: Option<VirtualClock>,
+}
+
+impl Capture {
+    /// Every span, real time, random ids.
+    pub fn new() -> Self {
+        let mut options = PipelineOptions::default();
+        options.flusher.schedule_delay = Duration::from_secs(3_600);
+        options.poll_profile = false;
+        options.max_queue_size = 1_024;
+        options.max_live_spans = 512;
+        options.max_large_spans = 16;
+        options.max_batch_bytes = 256 * 1_024;
+        Capture { options, clock: None }
+    }
+
+    /// Ids that are the same each time: of one sequence, which the seed determines,
+    /// drawn in the order in which spans begin. They are the ids that the program sees
+    /// and sends, too.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.options.id_seed = Some(seed);
+        self
+    }
+
+    /// Times of this clock.
+    pub fn clock(mut self, clock: &VirtualClock) -> Self {
+        self.options.clock = Some(clock.fixed());
+        self.clock = Some(clock.clone());
+        self
+    }
+
+    /// Which spans are recorded; all by default.
+    pub fn sampler(mut self, sampler: impl Sampler + Send + 'static) -> Self {
+        self.options.sampler = std::sync::Arc::new(sampler);
+        self
+    }
+
+    /// How much a span may hold.
+    pub fn limits(mut self, limits: SpanLimits) -> Self {
+        self.options.limits = limits;
+        self
+    }
+
+    /// Room for so many spans under way, and for so many that ended and were not
+    /// taken yet, of 512 bytes. 512 and 1,024 by default.
+    pub fn room_for(mut self, spans: usize) -> Self {
+        self.options.max_live_spans = spans;
+        self.options.max_queue_size = spans;
+        self
+    }
+
+    /// Runs the closure: see [`capture`].
+    ///
+    /// # Panics
+    ///
+    /// As [`capture`].
+    #[track_caller]
+    pub fn run<R>(self, work: impl FnOnce() -> R) -> (R, Captured) {
+        let running = Running::start(self);
+        let result = running.context().scope(work);
+        (result, running.finish())
+    }
+
+    /// Runs the future: see [`capture`].
+    ///
+    /// # Panics
+    ///
+    /// As [`capture`].
+    pub async fn run_async<F: Future>(self, work: F) -> (F::Output, Captured) {
+        let running = Running::start(self);
+        let result = WithContext::new(work, running.context()).await;
+        (result, running.finish())
+    }
+}
+
+impl Default for Capture {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What was captured.
+#[derive(Clone, Debug)]
+pub struct Captured {
+    spans: Vec<CapturedSpan>,
+    live: LiveSpans,
+    ledger: Ledger,
+}
+
+impl Captured {
+    /// The spans, in the order in which they ended, as far as they ended on one
+    /// thread.
+    pub fn spans(&self) -> &[CapturedSpan] {
+        &self.spans
+    }
+
+    /// The first span of this name.
+    ///
+    /// # Panics
+    ///
+    /// If there is none; the message shows what there is.
+    #[track_caller]
+    pub fn span(&self, name: &str) -> &CapturedSpan {
+        tree::find(&self.spans, name)
+    }
+
+    /// What was still under way at the end.
+    pub fn live(&self) -> &LiveSpans {
+        &self.live
+    }
+
+    /// What became of every span.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// All traces as an indented tree of names, children in the order of their starts,
+    /// with how a span ended or failed behind its name.
+    pub fn tree(&self) -> String {
+        tree::render(&self.spans)
+    }
+
+    /// As [`tree`](Self::tree), with these attributes of each span that has them, and
+    /// with how long it took for `duration`:
+    ///
+    /// ```text
+    /// order {id=7, duration=250ms}
+    ///   price {duration=0ns}
+    /// ```
+    pub fn tree_with(&self, keys: &[&str]) -> String {
+        tree::render_with(&self.spans, keys)
+    }
+
+    /// Asserts the whole of [`tree`](Self::tree). Common indentation, and blank lines at
+    /// both ends, are ignored.
+    ///
+    /// # Panics
+    ///
+    /// If the tree differs; the message shows both, line by line.
+    #[track_caller]
+    pub fn assert_tree(&self, expected: &str) {
+        tree::assert_same(expected, &self.tree());
+    }
+
+    /// Asserts the whole of [`tree_with`](Self::tree_with).
+    ///
+    /// # Panics
+    ///
+    /// As [`assert_tree`](Self::assert_tree).
+    #[track_caller]
+    pub fn assert_tree_with(&self, keys: &[&str], expected: &str) {
+        tree::assert_same(expected, &self.tree_with(keys));
+    }
+
+    /// As [`assert_tree`](Self::assert_tree), whatever the order of siblings is: for
+    /// work that runs side by side.
+    ///
+    /// # Panics
+    ///
+    /// As [`assert_tree`](Self::assert_tree).
+    #[track_caller]
+    pub fn assert_tree_unordered(&self, expected: &str) {
+        let (expected, actual) = (tree::dedent(expected), self.tree());
+        tree::assert_same(&tree::sorted(&expected), &tree::sorted(&actual));
+    }
+}
+
+/// A capture under way.
+struct Running {
+    memory: Memory,
+    telemetry: Option<Telemetry>,
+}
+
+impl Running {
+    fn start(capture: Capture) -> Self {
+        /// One for all: it only moves finished spans.
+        static THREAD: OnceLock<Thread> = OnceLock::new();
+        let thread = THREAD.get_or_init(|| Thread::start().expect("a thread for captures"));
+        let memory = Memory::on(capture.clock);
+        let telemetry = Telemetry::start(&capture.options, thread.clone(), memory.clone());
+        Running { memory, telemetry: Some(telemetry) }
+    }
+
+    /// Nothing of what is current outside.
+    fn context(&self) -> Context {
+        match &self.telemetry {
+            Some(telemetry) => Context::empty().with_pipeline(telemetry.pipeline()),
+            None => Context::empty(),
+        }
+    }
+
+    #[track_caller]
+    fn finish(mut self) -> Captured {
+        let telemetry = self.telemetry.take().expect("it is finished once");
+        // The thread that drives it is never blocked.
+        let receipt = telemetry.shutdown_blocking(DEADLINE);
+        let ledger = *receipt.ledger();
+        assert!(
+            receipt.is_complete() && ledger.losses().all(|(reason, _)| is_no_loss(reason)),
+            "spans were lost: {receipt}; `Capture::room_for` more of them?"
+        );
+        Captured { spans: self.memory.take(), live: telemetry.live_spans(), ledger }
+    }
+}
+
+impl Drop for Running {
+    /// The work panicked, or its future was dropped: nobody wants the spans.
+    fn drop(&mut self) {
+        if let Some(telemetry) = self.telemetry.take() {
+            telemetry.shutdown_blocking(Duration::ZERO);
+        }
+    }
+}
+
+/// Whether the sampler or the program meant it so.
+fn is_no_loss(reason: throughline_core::DropReason) -> bool {
+    use throughline_core::DropReason;
+    matches!(reason, DropReason::RecordOnly | DropReason::Surplus | DropReason::AfterShutdown)
+}
+
+/// A shutdown into memory takes no time to speak of.
+const DEADLINE: Duration = Duration::from_secs(60);
