@@ -79,6 +79,12 @@ pub(crate) fn describe(builder: &Builder) -> Config {
         Some(threshold) => set("long_poll", &format_args!("{threshold:?}")),
         None => set("long_poll", &"never"),
     }
+    set("budgets.children_per_span", &options.budgets.children_per_span);
+    match options.heartbeat {
+        Some(after) => set("heartbeat", &format_args!("{after:?}")),
+        None => set("heartbeat", &"never"),
+    }
+    set("report_leaks", &options.report_leaks);
     match (builder.origins.of("diagnostics"), builder.least_severity) {
         (Origin::Code, _) => set("diagnostics", &"handler"),
         (_, Some(least)) => set("diagnostics", &format_args!("stderr, from {least} on")),

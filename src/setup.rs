@@ -153,7 +153,7 @@ impl Builder {
     /// [`DropReason::Surplus`](crate::DropReason::Surplus).
     pub fn budgets(mut self, budgets: SpanBudgets) -> Self {
         self.options.budgets = budgets;
-        self
+        self.noted("budgets.children_per_span")
     }
 
     /// How long a finished span waits for others. 5 s by default.
@@ -222,7 +222,7 @@ impl Builder {
     /// ([`Ledger::heartbeats`]) and sent once each, past the queue.
     pub fn heartbeat(mut self, after: Duration) -> Self {
         self.options.heartbeat = Some(after);
-        self
+        self.noted("heartbeat")
     }
 
     /// Whether a shutdown says on stderr, once, which spans are still live: their
@@ -230,7 +230,7 @@ impl Builder {
     /// default; the [receipt](Receipt::leaked) tells how many in any case.
     pub fn report_leaks(mut self, is_on: bool) -> Self {
         self.options.report_leaks = is_on;
-        self
+        self.noted("report_leaks")
     }
 
     /// Makes the pipeline the default one of the process, exporting on this
