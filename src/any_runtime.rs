@@ -2,8 +2,8 @@
 
 use throughline_runtime::{Runtime, Thread};
 
-use crate::config::InitError;
 use crate::discard::Discard;
+use crate::init_error::InitError;
 use crate::setup::{Builder, Guard};
 
 /// Installs on the first of these that there is:
@@ -69,9 +69,9 @@ mod tests {
     struct Asking(mpsc::Sender<&'static str>);
 
     impl OnAny for Asking {
-        fn install<R: Runtime>(self, _: Builder, _: R) -> Result<Guard, InitError> {
+        fn install<R: Runtime>(self, builder: Builder, _: R) -> Result<Guard, InitError> {
             let _ = self.0.send(type_name::<R>());
-            Ok(Guard::disabled())
+            Ok(Guard::disabled(&builder))
         }
     }
 

@@ -31,10 +31,13 @@
 
 mod any_runtime;
 mod config;
+mod detect;
 mod discard;
 mod ext;
 mod failure;
 mod fields;
+mod from_env;
+mod init_error;
 mod setup;
 #[cfg(all(unix, feature = "signals"))]
 mod signals;
@@ -58,15 +61,30 @@ pub use throughline_propagation::{extract, inject};
 pub use throughline_runtime::{Carried, SamplingState};
 
 // Setup, flush and shutdown.
-pub use config::InitError;
+pub use config::config;
+pub use init_error::InitError;
 pub use setup::{Builder, Guard, builder, init};
 #[cfg(all(unix, feature = "signals"))]
 pub use signals::DumpSignal;
 pub use throughline_core::{DropReason, Ledger, Retry, SpanBudgets, SpanLimits};
 pub use throughline_runtime::{
-    Env, Exporter, LiveSpan, LiveSpans, LiveState, Outcome, PipelineOptions, Receipt, Resource,
-    Runtime, Telemetry, Thread, Warning,
+    Config, Env, Exporter, LiveSpan, LiveSpans, LiveState, Origin, Outcome, PipelineOptions,
+    Receipt, Resource, Runtime, Setting, Telemetry, Thread, Warning,
 };
+
+// What the pipeline says about itself.
+pub use throughline_runtime::{
+    Diagnostic, Diagnostics, Health, HealthState, MetricPoint, SdkMetric, SdkMetrics, Severity,
+};
+
+/// What the pipeline counts about itself, as OpenTelemetry metrics.
+#[cfg(feature = "metrics")]
+pub use throughline_metrics as metrics;
+
+// Where the program runs.
+#[cfg(feature = "detectors")]
+pub use throughline_detectors as detectors;
+pub use throughline_runtime::{DetectError, Detector};
 
 // Sampling.
 pub use throughline_core::{

@@ -3,16 +3,18 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use throughline_core::{Ledger, Retry, Sampler, SpanBudgets, SpanLimits};
+use throughline_core::{DropReason, Ledger, Retry, Sampler, SpanBudgets, SpanLimits};
 use throughline_propagation::{self as propagation, Propagator};
 use throughline_runtime::{
-    Env, Exporter, LiveSpans, PipelineOptions, Receipt, Resource, Runtime, TailSampler, Telemetry,
-    Thread, Warning, set_default_pipeline,
+    Config, Detector, Diagnostic, Diagnostics, Env, Exporter, Health, LiveSpans, Origin, Origins,
+    Outcome, PipelineOptions, Receipt, Resource, Runtime, Severity, TailSampler, Telemetry, Thread,
+    Warning, set_default_pipeline,
 };
 
-use crate::config::{self, InitError};
+use crate::init_error::InitError;
 #[cfg(all(unix, feature = "signals"))]
 use crate::signals::DumpSignal;
+use crate::{config, detect, from_env};
 
 /// Sets everything up from the `OTEL_*` environment variables, on the runtime
 /// that is there.
@@ -37,7 +39,8 @@ use crate::signals::DumpSignal;
 /// A variable has a value without which nothing can be exported (an endpoint
 /// that is no URL), a feature is missing for what the variables ask, the
 /// operating system gives no thread, or there is a default pipeline already. All
-/// other bad values are [warnings](Guard::warnings), said once on stderr too.
+/// other bad values are [warnings](Guard::warnings), told once on stderr too, or to
+/// [`Builder::diagnostics`].
 pub fn init() -> Result<Guard, InitError> {
     builder().init()
 }
@@ -45,16 +48,40 @@ pub fn init() -> Result<Guard, InitError> {
 /// Settings of a pipeline in code; the environment is read where they are
 /// silent only by [`Builder::init`].
 pub fn builder() -> Builder {
-    Builder { options: PipelineOptions::default(), resource: Resource::empty(), propagator: None }
+    Builder {
+        options: PipelineOptions::default(),
+        resource: Resource::empty(),
+        propagator: None,
+        detectors: Vec::new(),
+        detected: Resource::empty(),
+        problems: Vec::new(),
+        origins: Origins::default(),
+        disabled: false,
+        exporter: None,
+        least_severity: Some(Severity::Info),
+    }
 }
 
 /// Settings of a pipeline. Made by [`builder`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use]
 pub struct Builder {
-    options: PipelineOptions,
-    resource: Resource,
-    propagator: Option<Arc<dyn Propagator>>,
+    pub(crate) options: PipelineOptions,
+    /// What the code says, and then the variables.
+    pub(crate) resource: Resource,
+    pub(crate) propagator: Option<Arc<dyn Propagator>>,
+    pub(crate) detectors: Vec<&'static dyn Detector>,
+    /// What they found.
+    pub(crate) detected: Resource,
+    /// What is to be told once it is known to whom.
+    pub(crate) problems: Vec<Diagnostic>,
+    /// Where the values came from.
+    pub(crate) origins: Origins,
+    pub(crate) disabled: bool,
+    /// The exporter's name.
+    pub(crate) exporter: Option<&'static str>,
+    /// What of the diagnostics goes to stderr, if they go there.
+    pub(crate) least_severity: Option<Severity>,
 }
 
 impl Builder {
@@ -66,13 +93,41 @@ impl Builder {
     /// An attribute of the resource.
     pub fn attribute(mut self, key: &str, value: &str) -> Self {
         self.resource = self.resource.with(key, value);
+        self.noted(&format!("resource.{key}"))
+    }
+
+    /// Finds out about the place where the program runs: host, process, container.
+    /// What code and variables say wins. The detectors run when the pipeline is set
+    /// up; those of the crate `throughline-detectors` are at `throughline::detectors`,
+    /// with the feature of that name.
+    ///
+    /// [`Builder::init`] takes those that `THROUGHLINE_RESOURCE_DETECTORS` names
+    /// instead, if it is set: `all`, `none`, or `host,process,…`.
+    pub fn detect(mut self, detectors: impl IntoIterator<Item = &'static dyn Detector>) -> Self {
+        self.detectors.extend(detectors);
         self
+    }
+
+    /// Whether telemetry is switched off, as by `OTEL_SDK_DISABLED`: then nothing
+    /// is recorded nor exported, contexts still propagate.
+    pub fn disabled(mut self, is_disabled: bool) -> Self {
+        self.disabled = is_disabled;
+        self.noted("disabled")
+    }
+
+    /// Who is told what goes wrong while the pipeline works: a handler of the
+    /// program's own, or stderr from another severity on. Each is told once per
+    /// change, not per batch. `OTEL_LOG_LEVEL` sets the severity where the code
+    /// is silent.
+    pub fn diagnostics(mut self, diagnostics: Diagnostics) -> Self {
+        self.options.diagnostics = diagnostics;
+        self.noted("diagnostics")
     }
 
     /// Which spans are recorded. Parent-based, all roots, by default.
     pub fn sampler(mut self, sampler: impl Sampler + Send + 'static) -> Self {
         self.options.sampler = Arc::new(sampler);
-        self
+        self.noted("sampler")
     }
 
     /// Which traces are exported, decided when they are over: those that failed,
@@ -99,13 +154,23 @@ impl Builder {
     /// ```
     pub fn tail(mut self, tail: &TailSampler) -> Self {
         self.options.tail = Some(tail.clone());
-        self
+        self.noted("tail")
     }
 
     /// How much a span may hold.
     pub fn limits(mut self, limits: SpanLimits) -> Self {
         self.options.limits = limits;
-        self
+        [
+            "limits.attribute_count",
+            "limits.attribute_value_length",
+            "limits.attribute_value_depth",
+            "limits.event_count",
+            "limits.link_count",
+            "limits.attribute_per_event_count",
+            "limits.attribute_per_link_count",
+        ]
+        .into_iter()
+        .fold(self, Builder::noted)
     }
 
     /// How many spans are exported one by one: 10,000 children of each span by default,
@@ -118,45 +183,45 @@ impl Builder {
     /// [`DropReason::Surplus`](crate::DropReason::Surplus).
     pub fn budgets(mut self, budgets: SpanBudgets) -> Self {
         self.options.budgets = budgets;
-        self
+        self.noted("budgets.children_per_span")
     }
 
     /// How long a finished span waits for others. 5 s by default.
     pub fn schedule_delay(mut self, delay: Duration) -> Self {
         self.options.flusher.schedule_delay = delay;
-        self
+        self.noted("schedule_delay")
     }
 
     /// The most spans of a batch. 512 by default.
     pub fn max_export_batch_size(mut self, spans: usize) -> Self {
         self.options.flusher.max_export_batch_size = spans;
-        self
+        self.noted("max_export_batch_size")
     }
 
     /// How long one transmission may take. 30 s by default; `None` is without
     /// limit.
     pub fn export_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.options.flusher.export_timeout = timeout;
-        self
+        self.noted("export_timeout")
     }
 
     /// Repetitions of failed transmissions.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.options.flusher.retry = retry;
-        self
+        self.noted("retry")
     }
 
     /// Finished spans that may wait, counted in spans of 512 bytes. 2,048 by
     /// default.
     pub fn max_queue_size(mut self, spans: usize) -> Self {
         self.options.max_queue_size = spans;
-        self
+        self.noted("max_queue_size")
     }
 
     /// Spans that may be under way at once, 560 bytes each. 8,192 by default.
     pub fn max_live_spans(mut self, spans: usize) -> Self {
         self.options.max_live_spans = spans;
-        self
+        self.noted("max_live_spans")
     }
 
     /// Whether the polls of futures and streams in spans are timed; they are by
@@ -165,14 +230,14 @@ impl Builder {
     /// `throughline.poll.longest_ns`.
     pub fn poll_profile(mut self, is_on: bool) -> Self {
         self.options.poll_profile = is_on;
-        self
+        self.noted("poll_profile")
     }
 
     /// From how long a poll is an event `throughline.poll.long` on its span, if
     /// polls are timed. 10 ms by default; `None` is never.
     pub fn long_poll(mut self, threshold: Option<Duration>) -> Self {
         self.options.long_poll = threshold;
-        self
+        self.noted("long_poll")
     }
 
     /// Tells of spans before they end: each span that is older than this has a record
@@ -187,7 +252,7 @@ impl Builder {
     /// ([`Ledger::heartbeats`]) and sent once each, past the queue.
     pub fn heartbeat(mut self, after: Duration) -> Self {
         self.options.heartbeat = Some(after);
-        self
+        self.noted("heartbeat")
     }
 
     /// Whether a shutdown says on stderr, once, which spans are still live: their
@@ -195,7 +260,7 @@ impl Builder {
     /// default; the [receipt](Receipt::leaked) tells how many in any case.
     pub fn report_leaks(mut self, is_on: bool) -> Self {
         self.options.report_leaks = is_on;
-        self
+        self.noted("report_leaks")
     }
 
     /// How contexts cross processes, for the whole process. W3C's trace context and
@@ -204,7 +269,7 @@ impl Builder {
     /// [`Composite::none`]: crate::propagation::Composite::none
     pub fn propagator(mut self, propagator: impl Propagator) -> Self {
         self.propagator = Some(Arc::new(propagator));
-        self
+        self.noted("propagators")
     }
 
     /// Makes the pipeline the default one of the process, exporting on this
@@ -213,17 +278,29 @@ impl Builder {
     /// # Errors
     ///
     /// There is a default pipeline already.
-    pub fn install<R, E>(self, runtime: R, exporter: E) -> Result<Guard, InitError>
+    pub fn install<R, E>(mut self, runtime: R, exporter: E) -> Result<Guard, InitError>
     where
         R: Runtime,
         E: Exporter<R> + Exporter<Thread>,
     {
+        if self.disabled {
+            self.propagate();
+            return Ok(Guard::disabled(&self));
+        }
         if throughline_runtime::default_pipeline().is_some() {
             return Err(InitError::AlreadyInstalled);
         }
+        detect::run(&mut self);
+        if self.exporter.is_none() {
+            self.exporter = Some(core::any::type_name::<E>());
+            self = self.noted("exporter");
+        }
+        let mut config = config::describe(&self);
+        <E as Exporter<R>>::describe(&exporter, &mut config);
         let telemetry = self.start(runtime, exporter);
         set_default_pipeline(telemetry.pipeline()).map_err(|_| InitError::AlreadyInstalled)?;
-        Ok(Guard { telemetry: Some(telemetry), warnings: Vec::new() })
+        config::remember(&config);
+        Ok(Guard { telemetry: Some(telemetry), warnings: Vec::new(), config })
     }
 
     /// Makes an isolated pipeline: spans go to it only below its
@@ -235,8 +312,23 @@ impl Builder {
         E: Exporter<R> + Exporter<Thread>,
     {
         self.propagate();
-        self.options.resource = self.options.resource.merge(&self.resource);
+        detect::run(&mut self);
+        self.options.resource = self.whole_resource();
+        for problem in self.problems.drain(..) {
+            self.options.diagnostics.say(&problem);
+        }
         Telemetry::start(&self.options, runtime, exporter)
+    }
+
+    /// What describes the program, from the weakest source to the strongest.
+    pub(crate) fn whole_resource(&self) -> Resource {
+        self.options.resource.clone().merge(&self.detected).merge(&self.resource)
+    }
+
+    /// Notes that the program itself said it.
+    fn noted(mut self, name: &str) -> Self {
+        self.origins.note(name, Origin::Code);
+        self
     }
 
     /// As [`init`](crate::init()), on top of these settings: a variable that is set
@@ -255,22 +347,12 @@ impl Builder {
     ///
     /// Those of [`init`](crate::init()).
     pub fn init_from(mut self, env: &mut Env) -> Result<Guard, InitError> {
-        let mut resource = self.resource;
-        let disabled = config::apply(env, &mut self.options, &mut resource);
-        self.resource = resource;
-        if let Some(propagator) = propagation::from_env(env) {
-            self = self.propagator(propagator);
-        }
-        let guard = if disabled {
-            // What comes in goes on all the same.
-            self.propagate();
-            Ok(Guard::disabled())
-        } else {
-            config::install(self, env)
-        };
+        from_env::apply(env, &mut self);
+        let diagnostics = self.options.diagnostics.clone();
+        let guard = from_env::install(self, env);
         let warnings = env.warnings();
         for warning in &warnings {
-            eprintln!("throughline: {warning}");
+            diagnostics.say(&Diagnostic::Ignored(warning.clone()));
         }
         guard.map(|mut guard| {
             guard.warnings = warnings;
@@ -278,13 +360,24 @@ impl Builder {
         })
     }
 
-    fn propagate(&self) {
+    /// What comes in goes on, whether or not anything is traced.
+    pub(crate) fn propagate(&self) {
         match &self.propagator {
             Some(propagator) => propagation::set_global(propagator.clone()),
             None => {
                 propagation::preset_global(propagation::standard());
             }
         }
+    }
+}
+
+impl core::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Builder")
+            .field("options", &self.options)
+            .field("resource", &self.whole_resource())
+            .field("disabled", &self.disabled)
+            .finish_non_exhaustive()
     }
 }
 
@@ -296,6 +389,7 @@ impl Builder {
 pub struct Guard {
     telemetry: Option<Telemetry>,
     warnings: Vec<Warning>,
+    config: Config,
 }
 
 impl Guard {
@@ -303,8 +397,10 @@ impl Guard {
     pub const DEADLINE: Duration = Duration::from_secs(5);
 
     /// A guard of nothing, where telemetry is switched off.
-    pub(crate) fn disabled() -> Self {
-        Guard { telemetry: None, warnings: Vec::new() }
+    pub(crate) fn disabled(builder: &Builder) -> Self {
+        let config = config::describe(builder);
+        config::remember(&config);
+        Guard { telemetry: None, warnings: Vec::new(), config }
     }
 
     /// The running pipeline; `None` where telemetry is switched off.
@@ -315,6 +411,16 @@ impl Guard {
     /// What was wrong with the environment variables and was ignored.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
+    }
+
+    /// What is in force, and where each value came from. It prints as a table.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How the pipeline fares, for a readiness probe.
+    pub fn health(&self) -> Health {
+        self.telemetry.as_ref().map_or_else(Health::off, Telemetry::health)
     }
 
     /// What became of every span so far.
@@ -433,7 +539,12 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if let Some(telemetry) = self.telemetry.take() {
-            telemetry.shutdown_blocking(Self::DEADLINE);
+            let receipt = telemetry.shutdown_blocking(Self::DEADLINE);
+            // Nobody sees the receipt.
+            let lost = receipt.ledger().dropped(DropReason::Abandoned);
+            if receipt.outcome() == Outcome::DeadlinePassed && lost > 0 {
+                telemetry.diagnostics().say(&Diagnostic::Abandoned { lost });
+            }
         }
     }
 }

@@ -55,6 +55,7 @@ impl Default for Retry {
 mod tests {
     use super::*;
 
+    /// OTLP-8 ([Retry](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#retry)).
     #[test]
     fn delays_double_up_to_the_longest_and_end() {
         let retry = Retry { max_repetitions: 8, ..Retry::new() };
@@ -66,12 +67,14 @@ mod tests {
         assert_eq!(longest[8], None);
     }
 
+    /// OTLP-8 ([Retry](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#retry)).
     #[test]
     fn jitter_takes_at_most_a_half() {
         let retry = Retry::new();
         assert_eq!(retry.delay(0, None, 0), Some(Duration::from_millis(500)));
     }
 
+    /// GRPC-6 ([OTLP/gRPC throttling](https://opentelemetry.io/docs/specs/otlp/#otlpgrpc-throttling)).
     #[test]
     fn the_receiver_is_obeyed_up_to_the_longest_delay() {
         let retry = Retry::new();

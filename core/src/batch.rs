@@ -1,6 +1,7 @@
 //! A batch: finished spans on their way to an exporter, still the frames that
 //! were written when the spans ended.
 
+use crate::Pipeline;
 use crate::callsite::Scope;
 use crate::view::{ResourceView, SpanView};
 use crate::wire;
@@ -11,6 +12,7 @@ use crate::wire;
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a> {
     resource: &'static [u8],
+    schema_url: &'static str,
     bytes: &'a [u8],
     /// Where the first frame begins.
     start: usize,
@@ -50,12 +52,13 @@ impl Default for Entry {
 
 impl<'a> Batch<'a> {
     pub(crate) fn new(
-        resource: &'static [u8],
+        pipeline: &'static Pipeline,
         bytes: &'a [u8],
         start: usize,
         entries: &'a [Entry],
     ) -> Self {
-        Batch { resource, bytes, start, entries }
+        let (resource, schema_url) = (pipeline.resource(), pipeline.schema_url());
+        Batch { resource, schema_url, bytes, start, entries }
     }
 
     /// The number of spans.
@@ -71,6 +74,12 @@ impl<'a> Batch<'a> {
     /// What produced the spans.
     pub fn resource(&self) -> ResourceView<'static> {
         ResourceView::new(self.resource)
+    }
+
+    /// The URL of the schema that the attributes of the resource follow; empty if
+    /// there is none.
+    pub fn schema_url(&self) -> &'static str {
+        self.schema_url
     }
 
     /// The spans, with the scope of each.
@@ -91,6 +100,7 @@ impl<'a> Batch<'a> {
         wire::header(RESOURCE_SPANS, self.resource_spans_len(), &mut write);
         wire::header(RESOURCE, self.resource.len(), &mut write);
         write(self.resource);
+        wire::text(SCHEMA_URL, self.schema_url, &mut write);
         self.each_scope(&mut |scope, frames_len| {
             wire::header(SCOPE_SPANS, scope_spans_len(scope, frames_len), &mut write);
             wire::header(SCOPE, scope.encoded_len(), &mut write);
@@ -103,7 +113,7 @@ impl<'a> Batch<'a> {
     }
 
     fn resource_spans_len(&self) -> usize {
-        let mut len = wire::field_len(self.resource.len());
+        let mut len = wire::field_len(self.resource.len()) + wire::text_len(self.schema_url);
         self.each_scope(&mut |scope, frames_len| {
             len += wire::field_len(scope_spans_len(scope, frames_len));
         });
@@ -159,5 +169,5 @@ fn scope_spans_len(scope: &Scope, frames_len: usize) -> usize {
 const RESOURCE_SPANS: u8 = wire::tag(1, wire::LEN);
 const RESOURCE: u8 = wire::tag(1, wire::LEN);
 const SCOPE_SPANS: u8 = wire::tag(2, wire::LEN);
-const SCOPE: u8 = wire::tag(1, wire::LEN);
 const SCHEMA_URL: u8 = wire::tag(3, wire::LEN);
+const SCOPE: u8 = wire::tag(1, wire::LEN);

@@ -253,7 +253,7 @@ where
         let start = before.map_or(0, Entry::end);
         let bytes = self.bytes.as_ref().get(..self.used).unwrap_or_default();
         let entries = entries.get(from..to).unwrap_or_default();
-        Batch::new(self.pipeline.resource(), bytes, start, entries)
+        Batch::new(self.pipeline, bytes, start, entries)
     }
 
     /// How long the transmission of [`batch`](Self::batch) may take.
@@ -373,6 +373,15 @@ where
     /// What samples at the tail.
     pub fn tail(&self) -> &T {
         &self.tail
+    }
+
+    /// Spans that the exporter was handed and that are not settled yet, through all
+    /// repetitions.
+    pub fn in_export(&self) -> usize {
+        match self.state {
+            State::Exporting { .. } | State::Waiting { .. } => self.gathered(),
+            State::Gathering | State::Finished => 0,
+        }
     }
 
     fn gather(&mut self, now: Duration, unix_nanos: impl Fn(u64) -> u64) -> Action {

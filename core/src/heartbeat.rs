@@ -159,7 +159,7 @@ where
     pub fn batch(&self) -> Batch<'_> {
         let bytes = self.bytes.as_ref().get(..self.used).unwrap_or_default();
         let entries = self.entries.as_ref().get(..self.count).unwrap_or_default();
-        Batch::new(self.pipeline.resource(), bytes, 0, entries)
+        Batch::new(self.pipeline, bytes, 0, entries)
     }
 
     /// What became of them. They are not sent again.

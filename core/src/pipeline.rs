@@ -9,7 +9,7 @@ use crate::frame::{Finished, FrameTag};
 use crate::id_generator::SeededIds;
 use crate::ledger::Counters;
 use crate::live::{Live, LiveTable, Opening};
-use crate::ring::{Refusal, Ring, Unit};
+use crate::ring::{Refusal, Ring, UNIT, Unit};
 use crate::sampler::{Additions, Described};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, const_fn};
 use crate::{
@@ -37,6 +37,7 @@ pub struct Pipeline {
     limits: SpanLimits,
     poll_profile: PollProfile,
     resource: &'static [u8],
+    schema_url: &'static str,
     bell: Doorbell,
     wakeup: &'static dyn Wakeup,
     closed: AtomicBool,
@@ -152,6 +153,7 @@ impl Pipeline {
             limits: parts.limits,
             poll_profile: PollProfile::OFF,
             resource: parts.resource,
+            schema_url: "",
             bell: Doorbell::new(),
             wakeup: parts.wakeup,
             closed: AtomicBool::new(false),
@@ -166,6 +168,18 @@ impl Pipeline {
     #[must_use]
     pub fn with_poll_profile(self, poll_profile: PollProfile) -> Self {
         Pipeline { poll_profile, ..self }
+    }
+
+    /// The same pipeline, the attributes of whose resource follow this schema.
+    #[must_use]
+    pub fn with_schema_url(self, schema_url: &'static str) -> Self {
+        Pipeline { schema_url, ..self }
+    }
+
+    /// The URL of the schema that the attributes of the resource follow; empty if
+    /// there is none.
+    pub fn schema_url(&self) -> &'static str {
+        self.schema_url
     }
 
     /// The same pipeline, in which so many spans are exported one by one. Without, all
@@ -238,6 +252,16 @@ impl Pipeline {
     /// How many spans may be under way at once.
     pub fn live_capacity(&self) -> usize {
         self.live.capacity()
+    }
+
+    /// The bytes of the queue that are taken, as a moment's estimate.
+    pub fn queue_used(&self) -> usize {
+        self.shards.iter().map(|shard| shard.ring.used() * UNIT).sum()
+    }
+
+    /// The bytes of the queue.
+    pub fn queue_capacity(&self) -> usize {
+        self.shards.iter().map(|shard| shard.ring.capacity() * UNIT).sum()
     }
 
     /// The limits of a span.

@@ -66,6 +66,7 @@ fn each_span_is_accounted_for(case: Case, protocol: Protocol, driver: Driver) {
     assert_eq!(sent > 0, answers, "{what}");
 }
 
+/// EXP-3 ([Export](https://opentelemetry.io/docs/specs/otel/trace/sdk/#exportbatch)).
 #[test]
 fn what_never_answers_costs_the_deadline_and_the_receipt_says_what_is_left() {
     for fault in [Fault::Hangs, Fault::IsBlackHole] {

@@ -146,6 +146,7 @@ fn flushes_that_overlap_are_all_served() {
     assert!(tickets.iter().all(|ticket| simulation.flusher().is_served(*ticket)));
 }
 
+/// OTLP-3 ([Empty telemetry](https://opentelemetry.io/docs/specs/otlp/#empty-telemetry-envelopes)).
 #[test]
 fn an_idle_flusher_never_sends_an_empty_batch() {
     let mut simulation = simulation(|_| ());
@@ -189,6 +190,7 @@ fn a_span_larger_than_any_batch_is_dropped_and_holds_nothing_up() {
     assert_eq!(simulation.pipeline().ledger().dropped(DropReason::TooLarge), 1);
 }
 
+/// OTLP-8 ([Retry](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#retry)).
 #[test]
 fn a_failed_batch_is_sent_again_as_it_was() {
     let mut simulation = simulation(|settings| settings.max_export_batch_size = 2);
@@ -204,6 +206,7 @@ fn a_failed_batch_is_sent_again_as_it_was() {
     assert_eq!(simulation.sent(), ids[2..]);
 }
 
+/// OTLP-12 ([Failures](https://opentelemetry.io/docs/specs/otlp/#failures)).
 #[test]
 fn a_batch_is_given_up_when_its_repetitions_are_used_up() {
     let mut simulation = simulation(|settings| settings.retry.max_repetitions = 2);

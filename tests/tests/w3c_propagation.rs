@@ -38,6 +38,7 @@ impl Setter for Headers {
     }
 }
 
+/// TP-11 ([Mutating traceparent](https://www.w3.org/TR/trace-context-2/#mutating-the-traceparent-field)).
 #[test]
 fn what_comes_in_goes_out_unchanged_where_no_span_begins() {
     for flags in ["00", "01", "02", "03"] {
@@ -119,6 +120,7 @@ fn an_unsampled_parent_is_followed_and_told_to_the_next() {
     settle(&runtime, &telemetry, 0);
 }
 
+/// TP-10 ([Mutating traceparent](https://www.w3.org/TR/trace-context-2/#mutating-the-traceparent-field)).
 #[test]
 fn a_sampler_that_drops_everything_clears_the_flag_and_keeps_the_trace() {
     let memory = Memory::new();
@@ -129,9 +131,11 @@ fn a_sampler_that_drops_everything_clears_the_flag_and_keeps_the_trace() {
         telemetry.context().scope(|| span!(parent: &context, "serve").in_scope(Headers::outgoing));
     let parent = out.get(TRACEPARENT).expect("a valid context");
     assert!(parent.starts_with(&format!("00-{TRACE}-")) && parent.ends_with("-02"), "{parent}");
+    assert!(!parent.contains(SPAN), "a flag that changes takes a new id: {parent}");
     settle(&runtime, &telemetry, 0);
 }
 
+/// BAG-7 ([Overview](https://opentelemetry.io/docs/specs/otel/baggage/api/#overview)).
 #[test]
 fn without_a_pipeline_a_service_passes_on_what_it_got() {
     let headers = incoming("01");
@@ -159,6 +163,7 @@ fn a_suppressed_context_passes_on_what_it_got() {
     settle(&runtime, &telemetry, 0);
 }
 
+/// TP-15 ([Restarting](https://www.w3.org/TR/trace-context-2/#restart-trace)).
 #[test]
 fn broken_headers_begin_a_new_trace_and_baggage_stays() {
     let broken = [
@@ -195,6 +200,8 @@ fn two_parents_are_none() {
     assert!(!extract(headers.0.as_slice()).span_context().is_valid());
 }
 
+/// BAG-2 ([Overview](https://opentelemetry.io/docs/specs/otel/baggage/api/#overview)).
+/// BAG-5 ([Context interaction](https://opentelemetry.io/docs/specs/otel/baggage/api/#context-interaction)).
 #[test]
 fn baggage_that_a_service_adds_goes_on_below_and_not_beside() {
     let memory = Memory::new();
@@ -222,6 +229,7 @@ fn baggage_that_a_service_adds_goes_on_below_and_not_beside() {
     settle(&runtime, &telemetry, 2);
 }
 
+/// TP-13 ([Random flag](https://www.w3.org/TR/trace-context-2/#random-trace-id-flag)).
 #[test]
 fn a_new_trace_has_random_ids_and_says_so() {
     let memory = Memory::new();

@@ -27,6 +27,7 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
+    /// PAY-2 ([trace.proto](https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto)).
     #[test]
     fn arbitrary_spans_are_read_back_field_by_field(plans in plans(), limits in 0..LIMITS.len()) {
         BENCHES.with_borrow_mut(|benches| {

@@ -28,7 +28,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
     is_done: impl Fn(&StdFlusher) -> bool,
 ) {
     loop {
-        let step = engine.with(|state| {
+        let mut next = |state: &mut State| {
             // Another one in the seat may have done what this one is here for.
             if is_done(&state.flusher) {
                 return Step::Done;
@@ -36,6 +36,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
             if state.seat != seat {
                 return Step::NotMine;
             }
+            engine.look(state);
             let anchor = engine.anchor();
             match state.flusher.poll(engine.now(), |ticks| anchor.unix_nanos(ticks)) {
                 Action::Export => {
@@ -43,7 +44,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                     match exporting(|| connection.export(&batch)) {
                         Ok(sending) => Step::send(sending, What::Batch, state),
                         Err(_) => {
-                            state.flusher.on_export(engine.now(), Err(PANICKED));
+                            engine.on_export(state, Err(PANICKED));
                             Step::Yield
                         }
                     }
@@ -70,7 +71,9 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                 Action::Yield => Step::Yield,
                 Action::Finished => Step::Done,
             }
-        });
+        };
+        let (step, said) = engine.with(|state| (next(state), core::mem::take(&mut state.said)));
+        engine.say(said);
         match step {
             Step::Export { sending, what, timeout, turn } => {
                 let sending = pin!(with_timeout(&runtime, sending, timeout));
@@ -84,7 +87,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                     engine.with(|state| {
                         if is_mine(state) {
                             match what {
-                                What::Batch => state.flusher.on_export(engine.now(), result),
+                                What::Batch => engine.on_export(state, result),
                                 What::Heartbeats => state.on_heartbeats(result),
                             }
                         }

@@ -14,11 +14,13 @@ use throughline_core::{Entry, ExportError, Failure, Heartbeats, Ledger, Pipeline
 
 use crate::clock::{Anchor, FixedClock};
 use crate::drive::{FAR, drive, is_exporting_here};
+use crate::metrics::Names;
 use crate::pipeline::{DriverWaker, StdFlusher, create};
 use crate::race::race;
+use crate::watch::Watch;
 use crate::{
-    Completion, Context, Exporter, LiveSpans, Outcome, PipelineOptions, Receipt, Runtime, Thread,
-    suppressed,
+    Completion, Context, Diagnostic, Diagnostics, Exporter, LiveSpans, Outcome, PipelineOptions,
+    Receipt, Runtime, Thread, suppressed,
 };
 
 /// A running pipeline: its spans are exported in the background.
@@ -36,17 +38,22 @@ use crate::{
 /// need no runtime.
 #[derive(Clone)]
 pub struct Telemetry {
-    engine: Arc<Engine>,
+    pub(crate) engine: Arc<Engine>,
 }
 
 pub(crate) struct Engine {
-    pipeline: &'static Pipeline,
+    pub(crate) pipeline: &'static Pipeline,
     waker: &'static DriverWaker,
     state: Mutex<State>,
     changed: Condvar,
     /// The process that the pipeline belongs to, and not one forked from it.
     process: u32,
     origin: Instant,
+    pub(crate) diagnostics: Diagnostics,
+    pub(crate) names: Arc<Names>,
+    /// Apart from the state, which is locked while an exporter begins to send, and
+    /// an exporter may ask for the health. Locked after the state, for moments.
+    pub(crate) watch: Mutex<Watch>,
     /// Ticks are converted by this, if it is there.
     clock: Option<FixedClock>,
     /// Whether shutdown says on stderr which spans are still live.
@@ -77,6 +84,11 @@ pub(crate) struct State {
     /// The background task was dropped, with its runtime.
     abandoned: bool,
     waiting: Vec<Waker>,
+    /// What is to be told once the lock is released.
+    pub(crate) said: Vec<Diagnostic>,
+    /// The most that `otel.sdk.processor.span.processed` has said: what was handed
+    /// over and then abandoned at the end shall not make it fall.
+    pub(crate) processed: u64,
 }
 
 /// Who drives the flusher: the background task, or a blocked caller.
@@ -129,7 +141,10 @@ impl Telemetry {
             answered: 0,
             abandoned: false,
             waiting: Vec::new(),
+            said: Vec::new(),
+            processed: 0,
         };
+        let component = <E as Exporter<R>>::component(&exporter);
         let (clock, timer) = (runtime.clone(), runtime.clone());
         let now = runtime.now();
         let origin = options.tail.as_ref().map_or(now, |tail| tail.origin(now));
@@ -140,6 +155,9 @@ impl Telemetry {
             changed: Condvar::new(),
             process: std::process::id(),
             origin,
+            diagnostics: options.diagnostics.clone(),
+            names: Arc::new(Names::new(component)),
+            watch: Mutex::default(),
             clock: options.clock,
             reports_leaks: AtomicBool::new(options.report_leaks),
             now: Box::new(move || clock.now()),
@@ -359,11 +377,16 @@ impl Engine {
         .await;
     }
 
+    /// Whether this is a copy of the process that the pipeline belongs to.
+    pub(crate) fn is_forked(&self) -> bool {
+        std::process::id() != self.process
+    }
+
     /// The receipt of a call that must touch nothing.
     fn refuse(&self) -> Option<Receipt> {
         // A fork copies neither the threads that drive nor the state of a lock
         // that one of them may hold.
-        let outcome = if std::process::id() != self.process {
+        let outcome = if self.is_forked() {
             Outcome::Forked
         } else if is_exporting_here() {
             // The exporter itself calls, perhaps in a panic hook: this thread
@@ -576,7 +599,7 @@ impl Engine {
         look(&self.lock())
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -193,6 +193,7 @@ mod tests {
         warnings[0].to_string()
     }
 
+    /// ENV-2 ([Empty value](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#parsing-empty-value)).
     #[test]
     fn an_empty_value_is_unset_for_every_kind() {
         let mut env = env("");
@@ -205,6 +206,7 @@ mod tests {
         assert_eq!(env.warnings(), []);
     }
 
+    /// ENV-3 ([Boolean](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#boolean)).
     #[test]
     fn only_true_is_true() {
         assert_eq!(env("TrUe").boolean("NAME"), Some(true));
@@ -219,6 +221,7 @@ mod tests {
         }
     }
 
+    /// ENV-4 ([Numeric](https://opentelemetry.io/docs/specs/otel/configuration/common/#numeric)).
     #[test]
     fn a_number_out_of_range_is_unset_and_named() {
         assert_eq!(env("2147483647").number("NAME", 0..), Some(2_147_483_647));
@@ -238,6 +241,7 @@ mod tests {
         assert_eq!(not_a_number.warnings().len(), 1);
     }
 
+    /// ENV-5 ([Duration, timeout](https://opentelemetry.io/docs/specs/otel/configuration/common/#duration)).
     #[test]
     fn zero_is_a_duration_but_no_timeout() {
         assert_eq!(env("0").duration_millis("NAME"), Some(Duration::ZERO));
@@ -252,6 +256,7 @@ mod tests {
         }
     }
 
+    /// ENV-6 ([Enum](https://opentelemetry.io/docs/specs/otel/configuration/common/#enum)).
     #[test]
     fn a_choice_ignores_case_and_a_warning_shows_the_original() {
         let options = [("none", 0), ("gzip", 1)];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use throughline_core::{ExportError, SpanExporter};
 
-use crate::Runtime;
+use crate::{Component, Config, Runtime};
 
 /// An exporter that can work on the runtime `R`.
 ///
@@ -26,6 +26,18 @@ pub trait Exporter<R: Runtime>: Clone + Send + Sync + 'static {
 
     /// Makes a connection, which reaches out when it is first used.
     fn connect(&self, runtime: &R) -> Self::Connection;
+
+    /// Adds what is in force to the table that a user can print: where it sends
+    /// to, and within which limits. Secrets are masked here. Nothing by default.
+    fn describe(&self, config: &mut Config) {
+        let _ = config;
+    }
+
+    /// What metrics about the pipeline call it, and where it sends to. The type's
+    /// name by default.
+    fn component(&self) -> Component {
+        Component::of_type::<Self>()
+    }
 
     /// What it does besides sending batches. Nothing, if not said otherwise: to be done
     /// with a batch is to have sent it, and dropping a connection closes it.

@@ -17,14 +17,22 @@
 
 mod carried;
 mod clock;
+mod component;
+mod config;
+mod detector;
+mod diagnostics;
 mod drive;
 mod engine;
 mod env;
 mod exporter;
+mod health;
 mod live;
+mod metrics;
+mod observe;
 mod panics;
 mod pipeline;
 mod platform;
+mod protobuf;
 mod race;
 mod receipt;
 mod resource;
@@ -35,13 +43,20 @@ mod thread;
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 #[path = "no_thread.rs"]
 mod thread;
+mod watch;
 
 pub use carried::{Carried, SamplingState};
 pub use clock::FixedClock;
+pub use component::Component;
+pub use config::{Config, Origin, Origins, Setting};
+pub use detector::{DetectError, Detector};
+pub use diagnostics::{Diagnostic, Diagnostics, Severity};
 pub use engine::Telemetry;
 pub use env::{Env, Warning};
 pub use exporter::{Completion, Exporter};
+pub use health::{Health, HealthState};
 pub use live::{LiveSpan, LiveSpans, LiveState};
+pub use metrics::{MetricPoint, SdkMetric, SdkMetrics};
 pub use panics::record_panics;
 pub use pipeline::PipelineOptions;
 #[cfg(feature = "bridge")]

@@ -11,7 +11,7 @@ use throughline_core::{
 };
 
 use crate::tail::StdTail;
-use crate::{FixedClock, Resource, Std, TailSampler, platform};
+use crate::{Diagnostics, FixedClock, Resource, Std, TailSampler, platform};
 
 /// The size and the settings of a pipeline.
 #[derive(Clone)]
@@ -57,6 +57,8 @@ pub struct PipelineOptions {
     /// The most bytes of a batch. 4,000,000 by default, below the 4 MiB that
     /// gRPC servers accept.
     pub max_batch_bytes: usize,
+    /// Who is told what goes wrong. A line on stderr each by default.
+    pub diagnostics: Diagnostics,
 }
 
 impl Default for PipelineOptions {
@@ -78,6 +80,7 @@ impl Default for PipelineOptions {
             id_seed: None,
             clock: None,
             max_batch_bytes: 4_000_000,
+            diagnostics: Diagnostics::default(),
         }
     }
 }
@@ -146,7 +149,10 @@ pub(crate) fn create(
         resource: options.resource.encode().leak(),
         wakeup: waker,
     });
-    let mut pipeline = with_budgets(pipeline, options).with_poll_profile(poll_profile(options));
+    let schema_url = options.resource.schema_url().unwrap_or_default().to_owned().leak();
+    let mut pipeline = with_budgets(pipeline, options)
+        .with_poll_profile(poll_profile(options))
+        .with_schema_url(schema_url);
     if let Some(seed) = options.id_seed {
         pipeline = pipeline.with_seeded_ids(seed);
     }
@@ -194,7 +200,7 @@ fn words(bits: usize) -> &'static [TakenWord] {
     (0..words).map(|_| TakenWord::new(0)).collect::<Vec<_>>().leak()
 }
 
-const SLOT: usize = size_of::<Slot>();
+pub(crate) const SLOT: usize = size_of::<Slot>();
 /// As many call sites have a budget.
 const CALLSITES: usize = 1_024;
 const SPILL: usize = 16 * 1024;

@@ -305,6 +305,7 @@ mod tests {
         }
     }
 
+    /// TP-8 ([Tracestate header](https://www.w3.org/TR/trace-context-2/#tracestate-header)).
     #[test]
     fn tracestate_without_a_valid_traceparent_is_not_read() {
         struct Strict(&'static [(&'static str, &'static str)]);
@@ -323,6 +324,7 @@ mod tests {
         assert!(extract(&Strict(&[(TRACEPARENT, OTHER), (TRACEPARENT, PARENT)])).is_none());
     }
 
+    /// TP-8 ([Tracestate header](https://www.w3.org/TR/trace-context-2/#tracestate-header)).
     #[test]
     fn a_broken_tracestate_does_not_harm_traceparent() {
         let carrier = [(TRACEPARENT, PARENT), (TRACESTATE, "foo=1,BAR=2")];
@@ -344,6 +346,7 @@ mod tests {
         assert_eq!((baggage.as_str(), report.malformed), ("a=1", 1));
     }
 
+    /// TP-1 ([Traceparent header](https://www.w3.org/TR/trace-context-2/#traceparent-header)).
     #[test]
     fn what_is_extracted_is_injected_under_lower_case_names() {
         let carrier = [

@@ -239,6 +239,7 @@ mod tests {
 
     use super::*;
 
+    /// WB-2 ([value](https://www.w3.org/TR/baggage/#value)).
     #[test]
     fn exactly_the_legal_characters_stand_for_themselves() {
         for byte in 0..=0x7fu8 {

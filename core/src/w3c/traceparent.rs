@@ -225,6 +225,7 @@ mod tests {
         read(&format!("{version}-{trace}-{parent}-{flags}")).ok()
     }
 
+    /// TP-1 ([Traceparent header](https://www.w3.org/TR/trace-context-2/#traceparent-header)).
     #[test]
     fn a_version_00_header_is_read_and_is_remote() {
         let context = read("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").unwrap();
@@ -241,6 +242,7 @@ mod tests {
         }
     }
 
+    /// TP-5 ([Versioning](https://www.w3.org/TR/trace-context-2/#versioning-of-traceparent)).
     #[test]
     fn a_higher_version_is_read_and_sent_as_version_00() {
         for version in ["01", "cc", "fe"] {
@@ -252,6 +254,7 @@ mod tests {
         }
     }
 
+    /// TP-5 ([Versioning](https://www.w3.org/TR/trace-context-2/#versioning-of-traceparent)).
     #[test]
     fn a_higher_version_must_end_or_continue_with_a_dash_after_the_flags() {
         for tail in [".what-the-future-will-be-like", "1", " x"] {
@@ -276,6 +279,7 @@ mod tests {
         }
     }
 
+    /// TP-3 ([trace-id](https://www.w3.org/TR/trace-context-2/#trace-id)).
     #[test]
     fn an_all_zero_id_is_refused() {
         let zeros = "0".repeat(32);
@@ -285,6 +289,7 @@ mod tests {
         assert_eq!(read(&header), Err(TraceParentError::ParentId));
     }
 
+    /// TP-3 ([trace-id](https://www.w3.org/TR/trace-context-2/#trace-id)).
     #[test]
     fn a_trace_id_with_a_bad_character_or_length_is_refused() {
         for trace in [
@@ -345,6 +350,7 @@ mod tests {
         assert!(read(&format!("00- {}-{PARENT}-01", &TRACE[1..])).is_err());
     }
 
+    /// TP-12 ([Random flag](https://www.w3.org/TR/trace-context-2/#random-trace-id-flag)).
     #[test]
     fn sampled_and_random_are_kept_by_bit_and_no_other_flag_is_sent() {
         for bits in 0..=255u8 {

@@ -42,6 +42,9 @@ pub(crate) struct Args {
     /// One request makes so many spans in a loop.
     #[arg(long, default_value_t = 200, value_name = "SPANS")]
     pub(crate) flood: u64,
+    /// Print on stderr what is in force, and where it came from.
+    #[arg(long)]
+    pub(crate) config: bool,
     /// Print the summary as one JSON object on stdout.
     #[arg(long)]
     pub(crate) json: bool,

@@ -85,6 +85,9 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn
     let tail = args.tail.as_ref().map(TailRules::sampler).transpose()?;
     let settings = |service: &str| settings(service, args, tail.as_ref());
     let orders_telemetry = settings("orders").install(runtime.clone(), otlp.clone())?;
+    if args.config {
+        eprint!("{}", orders_telemetry.config());
+    }
     let inventory_telemetry = settings("inventory").start(runtime.clone(), otlp);
     let orders = orders_telemetry.telemetry().cloned().ok_or("just installed")?;
 

@@ -98,3 +98,14 @@ impl SpanExporter for Console {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// NON-4 ([Standard output](https://opentelemetry.io/docs/specs/otel/trace/sdk_exporters/stdout/)).
+    #[test]
+    fn the_console_says_that_it_is_for_debugging_and_not_stable() {
+        let source = include_str!("exporter.rs");
+        let docs = source.split("pub struct Console").next().unwrap_or_default();
+        assert!(docs.contains("For debugging; its waterfall is no stable format"), "{docs}");
+    }
+}

@@ -4,6 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use hyper::header::{HeaderMap, HeaderValue};
+use throughline_runtime::{Config, Origin, Origins};
 
 use crate::endpoint::{Endpoint, redacted};
 use crate::error::ConfigError;
@@ -27,6 +28,7 @@ pub struct Otlp {
     pub(crate) max_request_bytes: usize,
     pub(crate) max_response_bytes: usize,
     pub(crate) user_agent: HeaderValue,
+    pub(crate) origins: Origins,
     #[cfg(feature = "tls")]
     pub(crate) tls: Tls,
 }
@@ -81,7 +83,7 @@ impl Otlp {
     /// [`ConfigError::NeedsFeature`] for `https` without the feature `tls`.
     pub fn endpoint(mut self, url: &str) -> Result<Self, ConfigError> {
         self.set_endpoint("endpoint", url, Endpoint::parse(url))?;
-        Ok(self)
+        Ok(self.noted(ENDPOINT))
     }
 
     /// The URL of a receiver of all signals. For HTTP the path of traces,
@@ -93,7 +95,7 @@ impl Otlp {
     /// The same as of [`endpoint`](Self::endpoint).
     pub fn base_endpoint(mut self, url: &str) -> Result<Self, ConfigError> {
         self.set_endpoint("base_endpoint", url, Endpoint::parse_base(url))?;
-        Ok(self)
+        Ok(self.noted(ENDPOINT))
     }
 
     /// Adds a header, or gRPC metadata, to each request; an earlier one of the
@@ -108,13 +110,13 @@ impl Otlp {
             ConfigError::Header { setting: "header".to_owned(), name: name.to_owned(), problem }
         })?;
         self.headers.insert(name, value);
-        Ok(self)
+        Ok(self.noted(HEADERS))
     }
 
     /// What is done to a request before it is sent.
     pub fn compression(mut self, compression: Compression) -> Self {
         self.compression = compression;
-        self
+        self.noted(COMPRESSION)
     }
 
     /// The time one transmission may take, from connecting to the whole answer;
@@ -123,7 +125,7 @@ impl Otlp {
     /// ([Configuration Options](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#configuration-options))
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.timeout = timeout.into().filter(|timeout| !timeout.is_zero());
-        self
+        self.noted(TIMEOUT)
     }
 
     /// The largest request, before and after compression; 64 MiB by default. A
@@ -136,7 +138,7 @@ impl Otlp {
     /// of gRPC.
     pub fn max_request_bytes(mut self, max_bytes: usize) -> Result<Self, ConfigError> {
         self.max_request_bytes = in_range("max_request_bytes", max_bytes)?;
-        Ok(self)
+        Ok(self.noted(REQUEST_BYTES))
     }
 
     /// The largest answer, before and after decompression; 4 MiB by default. A
@@ -149,7 +151,7 @@ impl Otlp {
     /// of gRPC.
     pub fn max_response_bytes(mut self, max_bytes: usize) -> Result<Self, ConfigError> {
         self.max_response_bytes = in_range("max_response_bytes", max_bytes)?;
-        Ok(self)
+        Ok(self.noted(RESPONSE_BYTES))
     }
 
     /// Puts a product, such as `shop/1.4`, in front of this exporter's own name
@@ -180,6 +182,35 @@ impl Otlp {
         self.endpoint.url()
     }
 
+    /// Adds what is in force to the table that a user can print: names of headers
+    /// without their values, and the URL without a password.
+    pub fn describe(&self, config: &mut Config) {
+        let mut set = |name: &str, value: &dyn fmt::Display| {
+            config.set(name, value, self.origins.of(name));
+        };
+        set(PROTOCOL, &self.protocol.as_str());
+        set(ENDPOINT, &self.url());
+        set(HEADERS, &Masked(&self.headers));
+        set(COMPRESSION, &self.compression.as_str());
+        match self.timeout {
+            Some(timeout) => set(TIMEOUT, &format_args!("{timeout:?}")),
+            None => set(TIMEOUT, &"no limit"),
+        }
+        set(REQUEST_BYTES, &self.max_request_bytes);
+        set(RESPONSE_BYTES, &self.max_response_bytes);
+        #[cfg(feature = "tls")]
+        if self.endpoint.secure {
+            set(CERTIFICATE, &self.tls.trusted());
+            set(CLIENT_CERTIFICATE, &self.tls.identity());
+        }
+    }
+
+    /// Notes that the program itself said it.
+    fn noted(mut self, name: &str) -> Self {
+        self.origins.note(name, Origin::Code);
+        self
+    }
+
     pub(crate) fn new(protocol: Protocol) -> Self {
         let (port, target) = match protocol {
             Protocol::HttpProtobuf => (4318, "/v1/traces"),
@@ -196,10 +227,11 @@ impl Otlp {
             },
             headers: HeaderMap::new(),
             compression: Compression::None,
-            timeout: Some(TIMEOUT),
+            timeout: Some(DEFAULT_TIMEOUT),
             max_request_bytes: MAX_REQUEST_BYTES,
             max_response_bytes: MAX_RESPONSE_BYTES,
             user_agent: HeaderValue::from_static(USER_AGENT),
+            origins: Origins::default(),
             #[cfg(feature = "tls")]
             tls: Tls::default(),
         }
@@ -247,6 +279,27 @@ impl Default for Otlp {
     }
 }
 
+impl Protocol {
+    /// The name, as `OTEL_EXPORTER_OTLP_PROTOCOL` has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Protocol::HttpProtobuf => "http/protobuf",
+            Protocol::Grpc => "grpc",
+        }
+    }
+}
+
+impl Compression {
+    /// The name, as `OTEL_EXPORTER_OTLP_COMPRESSION` has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Compression::None => "none",
+            #[cfg(feature = "gzip")]
+            Compression::Gzip => "gzip",
+        }
+    }
+}
+
 impl fmt::Debug for Otlp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Otlp")
@@ -271,6 +324,22 @@ impl fmt::Debug for Redacted<'_> {
     }
 }
 
+/// The names of headers, `name=***` each.
+struct Masked<'a>(&'a HeaderMap);
+
+impl fmt::Display for Masked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("none");
+        }
+        for (index, name) in self.0.keys().enumerate() {
+            let separator = if index == 0 { "" } else { "," };
+            write!(f, "{separator}{name}=***")?;
+        }
+        Ok(())
+    }
+}
+
 fn in_range(setting: &str, value: usize) -> Result<usize, ConfigError> {
     if value == 0 || u32::try_from(value).is_err() {
         return Err(ConfigError::OutOfRange {
@@ -282,8 +351,21 @@ fn in_range(setting: &str, value: usize) -> Result<usize, ConfigError> {
     Ok(value)
 }
 
+// The names of settings in the table that a user can print.
+pub(crate) const PROTOCOL: &str = "otlp.protocol";
+pub(crate) const ENDPOINT: &str = "otlp.endpoint";
+pub(crate) const HEADERS: &str = "otlp.headers";
+pub(crate) const COMPRESSION: &str = "otlp.compression";
+pub(crate) const TIMEOUT: &str = "otlp.timeout";
+#[cfg(feature = "tls")]
+pub(crate) const CERTIFICATE: &str = "otlp.certificate";
+#[cfg(feature = "tls")]
+pub(crate) const CLIENT_CERTIFICATE: &str = "otlp.client_certificate";
+const REQUEST_BYTES: &str = "otlp.max_request_bytes";
+const RESPONSE_BYTES: &str = "otlp.max_response_bytes";
+
 // https://opentelemetry.io/docs/specs/otel/protocol/exporter/#configuration-options
-const TIMEOUT: Duration = Duration::from_secs(10);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_REQUEST_BYTES: usize = 64 << 20;
 const MAX_RESPONSE_BYTES: usize = 4 << 20;
 
@@ -293,6 +375,7 @@ const USER_AGENT: &str = concat!("OTel-OTLP-Exporter-Rust-throughline/", env!("C
 mod tests {
     use super::*;
 
+    /// OTLP-2 ([Specify protocol](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#specify-protocol)).
     #[test]
     fn defaults_are_those_of_the_specification() {
         let http = Otlp::default();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use throughline_core::{Accepted, Batch, ExportError, Failure, SpanExporter};
-use throughline_runtime::{Exporter, Runtime};
+use throughline_runtime::{Component, Config, Exporter, Runtime};
 
 #[cfg(feature = "gzip")]
 use crate::config::Compression;
@@ -44,6 +44,18 @@ pub struct Connection<R: Runtime> {
 
 impl<R: Runtime> Exporter<R> for Otlp {
     type Connection = Connection<R>;
+
+    fn describe(&self, config: &mut Config) {
+        Otlp::describe(self, config);
+    }
+
+    fn component(&self) -> Component {
+        let kind = match self.protocol {
+            Protocol::HttpProtobuf => "otlp_http_span_exporter",
+            Protocol::Grpc => "otlp_grpc_span_exporter",
+        };
+        Component::new(kind).with_server(&self.endpoint.host, self.endpoint.port)
+    }
 
     fn connect(&self, runtime: &R) -> Connection<R> {
         let template = match self.protocol {

@@ -104,6 +104,7 @@ mod tests {
         (endpoint.secure, endpoint.host, endpoint.port, endpoint.target)
     }
 
+    /// HTTP-2 ([Endpoint URLs](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp)).
     #[test]
     fn a_url_is_used_as_it_is() {
         let cases = [
@@ -123,6 +124,7 @@ mod tests {
         }
     }
 
+    /// HTTP-2 ([Endpoint URLs](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp)).
     #[test]
     fn the_signal_is_appended_to_a_base_with_one_slash() {
         let cases = [

@@ -1,8 +1,8 @@
 //! The exporter as the environment describes it.
 
-use throughline_runtime::Env;
+use throughline_runtime::{Env, Origin};
 
-use crate::config::{Compression, Otlp, Protocol};
+use crate::config::{self, Compression, Otlp, Protocol};
 use crate::endpoint::Endpoint;
 use crate::error::ConfigError;
 use crate::headers;
@@ -24,24 +24,36 @@ impl Otlp {
     /// scheme of the endpoint was not built in; [`ConfigError::Certificate`] if
     /// a file with a certificate or a key cannot be read or used.
     pub fn from_env(env: &mut Env) -> Result<Self, ConfigError> {
-        let mut otlp = Self::new(protocol(env)?);
+        let (protocol, variable) = protocol(env)?;
+        let mut otlp = Self::new(protocol);
+        otlp.note(config::PROTOCOL, variable);
         otlp.endpoint_from(env)?;
-        if let Some(headers) = first(env, "HEADERS", headers::from_variable) {
+        if let Some((headers, variable)) = first(env, "HEADERS", headers::from_variable) {
             otlp.headers = headers;
+            otlp.note(config::HEADERS, Some(variable));
         }
-        otlp.compression = compression(env)?;
-        if let Some(timeout) = first(env, "TIMEOUT", Env::timeout_millis) {
+        let (compression, variable) = compression(env)?;
+        otlp.compression = compression;
+        otlp.note(config::COMPRESSION, variable);
+        if let Some((timeout, variable)) = first(env, "TIMEOUT", Env::timeout_millis) {
             otlp.timeout = timeout;
+            otlp.note(config::TIMEOUT, Some(variable));
         }
         #[cfg(feature = "tls")]
         otlp.tls_from(env)?;
         Ok(otlp)
     }
 
+    fn note(&mut self, name: &str, variable: Option<String>) {
+        if let Some(variable) = variable {
+            self.origins.note(name, Origin::Variable(variable));
+        }
+    }
+
     fn endpoint_from(&mut self, env: &mut Env) -> Result<(), ConfigError> {
         let grpc = self.protocol == Protocol::Grpc;
         let insecure = match grpc {
-            true => first(env, "INSECURE", Env::boolean).unwrap_or(false),
+            true => first(env, "INSECURE", Env::boolean).is_some_and(|(insecure, _)| insecure),
             // It is about gRPC alone; the scheme decides for HTTP.
             false => false,
         };
@@ -57,7 +69,9 @@ impl Otlp {
             } else {
                 Endpoint::parse(&url)
             };
-            return self.set_endpoint(&variable, &url, parsed);
+            self.set_endpoint(&variable, &url, parsed)?;
+            self.note(config::ENDPOINT, Some(variable));
+            break;
         }
         Ok(())
     }
@@ -74,24 +88,27 @@ impl Otlp {
                 problem: format!("{path:?} cannot be read: {error}"),
             }),
         };
-        if let Some((variable, path)) = named(env, "CERTIFICATE") {
+        if let Some((path, variable)) = first(env, "CERTIFICATE", Env::text) {
             let (variable, pem) = read(variable, path)?;
             self.tls.trust(&variable, &pem)?;
+            self.note(config::CERTIFICATE, Some(variable));
         }
-        let certificate = named(env, "CLIENT_CERTIFICATE");
-        let key = named(env, "CLIENT_KEY");
+        let certificate = first(env, "CLIENT_CERTIFICATE", Env::text);
+        let key = first(env, "CLIENT_KEY", Env::text);
         match (certificate, key) {
-            (Some((variable, certificate)), Some((key_variable, key))) => {
+            (Some((certificate, variable)), Some((key, key_variable))) => {
                 let (variable, certificate) = read(variable, certificate)?;
                 let (_, key) = read(key_variable, key)?;
-                self.tls.identify(&variable, &certificate, &key)
+                self.tls.identify(&variable, &certificate, &key)?;
+                self.note(config::CLIENT_CERTIFICATE, Some(variable));
+                Ok(())
             }
             (None, None) => Ok(()),
-            (Some((setting, _)), None) => Err(ConfigError::Certificate {
+            (Some((_, setting)), None) => Err(ConfigError::Certificate {
                 setting,
                 problem: "is set without CLIENT_KEY".to_owned(),
             }),
-            (None, Some((setting, _))) => Err(ConfigError::Certificate {
+            (None, Some((_, setting))) => Err(ConfigError::Certificate {
                 setting,
                 problem: "is set without CLIENT_CERTIFICATE".to_owned(),
             }),
@@ -99,34 +116,34 @@ impl Otlp {
     }
 }
 
-fn protocol(env: &mut Env) -> Result<Protocol, ConfigError> {
+/// The protocol, and the variable that chose it.
+fn protocol(env: &mut Env) -> Result<(Protocol, Option<String>), ConfigError> {
     let options = [("grpc", Protocol::Grpc), ("http/protobuf", Protocol::HttpProtobuf)];
-    let chosen = first(env, "PROTOCOL", |env, variable| {
-        let protocol = env.choice(variable, &options)?;
-        Some((protocol, variable.to_owned()))
-    });
-    let (protocol, setting) =
-        chosen.unwrap_or_else(|| (Protocol::HttpProtobuf, signal("PROTOCOL")));
-    let (built, value, feature) = match protocol {
-        Protocol::Grpc => (cfg!(feature = "grpc"), "grpc", "grpc"),
-        Protocol::HttpProtobuf => (cfg!(feature = "http"), "http/protobuf", "http"),
+    let chosen = first(env, "PROTOCOL", |env, variable| env.choice(variable, &options));
+    let (protocol, variable) = match chosen {
+        Some((protocol, variable)) => (protocol, Some(variable)),
+        None => (Protocol::HttpProtobuf, None),
+    };
+    let (built, feature) = match protocol {
+        Protocol::Grpc => (cfg!(feature = "grpc"), "grpc"),
+        Protocol::HttpProtobuf => (cfg!(feature = "http"), "http"),
     };
     if built {
-        Ok(protocol)
-    } else {
-        Err(ConfigError::NeedsFeature { setting, value: value.to_owned(), feature })
+        return Ok((protocol, variable));
     }
+    let setting = variable.unwrap_or_else(|| signal("PROTOCOL"));
+    let value = protocol.as_str().to_owned();
+    Err(ConfigError::NeedsFeature { setting, value, feature })
 }
 
-fn compression(env: &mut Env) -> Result<Compression, ConfigError> {
-    let chosen = first(env, "COMPRESSION", |env, variable| {
-        let gzip = env.choice(variable, &[("none", false), ("gzip", true)])?;
-        Some((gzip, variable.to_owned()))
-    });
-    match chosen {
-        None | Some((false, _)) => Ok(Compression::None),
+/// The compression, and the variable that chose it.
+fn compression(env: &mut Env) -> Result<(Compression, Option<String>), ConfigError> {
+    let options = [("none", false), ("gzip", true)];
+    match first(env, "COMPRESSION", |env, variable| env.choice(variable, &options)) {
+        None => Ok((Compression::None, None)),
+        Some((false, variable)) => Ok((Compression::None, Some(variable))),
         #[cfg(feature = "gzip")]
-        Some((true, _)) => Ok(Compression::Gzip),
+        Some((true, variable)) => Ok((Compression::Gzip, Some(variable))),
         #[cfg(not(feature = "gzip"))]
         Some((true, setting)) => {
             Err(ConfigError::NeedsFeature { setting, value: "gzip".to_owned(), feature: "gzip" })
@@ -134,19 +151,15 @@ fn compression(env: &mut Env) -> Result<Compression, ConfigError> {
     }
 }
 
-/// The value for this signal, or else the one for all.
+/// The value for this signal, or else the one for all, with the variable's name.
 fn first<T>(
     env: &mut Env,
     option: &str,
     mut read: impl FnMut(&mut Env, &str) -> Option<T>,
-) -> Option<T> {
-    read(env, &signal(option)).or_else(|| read(env, &general(option)))
-}
-
-/// The text of the first variable that is set, and its name.
-#[cfg(feature = "tls")]
-fn named(env: &mut Env, option: &str) -> Option<(String, String)> {
-    first(env, option, |env, variable| Some((variable.to_owned(), env.text(variable)?)))
+) -> Option<(T, String)> {
+    [signal(option), general(option)]
+        .into_iter()
+        .find_map(|variable| Some((read(env, &variable)?, variable)))
 }
 
 fn signal(option: &str) -> String {
@@ -185,6 +198,7 @@ mod tests {
         assert_eq!(warnings, Vec::<String>::new());
     }
 
+    /// HTTP-2 ([Endpoint URLs](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp)).
     #[test]
     fn the_general_endpoint_is_a_base_and_that_of_the_signal_is_not() {
         assert_eq!(url(&[("ENDPOINT", "http://h:1/a/")]), "http://h:1/a/v1/traces");
@@ -198,6 +212,7 @@ mod tests {
         );
     }
 
+    /// GRPC-2 ([Configuration options](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#configuration-options)).
     #[test]
     fn grpc_takes_its_endpoint_with_or_without_a_scheme() {
         assert_eq!(url(&[("PROTOCOL", "gRPC")]), "http://localhost:4317");
@@ -228,6 +243,7 @@ mod tests {
         );
     }
 
+    /// OTLP-1, ENV-17 ([Configuration options](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#configuration-options)).
     #[test]
     fn a_bad_value_is_a_warning_and_the_general_variable_acts() {
         let (otlp, warnings) = read(&[
@@ -253,6 +269,7 @@ mod tests {
         }
     }
 
+    /// OTLP-1 ([Configuration options](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#configuration-options)).
     #[test]
     fn headers_of_the_signal_replace_the_general_ones() {
         let (otlp, _) = read(&[("HEADERS", "a=1,b=2"), ("TRACES_HEADERS", "c=%33")]);

@@ -175,6 +175,7 @@ mod tests {
         assert!(count > 10, "{count}");
     }
 
+    /// OTLP-6 ([OTLP/HTTP response](https://opentelemetry.io/docs/specs/otlp/#otlphttp-response)).
     #[test]
     fn an_answer_that_unpacks_over_the_limit_is_refused() {
         let (output, _) = polls(Gzip::new().compress(&[0; 100_000], 0));

@@ -206,6 +206,7 @@ mod tests {
         http_refusal(StatusCode::from_u16(status).unwrap(), &headers)
     }
 
+    /// HTTP-5 ([Retryable codes](https://opentelemetry.io/docs/specs/otlp/#retryable-response-codes)).
     #[test]
     fn only_four_http_statuses_are_repeated() {
         for status in 300..=599 {
@@ -219,6 +220,7 @@ mod tests {
         }
     }
 
+    /// HTTP-6 ([OTLP/HTTP throttling](https://opentelemetry.io/docs/specs/otlp/#otlphttp-throttling)).
     #[test]
     fn retry_after_is_seconds_or_a_date() {
         let date = (DATE, "Sun, 06 Nov 1994 08:49:00 GMT");
@@ -247,6 +249,7 @@ mod tests {
         assert_eq!(refusal(400, &[(RETRY_AFTER, "7")]), permanent);
     }
 
+    /// OTLP-11 ([Partial success](https://opentelemetry.io/docs/specs/otlp/#partial-success)).
     #[test]
     fn a_partial_success_counts_what_was_rejected() {
         let rejected = |bytes: &[u8]| accepted(bytes).map(|accepted| accepted.rejected);
@@ -277,6 +280,7 @@ mod tests {
         status
     }
 
+    /// GRPC-3, GRPC-4 ([Failures](https://opentelemetry.io/docs/specs/otlp/#failures)).
     #[cfg(feature = "grpc")]
     #[test]
     fn grpc_codes_are_classified_as_the_table_says() {
@@ -291,6 +295,7 @@ mod tests {
         }
     }
 
+    /// GRPC-5 ([Failures](https://opentelemetry.io/docs/specs/otlp/#failures)).
     #[cfg(feature = "grpc")]
     #[test]
     fn retry_info_makes_exhaustion_repeatable_and_gives_the_delay() {

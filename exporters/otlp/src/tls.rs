@@ -13,8 +13,9 @@ use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use futures_rustls::rustls::crypto::ring;
 use futures_rustls::rustls::{self, ClientConfig, RootCertStore};
 use throughline_core::{ExportError, Failure};
+use throughline_runtime::Origin;
 
-use crate::config::Otlp;
+use crate::config::{self, Otlp};
 use crate::endpoint::Endpoint;
 use crate::error::ConfigError;
 
@@ -42,6 +43,7 @@ impl Otlp {
     /// that cannot be read.
     pub fn certificate(mut self, pem: &[u8]) -> Result<Self, ConfigError> {
         self.tls.trust("certificate", pem)?;
+        self.origins.note(config::CERTIFICATE, Origin::Code);
         Ok(self)
     }
 
@@ -59,11 +61,28 @@ impl Otlp {
         key: &[u8],
     ) -> Result<Self, ConfigError> {
         self.tls.identify("client_certificate", certificate, key)?;
+        self.origins.note(config::CLIENT_CERTIFICATE, Origin::Code);
         Ok(self)
     }
 }
 
 impl Tls {
+    /// Whom it trusts, in words.
+    pub(crate) fn trusted(&self) -> String {
+        match &self.roots {
+            Some(roots) => format!("{} of its own", roots.len()),
+            None => "Mozilla's authorities".to_owned(),
+        }
+    }
+
+    /// As whom it appears, in words: never the key.
+    pub(crate) fn identity(&self) -> String {
+        match &self.identity {
+            Some(identity) => format!("chain of {}", identity.certificates.len()),
+            None => "none".to_owned(),
+        }
+    }
+
     pub(crate) fn trust(&mut self, setting: &str, pem: &[u8]) -> Result<(), ConfigError> {
         let mut roots = RootCertStore::empty();
         for certificate in certificates(setting, pem)? {

@@ -73,6 +73,7 @@ fn has_tenant(context: &Context) -> bool {
 }
 
 /// A trace state is of its trace: neither a new one records it, nor does it go on.
+/// TP-15 ([Restarting](https://www.w3.org/TR/trace-context-2/#restart-trace)).
 pub fn a_new_trace_leaves_the_trace_state_behind<R: TestRuntime>(runtime: R) {
     let stage = Stage::new(runtime);
     let headers = [

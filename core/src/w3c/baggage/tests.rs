@@ -62,6 +62,7 @@ fn white_space_within_the_grammar_is_ignored() {
     assert_eq!(entries(&Baggage::new(header)), expected);
 }
 
+/// WB-4 ([value](https://www.w3.org/TR/baggage/#value)).
 #[test]
 fn only_the_first_equals_sign_ends_the_key() {
     let baggage = Baggage::new("SomeKey=SomeValue=equals,b==,c=1;p=2=3");
@@ -79,6 +80,7 @@ fn values_are_decoded_and_keys_are_not() {
     assert!(baggage.get("a b").is_none());
 }
 
+/// WB-3 ([value](https://www.w3.org/TR/baggage/#value)).
 #[test]
 fn a_value_that_is_not_utf_8_keeps_its_entry() {
     let (baggage, skipped) = join(&["a=%FF%C3%A4,b=2"]);
@@ -109,6 +111,7 @@ fn empty_headers_members_and_values_are_no_mistake() {
     assert_eq!(join(&["a=1;, b=2 ; ;p; "]).0.as_str(), "a=1,b=2;p");
 }
 
+/// BAG-1 ([Conflict resolution](https://opentelemetry.io/docs/specs/otel/baggage/api/#conflict-resolution)).
 #[test]
 fn the_later_of_two_members_of_one_key_wins() {
     let (baggage, skipped) = join(&["a=1;p,b=2", "a=3"]);
@@ -117,6 +120,7 @@ fn the_later_of_two_members_of_one_key_wins() {
     assert_eq!(Baggage::new("a=1,a=\\").get("a").unwrap(), "1");
 }
 
+/// BAG-3 ([Overview](https://opentelemetry.io/docs/specs/otel/baggage/api/#overview)).
 #[test]
 fn keys_differ_by_letter_case() {
     let (baggage, _) = join(&["a=1,A=2,ab=3"]);
@@ -125,6 +129,7 @@ fn keys_differ_by_letter_case() {
     assert!(baggage.get("aB").is_none() && baggage.get("").is_none());
 }
 
+/// WB-6 ([Limits](https://www.w3.org/TR/baggage/#limits)).
 #[test]
 fn up_to_64_members_survive_and_the_rest_is_counted() {
     let members: Vec<_> = (0..70).map(|i| format!("key{i}=value")).collect();
@@ -136,6 +141,7 @@ fn up_to_64_members_survive_and_the_rest_is_counted() {
     assert!(baggage.get("key64").is_none());
 }
 
+/// WB-6 ([Limits](https://www.w3.org/TR/baggage/#limits)).
 #[test]
 fn up_to_8192_bytes_survive_and_members_are_never_cut() {
     let full = format!("a={}", "0123456789".repeat(819));
@@ -154,6 +160,7 @@ fn an_old_value_does_not_come_back_when_the_new_one_is_too_long() {
     assert_eq!((baggage.as_str(), skipped), ("b=2", report(0, 1)));
 }
 
+/// BAG-3 ([Overview](https://opentelemetry.io/docs/specs/otel/baggage/api/#overview)).
 #[test]
 fn any_text_is_a_value_and_comes_back_unchanged() {
     let mut baggage: BaggageBuf = BaggageBuf::new();
@@ -164,6 +171,7 @@ fn any_text_is_a_value_and_comes_back_unchanged() {
     assert_eq!(baggage.entries().last().unwrap().metadata(), "ttl=30; x");
 }
 
+/// BAG-4 ([Operations](https://opentelemetry.io/docs/specs/otel/baggage/api/#operations)).
 #[test]
 fn inserting_replaces_and_removing_closes_the_gap() {
     let mut baggage = join(&["a=1,b=2;p,c=3"]).0;
@@ -185,6 +193,7 @@ fn only_a_whole_key_is_replaced_or_removed() {
     assert!(!baggage.remove("ab=1") && !baggage.remove("2,b"));
 }
 
+/// BAG-6 ([Clear baggage](https://opentelemetry.io/docs/specs/otel/baggage/api/#clear-baggage-in-the-context)).
 #[test]
 fn clearing_leaves_nothing_for_an_untrusted_service() {
     let mut baggage = join(&["a=1,b=2"]).0;

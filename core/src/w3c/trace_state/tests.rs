@@ -33,6 +33,7 @@ fn members_are_inherited_in_order() {
     assert!(state.members().eq([("foo", "1"), ("bar", "2")]));
 }
 
+/// TP-9 ([Combining](https://www.w3.org/TR/trace-context-2/#tracestate-header-field-values)).
 #[test]
 fn several_headers_become_one_in_order() {
     let headers = ["foo=1,bar=2", "rojo=1,congo=2", "baz=3"];

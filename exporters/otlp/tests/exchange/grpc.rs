@@ -173,6 +173,7 @@ async fn a_partial_success_is_accepted_and_counted() {
     assert_eq!(found, Ok(Accepted { rejected: 3 }));
 }
 
+/// GRPC-5 ([Failures](https://opentelemetry.io/docs/specs/otlp/#failures)).
 #[tokio::test]
 async fn exhaustion_is_repeated_only_if_the_service_says_when() {
     let found = answered(Err(throttled(Code::ResourceExhausted, 2500))).await;
@@ -182,6 +183,7 @@ async fn exhaustion_is_repeated_only_if_the_service_says_when() {
     assert_eq!(found, Err(ExportError::Permanent(Failure::Grpc(8))));
 }
 
+/// GRPC-6 ([OTLP/gRPC throttling](https://opentelemetry.io/docs/specs/otlp/#otlpgrpc-throttling)).
 #[tokio::test]
 async fn an_unavailable_service_is_asked_again_and_may_say_when() {
     let found = answered(Err(throttled(Code::Unavailable, 70_000))).await;
@@ -204,6 +206,7 @@ async fn a_refusal_is_permanent_and_keeps_the_connection() {
     assert_eq!(peers[0], peers[1]);
 }
 
+/// HTTP-4 ([OTLP/HTTP request](https://opentelemetry.io/docs/specs/otlp/#otlphttp-request)).
 #[tokio::test]
 async fn a_compressed_request_can_be_read() {
     let (official, otlp) = Official::start([accepted(), accepted()], |service| {
@@ -225,6 +228,7 @@ async fn a_message_over_the_services_limit_is_too_large() {
     assert_eq!(found, Err(ExportError::TooLarge));
 }
 
+/// OTLP-5 ([OTLP/HTTP request](https://opentelemetry.io/docs/specs/otlp/#otlphttp-request)).
 #[tokio::test]
 async fn a_request_over_the_limit_is_not_sent() {
     let (official, otlp) = Official::start([accepted()], |service| service).await;
@@ -236,6 +240,7 @@ async fn a_request_over_the_limit_is_not_sent() {
     assert!(connection.send(&bytes(100)).await.is_ok());
 }
 
+/// HTTP-7 ([All other responses](https://opentelemetry.io/docs/specs/otlp/#all-other-responses)).
 #[tokio::test]
 async fn nobody_there_is_a_failed_connection() {
     let (listener, otlp) = listen().await;
@@ -386,6 +391,7 @@ async fn an_answer_that_is_not_understood_is_permanent() {
     }
 }
 
+/// OTLP-6 ([OTLP/HTTP response](https://opentelemetry.io/docs/specs/otlp/#otlphttp-response)).
 #[tokio::test]
 async fn an_answer_over_the_limit_is_permanent() {
     // It could be read, were there no limit.

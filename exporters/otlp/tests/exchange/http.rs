@@ -33,6 +33,8 @@ fn ok() -> Step {
     Step::Answer(answer("200 OK", "", b""))
 }
 
+/// OTLP-9 ([User agent](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#user-agent)).
+/// HTTP-3 ([Binary protobuf](https://opentelemetry.io/docs/specs/otlp/#binary-protobuf-encoding)).
 #[tokio::test]
 async fn a_request_arrives_as_the_specification_says() {
     let mut receiver = Receiver::start([ok()]).await;
@@ -77,6 +79,7 @@ async fn a_partial_success_is_accepted_and_counted() {
     assert_eq!(found, Ok(Accepted { rejected: 3 }));
 }
 
+/// HTTP-6 ([OTLP/HTTP throttling](https://opentelemetry.io/docs/specs/otlp/#otlphttp-throttling)).
 #[tokio::test]
 async fn throttling_gives_the_wait_in_seconds_or_from_a_date() {
     let found = answered(&answer("503 Busy", "retry-after: 7\r\n", b"")).await;
@@ -93,6 +96,7 @@ async fn throttling_gives_the_wait_in_seconds_or_from_a_date() {
     assert_eq!(found, Err(retry(Failure::Http(502), None)));
 }
 
+/// OTLP-12 ([Failures](https://opentelemetry.io/docs/specs/otlp/#failures)).
 #[tokio::test]
 async fn other_refusals_are_permanent() {
     let too_large = answered(&answer("413 Large", "", b"")).await;
@@ -103,6 +107,7 @@ async fn other_refusals_are_permanent() {
     }
 }
 
+/// HTTP-7 ([All other responses](https://opentelemetry.io/docs/specs/otlp/#all-other-responses)).
 #[tokio::test]
 async fn an_answer_cut_off_anywhere_is_a_disconnection() {
     let type_ = "content-type: application/x-protobuf\r\n";
@@ -148,6 +153,7 @@ async fn json_is_taken_for_an_acceptance() {
     assert_eq!(found, Ok(Accepted { rejected: 0 }));
 }
 
+/// OTLP-6 ([OTLP/HTTP response](https://opentelemetry.io/docs/specs/otlp/#otlphttp-response)).
 #[tokio::test]
 async fn an_answer_over_the_limit_is_permanent() {
     // It could be read, were there no limit.
@@ -182,6 +188,7 @@ async fn a_compressed_answer_is_read() {
     assert_eq!(found, Ok(Accepted { rejected: 5 }));
 }
 
+/// HTTP-4 ([OTLP/HTTP request](https://opentelemetry.io/docs/specs/otlp/#otlphttp-request)).
 #[tokio::test]
 async fn a_compressed_request_can_be_read() {
     let mut receiver = Receiver::start([ok(), ok()]).await;
@@ -199,6 +206,7 @@ async fn a_compressed_request_can_be_read() {
     }
 }
 
+/// OTLP-5 ([OTLP/HTTP request](https://opentelemetry.io/docs/specs/otlp/#otlphttp-request)).
 #[tokio::test]
 async fn a_request_over_the_limit_is_not_sent() {
     let mut receiver = Receiver::start([ok()]).await;
@@ -211,6 +219,7 @@ async fn a_request_over_the_limit_is_not_sent() {
     assert!(connection.send(&bytes(100)).await.is_ok());
 }
 
+/// OTLP-5 ([OTLP/HTTP request](https://opentelemetry.io/docs/specs/otlp/#otlphttp-request)).
 #[tokio::test]
 async fn what_compression_makes_too_large_is_not_sent() {
     let mut receiver = Receiver::start([ok()]).await;
@@ -221,6 +230,7 @@ async fn what_compression_makes_too_large_is_not_sent() {
     assert!(!receiver.has_request());
 }
 
+/// HTTP-7 ([All other responses](https://opentelemetry.io/docs/specs/otlp/#all-other-responses)).
 #[tokio::test]
 async fn nobody_there_is_a_failed_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -232,6 +242,7 @@ async fn nobody_there_is_a_failed_connection() {
 }
 
 // The clock is paused: it jumps to the timeout once nothing else can happen.
+/// EXP-3 ([Export](https://opentelemetry.io/docs/specs/otel/trace/sdk/#exportbatch)).
 #[tokio::test(start_paused = true)]
 async fn a_receiver_that_hangs_is_a_timeout_and_its_connection_is_closed() {
     let mut receiver = Receiver::start([Step::Hang]).await;

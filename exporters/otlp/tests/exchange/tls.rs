@@ -105,6 +105,7 @@ async fn grpc_is_spoken_behind_tls() {
     assert_eq!(sent, Ok(Accepted { rejected: 0 }));
 }
 
+/// OTLP-1 ([Configuration options](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#configuration-options)).
 #[tokio::test]
 async fn certificates_come_from_files_named_by_variables() {
     let (server, client) = (certificate(), certificate());

@@ -1,0 +1,245 @@
+//! Numbers about the pipeline itself, under the names of the semantic conventions.
+
+use std::sync::Arc;
+
+use throughline_core::{DropReason, Ledger, Value};
+
+use crate::Component;
+
+/// A reading of everything that is counted about a pipeline, as metrics with the
+/// names of the [conventions for SDKs](https://opentelemetry.io/docs/specs/semconv/otel/sdk-metrics/).
+///
+/// No metrics SDK is needed: [`points`](Self::points) can be printed or scraped as
+/// it is; `throughline-metrics` hands it to an OpenTelemetry meter. The
+/// conventions are in development and may still change the names.
+///
+/// | metric | what is counted |
+/// |---|---|
+/// | `otel.sdk.span.started` | spans that began; those not recorded with `otel.span.sampling_result=DROP` |
+/// | `otel.sdk.span.live` | recorded spans under way |
+/// | `otel.sdk.processor.span.queue.size` | how much of the queue is taken, in spans as `max_queue_size` counts |
+/// | `otel.sdk.processor.span.queue.capacity` | the size of the queue, counted so |
+/// | `otel.sdk.processor.span.processed` | spans handed to the exporter; those lost before, with `error.type` |
+/// | `otel.sdk.exporter.span.inflight` | spans that the exporter is sending, through all repetitions |
+/// | `otel.sdk.exporter.span.exported` | spans delivered; those lost, with `error.type` |
+///
+/// `error.type` is `queue_full` and `already_shutdown`, as the conventions say, and
+/// the [name](DropReason::as_str) of the reason for the others. Of `started`,
+/// recorded spans carry no sampling result: what is recorded and not sampled is
+/// only known apart when it ends.
+#[derive(Clone, Debug)]
+pub struct SdkMetrics {
+    pub(crate) ledger: Ledger,
+    pub(crate) live: u64,
+    pub(crate) queue_size: u64,
+    pub(crate) queue_capacity: u64,
+    pub(crate) processed: u64,
+    pub(crate) in_flight: u64,
+    pub(crate) names: Arc<Names>,
+}
+
+/// One of the metrics of [`SdkMetrics`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SdkMetric {
+    /// `otel.sdk.span.started`
+    SpanStarted,
+    /// `otel.sdk.span.live`
+    SpanLive,
+    /// `otel.sdk.processor.span.queue.size`
+    QueueSize,
+    /// `otel.sdk.processor.span.queue.capacity`
+    QueueCapacity,
+    /// `otel.sdk.processor.span.processed`
+    Processed,
+    /// `otel.sdk.exporter.span.inflight`
+    InFlight,
+    /// `otel.sdk.exporter.span.exported`
+    Exported,
+}
+
+/// One value of a metric.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricPoint<'a> {
+    /// The metric.
+    pub metric: SdkMetric,
+    /// The value, in spans.
+    pub value: u64,
+    /// What it is about; keys are unique.
+    pub attributes: Vec<(&'static str, Value<'a>)>,
+}
+
+/// What the parts of a pipeline are called.
+#[derive(Debug)]
+pub(crate) struct Names {
+    processor: String,
+    exporter: String,
+    component: Component,
+}
+
+impl SdkMetric {
+    /// All of them, in the order of a span's way.
+    pub const ALL: [SdkMetric; 7] = [
+        SdkMetric::SpanStarted,
+        SdkMetric::SpanLive,
+        SdkMetric::QueueSize,
+        SdkMetric::QueueCapacity,
+        SdkMetric::Processed,
+        SdkMetric::InFlight,
+        SdkMetric::Exported,
+    ];
+
+    /// The name by the conventions.
+    pub fn name(self) -> &'static str {
+        match self {
+            SdkMetric::SpanStarted => "otel.sdk.span.started",
+            SdkMetric::SpanLive => "otel.sdk.span.live",
+            SdkMetric::QueueSize => "otel.sdk.processor.span.queue.size",
+            SdkMetric::QueueCapacity => "otel.sdk.processor.span.queue.capacity",
+            SdkMetric::Processed => "otel.sdk.processor.span.processed",
+            SdkMetric::InFlight => "otel.sdk.exporter.span.inflight",
+            SdkMetric::Exported => "otel.sdk.exporter.span.exported",
+        }
+    }
+
+    /// What is counted, in a sentence.
+    pub fn description(self) -> &'static str {
+        match self {
+            SdkMetric::SpanStarted => "Spans that began.",
+            SdkMetric::SpanLive => "Recorded spans that have not ended.",
+            SdkMetric::QueueSize => {
+                "How much of the queue is taken, in spans as `max_queue_size` counts."
+            }
+            SdkMetric::QueueCapacity => {
+                "The size of the queue, in spans as `max_queue_size` counts."
+            }
+            SdkMetric::Processed => "Spans handed to the exporter, or lost before.",
+            SdkMetric::InFlight => "Spans that the exporter is sending.",
+            SdkMetric::Exported => "Spans that the exporter delivered, or failed to.",
+        }
+    }
+
+    /// The unit: `{span}` for all.
+    pub fn unit(self) -> &'static str {
+        "{span}"
+    }
+
+    /// Whether it only grows: a counter, and not an up-down counter.
+    pub fn is_monotonic(self) -> bool {
+        matches!(self, SdkMetric::SpanStarted | SdkMetric::Processed | SdkMetric::Exported)
+    }
+}
+
+impl SdkMetrics {
+    /// The values, metric by metric. What never happened is left out where it is
+    /// told apart by `error.type`.
+    pub fn points(&self) -> impl Iterator<Item = MetricPoint<'_>> {
+        SdkMetric::ALL.into_iter().flat_map(|metric| self.points_of(metric))
+    }
+
+    /// The values of one metric.
+    pub fn points_of(&self, metric: SdkMetric) -> Vec<MetricPoint<'_>> {
+        let ledger = &self.ledger;
+        let one = |value, attributes| vec![MetricPoint { metric, value, attributes }];
+        match metric {
+            SdkMetric::SpanStarted => {
+                let mut points = one(ledger.started(), vec![]);
+                let drop = vec![("otel.span.sampling_result", Value::Str("DROP"))];
+                points.extend(one(ledger.unsampled(), drop));
+                points
+            }
+            SdkMetric::SpanLive => one(self.live, vec![]),
+            SdkMetric::QueueSize => one(self.queue_size, self.names.of_processor()),
+            SdkMetric::QueueCapacity => one(self.queue_capacity, self.names.of_processor()),
+            SdkMetric::Processed => {
+                let processor = self.names.of_processor();
+                self.with_losses(metric, self.processed, processor, is_lost_before_export)
+            }
+            SdkMetric::InFlight => one(self.in_flight, self.names.of_exporter()),
+            SdkMetric::Exported => {
+                let exporter = self.names.of_exporter();
+                self.with_losses(metric, ledger.exported(), exporter, is_lost_at_export)
+            }
+        }
+    }
+
+    /// What became of the spans.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    fn with_losses<'a>(
+        &'a self,
+        metric: SdkMetric,
+        good: u64,
+        attributes: Vec<(&'static str, Value<'a>)>,
+        is_told: fn(DropReason) -> bool,
+    ) -> Vec<MetricPoint<'a>> {
+        let mut points = vec![MetricPoint { metric, value: good, attributes: attributes.clone() }];
+        for (reason, value) in self.ledger.losses().filter(|(reason, _)| is_told(*reason)) {
+            let mut attributes = attributes.clone();
+            attributes.push(("error.type", Value::Str(error_type(reason))));
+            points.push(MetricPoint { metric, value, attributes });
+        }
+        points
+    }
+}
+
+impl Names {
+    pub(crate) fn new(component: Component) -> Self {
+        Names {
+            processor: Component::new(PROCESSOR).unique_name(),
+            exporter: component.unique_name(),
+            component,
+        }
+    }
+
+    fn of_processor(&self) -> Vec<(&'static str, Value<'_>)> {
+        vec![
+            ("otel.component.name", Value::Str(&self.processor)),
+            ("otel.component.type", Value::Str(PROCESSOR)),
+        ]
+    }
+
+    fn of_exporter(&self) -> Vec<(&'static str, Value<'_>)> {
+        let mut attributes = vec![
+            ("otel.component.name", Value::Str(&self.exporter)),
+            ("otel.component.type", Value::Str(self.component.kind())),
+        ];
+        if let Some((host, port)) = self.component.server() {
+            attributes.push(("server.address", Value::Str(host)));
+            attributes.push(("server.port", Value::I64(port.into())));
+        }
+        attributes
+    }
+}
+
+/// What the exporter was given, of the spans that are settled.
+pub(crate) fn handed_over(ledger: &Ledger) -> u64 {
+    let failed = ledger.losses().filter(|(reason, _)| is_lost_at_export(*reason));
+    ledger.exported() + failed.map(|(_, count)| count).sum::<u64>()
+}
+
+fn error_type(reason: DropReason) -> &'static str {
+    match reason {
+        DropReason::AfterShutdown => "already_shutdown",
+        reason => reason.as_str(),
+    }
+}
+
+fn is_lost_at_export(reason: DropReason) -> bool {
+    use DropReason::{ExportFailed, Rejected, RetriesExhausted};
+    matches!(reason, Rejected | ExportFailed | RetriesExhausted)
+}
+
+/// What was recorded for processors alone, or is summed up by its parent, was not to
+/// be exported.
+pub(crate) fn is_wanted(reason: DropReason) -> bool {
+    matches!(reason, DropReason::RecordOnly | DropReason::Surplus)
+}
+
+fn is_lost_before_export(reason: DropReason) -> bool {
+    !is_lost_at_export(reason) && !is_wanted(reason)
+}
+
+const PROCESSOR: &str = "batching_span_processor";

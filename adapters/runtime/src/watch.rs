@@ -1,0 +1,237 @@
+//! Watches how the pipeline fares, as a machine that is told the time: what is to
+//! be told once per change, and since when it has been so.
+//!
+//! ```text
+//!                 a transmission failed
+//!   ┌───────────┐ ─────────────────────▶ ┌─────────┐ given up ┌───────┐
+//!   │ Delivered │                        │ Failing │ ───────▶ │ Lossy │
+//!   └───────────┘ ◀───────────────────── └─────────┘          └───────┘
+//!         ▲                accepted                               │
+//!         └───────────────────────────────────────────────────────┘
+//! ```
+//!
+//! Losses for want of room are watched beside it: they begin with the first one
+//! and end after [`PAUSE`] without any.
+
+use core::time::Duration;
+
+use throughline_core::{Accepted, DropReason, ExportError, Ledger};
+
+use crate::Diagnostic;
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Watch {
+    delivery: Delivery,
+    /// When that state began.
+    since: Duration,
+    last_failure: Option<(ExportError, Duration)>,
+    losing: Option<Losing>,
+    /// The losses at the last look.
+    seen: Ledger,
+}
+
+/// How transmissions fare.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// The last one succeeded, or there was none yet.
+    #[default]
+    Delivered,
+    /// The last one failed, and is repeated.
+    Failing { given_up_before: u64 },
+    /// Spans were given up since the last success.
+    Lossy { given_up_before: u64 },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Losing {
+    before: u64,
+    /// When the last loss was seen.
+    last: Duration,
+}
+
+impl Watch {
+    /// What became of a transmission; the ledger is from before the result was
+    /// counted, and from after it.
+    pub(crate) fn on_export(
+        &mut self,
+        now: Duration,
+        result: Result<Accepted, ExportError>,
+        before: &Ledger,
+        after: &Ledger,
+    ) -> Option<Diagnostic> {
+        let error = match result {
+            Ok(_) => return self.on_success(now, after),
+            // The halves may pass: nothing has failed yet.
+            Err(ExportError::TooLarge) => return None,
+            Err(error) => error,
+        };
+        self.last_failure = Some((error, now));
+        let is_lost = given_up(after) > given_up(before);
+        let (given_up_before, is_new) = match self.delivery {
+            Delivery::Delivered => (given_up(before), true),
+            Delivery::Failing { given_up_before } | Delivery::Lossy { given_up_before } => {
+                (given_up_before, false)
+            }
+        };
+        if is_new {
+            self.since = now;
+        }
+        if is_lost {
+            self.delivery = Delivery::Lossy { given_up_before };
+        } else if is_new {
+            self.delivery = Delivery::Failing { given_up_before };
+        }
+        is_new.then_some(Diagnostic::ExportFailing { error })
+    }
+
+    fn on_success(&mut self, now: Duration, after: &Ledger) -> Option<Diagnostic> {
+        let given_up_before = match core::mem::take(&mut self.delivery) {
+            Delivery::Delivered => return None,
+            Delivery::Failing { given_up_before } | Delivery::Lossy { given_up_before } => {
+                given_up_before
+            }
+        };
+        let after_failing = now.saturating_sub(self.since);
+        self.since = now;
+        let lost = given_up(after).saturating_sub(given_up_before);
+        Some(Diagnostic::ExportRecovered { after: after_failing, lost })
+    }
+
+    /// Looks at the losses for want of room. To be called now and then; a call too
+    /// many does nothing.
+    pub(crate) fn look(&mut self, now: Duration, ledger: &Ledger) -> Option<Diagnostic> {
+        let new = ledger.since(&self.seen);
+        let count = refused(&new);
+        self.seen = *ledger;
+        match (&mut self.losing, count) {
+            (None, 0) => None,
+            (None, lost) => {
+                let before = refused(ledger) - lost;
+                self.losing = Some(Losing { before, last: now });
+                let most = |reason: &DropReason| new.dropped(*reason);
+                let reason = REFUSED.into_iter().max_by_key(most).unwrap_or(DropReason::QueueFull);
+                Some(Diagnostic::LosingSpans { reason, lost })
+            }
+            (Some(losing), 0) if now.saturating_sub(losing.last) >= PAUSE => {
+                let lost = refused(ledger).saturating_sub(losing.before);
+                self.losing = None;
+                Some(Diagnostic::LossEnded { lost })
+            }
+            (Some(_), 0) => None,
+            (Some(losing), _) => {
+                losing.last = now;
+                None
+            }
+        }
+    }
+
+    /// How transmissions fare, and since when.
+    pub(crate) fn delivery(&self) -> (Delivery, Duration) {
+        (self.delivery, self.since)
+    }
+
+    /// The last failure of a transmission and its time, also after a success.
+    pub(crate) fn last_failure(&self) -> Option<(ExportError, Duration)> {
+        self.last_failure
+    }
+
+    /// Whether spans are being lost for want of room.
+    pub(crate) fn is_losing(&self) -> bool {
+        self.losing.is_some()
+    }
+}
+
+/// Spans that the exporter was given and did not deliver.
+fn given_up(ledger: &Ledger) -> u64 {
+    ledger.dropped(DropReason::ExportFailed) + ledger.dropped(DropReason::RetriesExhausted)
+}
+
+/// Spans that were lost before the exporter, or refused behind it.
+fn refused(ledger: &Ledger) -> u64 {
+    REFUSED.into_iter().map(|reason| ledger.dropped(reason)).sum()
+}
+
+const REFUSED: [DropReason; 4] =
+    [DropReason::LiveTableFull, DropReason::QueueFull, DropReason::TooLarge, DropReason::Rejected];
+
+/// How long no span is lost before that is told.
+const PAUSE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use throughline_core::{Callsite, Failure, Scope};
+
+    use super::*;
+    use crate::pipeline::create;
+    use crate::{Context, PipelineOptions, Span};
+
+    fn now(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    const DOWN: ExportError = ExportError::Retry { after: None, failure: Failure::Connect };
+
+    fn fail(watch: &mut Watch, seconds: u64) -> Option<Diagnostic> {
+        watch.on_export(now(seconds), Err(DOWN), &Ledger::default(), &Ledger::default())
+    }
+
+    fn succeed(watch: &mut Watch, seconds: u64) -> Option<Diagnostic> {
+        let ledger = Ledger::default();
+        watch.on_export(now(seconds), Ok(Accepted::default()), &ledger, &ledger)
+    }
+
+    /// ERR-6: told once per change of state
+    /// ([Self-diagnostics](https://opentelemetry.io/docs/specs/otel/error-handling/#self-diagnostics)).
+    #[test]
+    fn a_failure_is_told_once_and_so_is_the_recovery() {
+        let mut watch = Watch::default();
+        assert_eq!(succeed(&mut watch, 1), None);
+        assert_eq!(fail(&mut watch, 2), Some(Diagnostic::ExportFailing { error: DOWN }));
+        assert_eq!(fail(&mut watch, 3), None);
+        assert_eq!(watch.delivery(), (Delivery::Failing { given_up_before: 0 }, now(2)));
+        assert_eq!(watch.last_failure(), Some((DOWN, now(3))));
+        let recovered = Diagnostic::ExportRecovered { after: now(8), lost: 0 };
+        assert_eq!(succeed(&mut watch, 10), Some(recovered));
+        assert_eq!(succeed(&mut watch, 11), None);
+        assert_eq!(watch.delivery(), (Delivery::Delivered, now(10)));
+        assert_eq!(fail(&mut watch, 12), Some(Diagnostic::ExportFailing { error: DOWN }));
+    }
+
+    #[test]
+    fn a_batch_that_is_halved_has_not_failed() {
+        let mut watch = Watch::default();
+        let ledger = Ledger::default();
+        assert_eq!(watch.on_export(now(1), Err(ExportError::TooLarge), &ledger, &ledger), None);
+        assert_eq!(watch.delivery().0, Delivery::Delivered);
+    }
+
+    /// The ledger of a pipeline for one live span, after `lost` found no room.
+    fn ledger_of(lost: usize) -> Ledger {
+        let options = PipelineOptions { max_live_spans: 1, ..PipelineOptions::default() };
+        let (pipeline, ..) = create(&options);
+        Context::current().with_pipeline(pipeline).scope(|| {
+            let held = Span::start(&CALLSITE, |_| ());
+            held.in_scope(|| (0..lost).for_each(|_| drop(Span::start(&CALLSITE, |_| ()))));
+        });
+        pipeline.ledger()
+    }
+
+    static CALLSITE: Callsite = Callsite::new("work", &Scope::new("", ""));
+
+    /// BSP-9: said when loss starts and when it stops
+    /// ([Non-blocking and memory](https://opentelemetry.io/docs/specs/otel/performance/#trade-off-between-non-blocking-and-memory-consumption)).
+    #[test]
+    fn losses_are_told_when_they_begin_and_after_a_pause_without_any() {
+        let [none, two, five] = [0, 2, 5].map(ledger_of);
+        let mut watch = Watch::default();
+        assert_eq!(watch.look(now(1), &none), None);
+        let reason = DropReason::LiveTableFull;
+        assert_eq!(watch.look(now(2), &two), Some(Diagnostic::LosingSpans { reason, lost: 2 }));
+        assert!(watch.is_losing());
+        assert_eq!(watch.look(now(11), &five), None);
+        assert_eq!(watch.look(now(20), &five), None);
+        assert_eq!(watch.look(now(21), &five), Some(Diagnostic::LossEnded { lost: 5 }));
+        assert!(!watch.is_losing());
+        assert_eq!(watch.look(now(99), &five), None);
+    }
+}

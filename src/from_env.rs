@@ -1,0 +1,297 @@
+//! What the `OTEL_*` environment variables say.
+//!
+//! ([Environment variables](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/))
+
+use std::sync::Arc;
+
+use throughline_core::{AlwaysOff, AlwaysOn, ParentBased, Sampler, TraceIdRatioBased};
+use throughline_runtime::{Diagnostics, Env, Origin, Origins, Resource, Severity};
+
+use crate::any_runtime;
+use crate::detect;
+use crate::discard::Discard;
+use crate::init_error::InitError;
+use crate::setup::{Builder, Guard};
+
+/// Settles what does not depend on the exporter.
+pub(crate) fn apply(env: &mut Env, builder: &mut Builder) {
+    log_level(env, builder);
+    no_config_file(env);
+    detect::from_env(env, builder);
+    propagators(env, builder);
+    describe(env, builder);
+    if let Some((sampler, variable)) = sampler(env) {
+        builder.options.sampler = sampler;
+        builder.origins.note("sampler", variable);
+    }
+    limits(env, builder);
+    batches(env, builder);
+    let mut reader = Reader { env, origins: &mut builder.origins };
+    if let Some(disabled) = reader.read("disabled", &["OTEL_SDK_DISABLED"], Env::boolean) {
+        builder.disabled = disabled;
+    }
+}
+
+/// Reads variables, and notes which of them was it.
+struct Reader<'a> {
+    env: &'a mut Env,
+    origins: &'a mut Origins,
+}
+
+impl Reader<'_> {
+    /// The value of the first variable that has one.
+    fn read<T>(
+        &mut self,
+        setting: &str,
+        variables: &[&str],
+        mut read: impl FnMut(&mut Env, &str) -> Option<T>,
+    ) -> Option<T> {
+        variables.iter().find_map(|variable| {
+            let value = read(self.env, variable)?;
+            self.origins.note(setting, Origin::Variable((*variable).to_owned()));
+            Some(value)
+        })
+    }
+}
+
+/// A handler that the program has set is not taken away from it.
+fn log_level(env: &mut Env, builder: &mut Builder) {
+    const LEVELS: [(&str, Option<Severity>); 8] = [
+        ("none", None),
+        ("off", None),
+        ("fatal", Some(Severity::Error)),
+        ("error", Some(Severity::Error)),
+        ("warn", Some(Severity::Warn)),
+        ("info", Some(Severity::Info)),
+        ("debug", Some(Severity::Info)),
+        ("trace", Some(Severity::Info)),
+    ];
+    if builder.origins.of("diagnostics") == Origin::Code {
+        return;
+    }
+    let mut reader = Reader { env, origins: &mut builder.origins };
+    let level = |env: &mut Env, name: &str| env.choice(name, &LEVELS);
+    if let Some(level) = reader.read("diagnostics", &["OTEL_LOG_LEVEL"], level) {
+        builder.options.diagnostics = Diagnostics::stderr(level);
+        builder.least_severity = level;
+    }
+}
+
+/// A program that was given a file believes that nothing else acts.
+fn no_config_file(env: &mut Env) {
+    for variable in ["OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE"] {
+        if let Some(path) = env.text(variable) {
+            env.warn(variable, &path, "is ignored: configuration by file is not supported");
+        }
+    }
+}
+
+fn propagators(env: &mut Env, builder: &mut Builder) {
+    if let Some(propagator) = throughline_propagation::from_env(env) {
+        builder.propagator = Some(Arc::new(propagator));
+        builder.origins.note("propagators", Origin::Variable("OTEL_PROPAGATORS".to_owned()));
+    }
+}
+
+fn describe(env: &mut Env, builder: &mut Builder) {
+    const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
+    const NAME: &str = "OTEL_SERVICE_NAME";
+    if let Some(text) = env.text(ATTRIBUTES) {
+        match Resource::parse(&text) {
+            Ok(parsed) => {
+                for (key, _) in parsed.attributes() {
+                    let setting = format!("resource.{key}");
+                    // What the program itself says wins.
+                    if builder.origins.of(&setting) != Origin::Code {
+                        builder.origins.note(&setting, Origin::Variable(ATTRIBUTES.to_owned()));
+                    }
+                }
+                builder.resource = parsed.merge(&builder.resource);
+            }
+            Err(part) => {
+                let problem = format!("`{part}` is not a percent-encoded key=value");
+                env.warn(ATTRIBUTES, &text, &problem);
+            }
+        }
+    }
+    if let Some(name) = env.text(NAME) {
+        builder.resource = core::mem::take(&mut builder.resource).with("service.name", &name);
+        builder.origins.note("resource.service.name", Origin::Variable(NAME.to_owned()));
+    }
+}
+
+fn sampler(env: &mut Env) -> Option<(Arc<dyn Sampler + Send + Sync>, Origin)> {
+    const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
+    const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
+    const NAMES: [&str; 6] = [
+        "always_on",
+        "always_off",
+        "traceidratio",
+        "parentbased_always_on",
+        "parentbased_always_off",
+        "parentbased_traceidratio",
+    ];
+    let name = env.choice(SAMPLER, &NAMES.map(|name| (name, name)))?;
+    let ratio = if name.ends_with("traceidratio") {
+        env.number::<f64>(ARGUMENT, 0.0..=1.0).unwrap_or(1.0)
+    } else {
+        if let Some(argument) = env.text(ARGUMENT) {
+            env.warn(ARGUMENT, &argument, "is ignored: the sampler takes no argument");
+        }
+        1.0
+    };
+    let ratio = TraceIdRatioBased::new(ratio);
+    let sampler: Arc<dyn Sampler + Send + Sync> = match name {
+        "always_on" => Arc::new(AlwaysOn),
+        "always_off" => Arc::new(AlwaysOff),
+        "traceidratio" => Arc::new(ratio),
+        "parentbased_always_off" => Arc::new(ParentBased::new(AlwaysOff)),
+        "parentbased_traceidratio" => Arc::new(ParentBased::new(ratio)),
+        _ => Arc::new(ParentBased::new(AlwaysOn)),
+    };
+    Some((sampler, Origin::Variable(SAMPLER.to_owned())))
+}
+
+fn limits(env: &mut Env, builder: &mut Builder) {
+    let limits = &mut builder.options.limits;
+    let mut reader = Reader { env, origins: &mut builder.origins };
+    let mut set = |limit: &mut u32, setting: &str, variables: &[&str]| {
+        // The name for spans wins over the general one.
+        let number = |env: &mut Env, name: &str| env.number::<u32>(name, ..);
+        if let Some(value) = reader.read(setting, variables, number) {
+            *limit = value;
+        }
+    };
+    set(
+        &mut limits.attribute_count,
+        "limits.attribute_count",
+        &["OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"],
+    );
+    set(
+        &mut limits.attribute_value_length,
+        "limits.attribute_value_length",
+        &["OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"],
+    );
+    set(&mut limits.event_count, "limits.event_count", &["OTEL_SPAN_EVENT_COUNT_LIMIT"]);
+    set(&mut limits.link_count, "limits.link_count", &["OTEL_SPAN_LINK_COUNT_LIMIT"]);
+    set(
+        &mut limits.attribute_per_event_count,
+        "limits.attribute_per_event_count",
+        &["OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT"],
+    );
+    set(
+        &mut limits.attribute_per_link_count,
+        "limits.attribute_per_link_count",
+        &["OTEL_LINK_ATTRIBUTE_COUNT_LIMIT"],
+    );
+}
+
+fn batches(env: &mut Env, builder: &mut Builder) {
+    const BATCH: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
+    let (options, origins) = (&mut builder.options, &mut builder.origins);
+    let flusher = &mut options.flusher;
+    let mut reader = Reader { env, origins };
+    let delay = reader.read("schedule_delay", &["OTEL_BSP_SCHEDULE_DELAY"], Env::duration_millis);
+    if let Some(delay) = delay {
+        flusher.schedule_delay = delay;
+    }
+    let timeout = reader.read("export_timeout", &["OTEL_BSP_EXPORT_TIMEOUT"], Env::timeout_millis);
+    if let Some(timeout) = timeout {
+        flusher.export_timeout = timeout;
+    }
+    let size = |env: &mut Env, name: &str| env.number::<usize>(name, 1..);
+    if let Some(size) = reader.read("max_queue_size", &["OTEL_BSP_MAX_QUEUE_SIZE"], size) {
+        options.max_queue_size = size;
+    }
+    if let Some(size) = reader.read("max_export_batch_size", &[BATCH], size) {
+        if size > options.max_queue_size {
+            let problem = "larger than the queue; the queue's size is used";
+            env.warn(BATCH, &size.to_string(), problem);
+        }
+        flusher.max_export_batch_size = size;
+    }
+    // A queue that was made smaller takes the batch with it.
+    flusher.max_export_batch_size = flusher.max_export_batch_size.min(options.max_queue_size);
+}
+
+/// Installs the pipeline with the exporter that the variables name.
+pub(crate) fn install(mut builder: Builder, env: &mut Env) -> Result<Guard, InitError> {
+    let name = exporter(env, &mut builder.origins);
+    builder.exporter = Some(name.as_str());
+    if builder.disabled {
+        builder.propagate();
+        return Ok(Guard::disabled(&builder));
+    }
+    match name {
+        // Spans have ids and are sampled: who comes next may export them.
+        Name::None => any_runtime::install(builder, Discard),
+        #[cfg(feature = "_otlp")]
+        Name::Otlp => {
+            let otlp = throughline_otlp::Otlp::from_env(env)
+                .map_err(|error| InitError::Exporter(Box::new(error)))?;
+            any_runtime::install(builder, otlp)
+        }
+        #[cfg(feature = "console")]
+        Name::Console => any_runtime::install(builder, throughline_console::Console::stdout()),
+        #[allow(unreachable_patterns)]
+        name => Err(InitError::MissingFeature {
+            variable: EXPORTER,
+            value: name.as_str().to_owned(),
+            feature: name.as_str(),
+        }),
+    }
+}
+
+/// The exporter that is named. A list is legal and we have one exporter per
+/// pipeline: the first that is known is it, and that is told.
+/// ([Exporter selection](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#exporter-selection))
+fn exporter(env: &mut Env, origins: &mut Origins) -> Name {
+    const NAMES: [Name; 3] = [Name::Otlp, Name::Console, Name::None];
+    let Some(text) = env.text(EXPORTER) else { return Name::Otlp };
+    let mut chosen = None;
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let known = NAMES.into_iter().find(|name| name.as_str().eq_ignore_ascii_case(part));
+        match (known, chosen) {
+            (Some(name), None) => chosen = Some(name),
+            (Some(name), Some(first)) if name == first => {}
+            (Some(_), Some(first)) => {
+                let problem = format!(
+                    "names several exporters, of which a pipeline has one: {} is used",
+                    first.as_str()
+                );
+                env.warn(EXPORTER, &text, &problem);
+            }
+            (None, _) => {
+                let problem = format!("`{part}` is none of otlp, console, none, ignored");
+                env.warn(EXPORTER, &text, &problem);
+            }
+        }
+    }
+    if chosen.is_some() {
+        origins.note("exporter", Origin::Variable(EXPORTER.to_owned()));
+    }
+    chosen.unwrap_or(Name::Otlp)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Name {
+    Otlp,
+    Console,
+    None,
+}
+
+impl Name {
+    fn as_str(self) -> &'static str {
+        match self {
+            Name::Otlp => "otlp",
+            Name::Console => "console",
+            Name::None => "none",
+        }
+    }
+}
+
+const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
+
+#[cfg(test)]
+#[path = "from_env_tests.rs"]
+mod tests;
