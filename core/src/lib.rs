@@ -37,6 +37,7 @@ mod export;
 mod flood;
 mod flusher;
 mod frame;
+mod guard;
 mod heartbeat;
 mod hex;
 mod id;
@@ -122,6 +123,7 @@ pub use sampler::{OtelTraceState, Randomness, Threshold};
 
 // For platforms.
 pub use counter::cycles;
+pub use guard::{Pushed, Token};
 
 // The pipeline and its memory.
 pub use bitmap::TakenWord;

@@ -5,6 +5,7 @@ use core::fmt;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
+use crate::guard::{Numbers, Token};
 use crate::state::State;
 use crate::{IdGenerator, Platform, SpanContext};
 
@@ -21,8 +22,12 @@ use crate::{IdGenerator, Platform, SpanContext};
 ///
 /// Where nothing is entered, the thread's ambient context is current, if it has one:
 /// see [`Context::replace_ambient`](crate::Context::replace_ambient).
+///
+/// Instead of a pointer there may be the number of a context that a guard entered: see
+/// [`Context::push`](crate::Context::push).
 pub struct Local<P: Platform> {
     current: Cell<Option<NonNull<State<P>>>>,
+    numbers: Numbers,
     has_ambient: Cell<bool>,
     /// `NOTHING` if there is none. Not dropped with the thread: a thread-local
     /// value with a destructor is gone before others of the thread are.
@@ -49,6 +54,7 @@ impl<P: Platform> Local<P> {
     pub const fn new() -> Self {
         Local {
             current: Cell::new(None),
+            numbers: Numbers::new(),
             has_ambient: Cell::new(false),
             ambient: RefCell::new(ManuallyDrop::new(State::NOTHING)),
             ids: IdGenerator::new(0),
@@ -118,6 +124,9 @@ impl<P: Platform> Local<P> {
     /// Shows what is current to the closure.
     #[inline(always)]
     pub(crate) fn with_current<R>(&self, use_it: impl FnOnce(Option<&State<P>>) -> R) -> R {
+        if let Some(token) = self.token() {
+            return with_guarded::<P, R>(token, use_it);
+        }
         // Both ways meet before the closure, so that what it returns need not wait in
         // memory for the one that is a call.
         let is_entered = self.current.get().is_some();
@@ -125,15 +134,35 @@ impl<P: Platform> Local<P> {
         self.with_entered(|entered| use_it(entered.or(ambient.as_ref().map(|state| &***state))))
     }
 
-    /// Shows what was entered to the closure, if something was.
+    /// Shows what a closure entered to this one, if that is what is current.
     #[inline(always)]
     pub(crate) fn with_entered<R>(&self, use_it: impl FnOnce(Option<&State<P>>) -> R) -> R {
+        let entered = self.current.get().filter(|current| Token::of(*current).is_none());
         // SAFETY: a call of `enter` that is below on this thread's stack (a
         // `Local` is not `Sync`) set the pointer to what it borrows, and puts the
         // former one back before its borrow ends. It can only end after
         // `use_it`. What is borrowed there is never written to while it is
-        // entered, apart from what a slot's cell holds.
-        use_it(self.current.get().map(|current| unsafe { current.as_ref() }))
+        // entered, apart from what a slot's cell holds. The two functions below put
+        // back only what has not ended (see `guard`).
+        use_it(entered.map(|entered| unsafe { entered.as_ref() }))
+    }
+
+    /// The token of what is current, if a guard entered it.
+    #[inline(always)]
+    pub(crate) fn token(&self) -> Option<Token> {
+        self.current.get().and_then(Token::of)
+    }
+
+    /// For guards.
+    pub(crate) fn replace_current(
+        &self,
+        new: Option<NonNull<State<P>>>,
+    ) -> Option<NonNull<State<P>>> {
+        self.current.replace(new)
+    }
+
+    pub(crate) fn numbers(&self) -> &Numbers {
+        &self.numbers
     }
 
     /// What is current where nothing is entered.
@@ -154,6 +183,13 @@ impl<P: Platform> Local<P> {
         let _leave = Leave { local: self, outer };
         work()
     }
+}
+
+/// A guard entered it.
+#[cold]
+#[inline(never)]
+fn with_guarded<P: Platform, R>(token: Token, use_it: impl FnOnce(Option<&State<P>>) -> R) -> R {
+    P::with_guarded(token, |context| use_it(context.map(|context| &context.state)))
 }
 
 /// Puts back what was current, also when the work panics.

@@ -3,7 +3,7 @@
 use core::fmt::{Debug, Display, Write};
 
 use crate::w3c::{Baggage, TraceState, TraceStateBuf};
-use crate::{Local, Pipeline, Seed, TraceId};
+use crate::{Context, Local, Pipeline, Seed, Span, Token, TraceId};
 
 /// A clock, a thread-local place, and the type of what contexts carry.
 ///
@@ -31,6 +31,22 @@ pub trait Platform: Sized + Debug + 'static {
 
     /// The pipeline of spans whose context names none.
     fn default_pipeline() -> Option<&'static Pipeline>;
+
+    /// Shows the context of this token to the closure: that which was
+    /// [pushed](Context::push) for a guard, and is current. A platform that pushes none
+    /// is not asked.
+    fn with_guarded<R>(token: Token, use_it: impl FnOnce(Option<&Context<Self>>) -> R) -> R {
+        let _ = token;
+        use_it(None)
+    }
+
+    /// Hands the span of that context to the closure, if it has one that is to be
+    /// written to by [`CurrentSpan`](crate::CurrentSpan). The closure runs no foreign
+    /// code. Returns what the closure did, or false.
+    fn with_guarded_span(token: Token, write: &mut dyn FnMut(&mut Span<Self>) -> bool) -> bool {
+        let _ = (token, write);
+        false
+    }
 
     /// Whether the current thread unwinds from a panic.
     fn is_panicking() -> bool {

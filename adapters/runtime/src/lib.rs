@@ -21,6 +21,7 @@ mod drive;
 mod engine;
 mod env;
 mod exporter;
+pub mod guards;
 mod live;
 mod panics;
 mod pipeline;

@@ -7,9 +7,9 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use std::collections::hash_map::RandomState;
 use std::sync::OnceLock;
 
-use throughline_core::{Context, Local, Pipeline, Platform, Seed, WithContext};
+use throughline_core::{Context, Local, Pipeline, Platform, Seed, Span, Token, WithContext};
 
-use crate::{Carried, clock};
+use crate::{Carried, clock, guards};
 
 /// Threads of the standard library. It is never instantiated.
 #[derive(Debug)]
@@ -44,6 +44,14 @@ impl Platform for Std {
     #[inline]
     fn default_pipeline() -> Option<&'static Pipeline> {
         DEFAULT.get().copied()
+    }
+
+    fn with_guarded<R>(token: Token, use_it: impl FnOnce(Option<&Context<Self>>) -> R) -> R {
+        guards::with_guarded(token, use_it)
+    }
+
+    fn with_guarded_span(token: Token, write: &mut dyn FnMut(&mut Span<Self>) -> bool) -> bool {
+        guards::with_guarded_span(token, write)
     }
 
     fn is_panicking() -> bool {
