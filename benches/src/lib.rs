@@ -53,6 +53,7 @@ mod throughline;
 mod tracing;
 mod tracing_opentelemetry;
 mod tracing_registry;
+mod tracing_throughline;
 
 pub use instructions::main as instructions;
 pub use report::main as report;

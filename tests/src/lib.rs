@@ -7,11 +7,13 @@
 //!                                    flush: flush and shutdown from every place
 //!   tests/parsers.rs, fuzz/      ──▶ parsers: outside input, as arbitrary bytes
 //!   tests/faults.rs              ──▶ faulty: a receiver that fails as it is told
+//!   tests/logs.rs, tracing*.rs   ──▶ logs: lines, caught and read back
 //! ```
 
 pub mod conformance;
 pub mod faulty;
 pub mod flush;
+pub mod logs;
 pub mod parsers;
 pub mod places;
 pub mod scripted;

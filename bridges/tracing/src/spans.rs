@@ -127,7 +127,7 @@ impl Hasher for Spread {
 
 /// Every bit of the number has its part in the upper and the lower ones.
 fn spread(number: u64) -> u64 {
-    let product = u128::from(number) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+    let product = u128::from(number) * 0x9e37_79b9_7f4a_7c15;
     (product >> 64) as u64 ^ product as u64
 }
 
