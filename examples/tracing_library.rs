@@ -24,7 +24,7 @@ async fn price(text: &str) -> Result<u64, std::num::ParseIntError> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn core::error::Error>> {
-    let guard = builder().install(Tokio::current()?, exporters::Console::new())?;
+    let guard = builder().install(Tokio::current()?, exporters::Console::stdout())?;
     let layer = TracingLayer::new();
     let logs = LogFormat::new(Lines::auto()).of(&layer).layer();
     // Filters are `tracing`'s own: what they refuse costs nothing.
