@@ -7,7 +7,7 @@
 //!                                    flush: flush and shutdown from every place
 //!   tests/parsers.rs, fuzz/      ──▶ parsers: outside input, as arbitrary bytes
 //!   tests/faults.rs              ──▶ faulty: a receiver that fails as it is told
-//!   tests/logs.rs, tracing*.rs   ──▶ logs: lines, caught and read back
+//!   tests/logs.rs, tracing_*.rs  ──▶ logs: lines, caught and read back; subscribed: tracing
 //! ```
 
 pub mod conformance;
@@ -18,4 +18,5 @@ pub mod parsers;
 pub mod places;
 pub mod scripted;
 pub mod simulation;
+pub mod subscribed;
 pub mod wire;

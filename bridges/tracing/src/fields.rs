@@ -22,7 +22,7 @@ pub(crate) struct Status {
 pub(crate) struct First<'a> {
     pub(crate) span: &'a mut Span,
     pub(crate) site: &'static Site,
-    pub(crate) status: Status,
+    pub(crate) status: &'a mut Status,
 }
 
 /// Fields that are recorded later.
@@ -50,7 +50,7 @@ impl Target for First<'_> {
     }
 
     fn status(&mut self) -> &mut Status {
-        &mut self.status
+        self.status
     }
 
     #[inline]

@@ -3,7 +3,7 @@
 use throughline_core::{Attributes as SpanAttributes, Platform, SpanKind, StatusCode};
 use throughline_runtime::{Context, CurrentSpan, Span, SpanOptions, Std, guards};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{self, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -103,7 +103,8 @@ impl TracingLayer {
 
     fn is_recording(&self, parent: Option<&Id>) -> bool {
         match parent {
-            None => CurrentSpan::is_recording(),
+            // A sampled span that a guard entered is recorded, as a rule, and this costs less.
+            None => is_sampled_by_guard() || CurrentSpan::is_recording(),
             Some(id) => self.spans.with(id, |open| open.span.is_recording()).unwrap_or(false),
         }
     }
@@ -129,38 +130,39 @@ where
         let metadata = attributes.metadata();
         let site = Site::of(metadata);
         let parent;
-        let mut options = SpanOptions::new();
+        let mut options = None;
         if let Some(named) = attributes.parent() {
             parent = self.explicit_parent(named, id, &all);
-            options =
-                parent.as_ref().map_or(options.root(), |parent| SpanOptions::new().parent(parent));
+            options = Some(match &parent {
+                Some(parent) => SpanOptions::new().parent(parent),
+                None => SpanOptions::new().root(),
+            });
         } else if attributes.is_root() {
-            options = options.root();
+            options = Some(SpanOptions::new().root());
         }
         if site.has_kind {
-            options = options.kind(kind_of(attributes).unwrap_or(SpanKind::Internal));
+            let kind = kind_of(attributes).unwrap_or(SpanKind::Internal);
+            options = Some(options.unwrap_or_default().kind(kind));
         }
-        let mut status = None;
-        let span = Span::start_with(&site.callsite, options, |span| {
+        let mut status = Status::default();
+        let fill = |span: &mut Span| {
             if self.location {
-                if let Some(file) = metadata.file() {
-                    span.set_attribute("code.file.path", file);
-                }
-                if let Some(line) = metadata.line() {
-                    span.set_attribute("code.line.number", line);
-                }
+                say_where(metadata, span);
             }
-            let mut first = First { span, site, status: Status::default() };
+            let mut first = First { span, site, status: &mut status };
             attributes.record(&mut first);
-            status = Some(first.status);
-        });
+        };
+        let span = match options {
+            // Most begin below what is current, which is a way of its own.
+            None => Span::start(&site.callsite, fill),
+            Some(options) => Span::start_with(&site.callsite, options, fill),
+        };
         // Where nobody listens, there is nothing to keep.
         if span.is_recording() || !span.context().is_empty() {
-            let profile = (self.profile && span.is_recording()).then(Profile::new);
+            let is_profiled = self.profile && span.is_recording();
+            let profile = is_profiled.then(|| Box::new(Profile::new()));
             let mut open = Open { span, site, is_described: false, profile };
-            if let Some(status) = status {
-                open.set_status(&status);
-            }
+            open.set_status(&status);
             self.spans.insert(id, open);
         }
     }
@@ -226,6 +228,20 @@ where
         if let Some(open) = open {
             open.end();
         }
+    }
+}
+
+fn is_sampled_by_guard() -> bool {
+    let is_sampled = || Context::current().span_context().trace_flags().is_sampled();
+    Context::token().is_some() && is_sampled()
+}
+
+fn say_where(metadata: &Metadata<'_>, span: &mut Span) {
+    if let Some(file) = metadata.file() {
+        span.set_attribute("code.file.path", file);
+    }
+    if let Some(line) = metadata.line() {
+        span.set_attribute("code.line.number", line);
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Open {
     pub(crate) site: &'static Site,
     /// Whether its status has a description, which a code that comes later keeps.
     pub(crate) is_described: bool,
-    pub(crate) profile: Option<Profile>,
+    pub(crate) profile: Option<Box<Profile>>,
 }
 
 impl Spans {
