@@ -105,7 +105,7 @@ impl<P: Platform> Span<P> {
     #[inline(always)]
     fn unsampled(span: SpanId) -> Self {
         P::with_local(|local| {
-            local.with_current(|current| match current {
+            local.with_entered(|current| match current {
                 Some(State::Plain { trace, route, .. }) => {
                     Span { state: State::Plain { trace: *trace, span, route: *route } }
                 }

@@ -3,7 +3,7 @@
 use core::future::Future;
 
 use throughline::tracing::context_of;
-use throughline::{Context, CurrentSpan, span};
+use throughline::{Context, CurrentSpan, StatusCode, span};
 use throughline_tests::conformance::{DEADLINE, current};
 use throughline_tests::subscribed::{Stage, refused};
 use tracing::{dispatcher, info_span};

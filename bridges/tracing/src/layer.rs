@@ -18,7 +18,7 @@ use crate::spans::{Open, Spans};
 ///
 /// A filter on it (`with_filter`), or on the whole subscriber, decides what reaches it;
 /// what does not costs nothing here. Clones share their open spans, and are for one
-/// subscriber. Each [`new`](Self::new) takes about 8 KiB that are never freed.
+/// subscriber. Each [`new`](Self::new) takes 64 KiB that are never freed.
 #[derive(Clone, Debug)]
 pub struct TracingLayer {
     pub(crate) spans: &'static Spans,

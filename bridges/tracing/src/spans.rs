@@ -1,8 +1,6 @@
 //! The spans of one layer that are open, by the ids that `tracing` gave them.
 
 use core::fmt;
-use core::hash::{BuildHasherDefault, Hasher};
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use throughline_core::{Ending, StatusCode};
@@ -14,19 +12,35 @@ use crate::fields::Status;
 use crate::profile::Profile;
 use crate::site::Site;
 
-/// Open spans, behind as many locks as make it rare that two threads want one.
+/// Open spans, behind so many locks that two threads rarely want one, and few spans are
+/// behind each: to look through their ids takes less than to hash one.
 ///
 /// A table of its own costs a third of what the registry's extensions do, which are
 /// looked up, locked, and boxed. No code of others runs behind a lock: what it would
 /// format is formatted before.
 pub(crate) struct Spans {
-    parts: [Part; PARTS],
+    parts: Box<[Part]>,
 }
 
 /// On a cache line of its own.
-#[repr(align(128))]
+#[repr(align(64))]
 #[derive(Default)]
-struct Part(Mutex<HashMap<u64, Open, BuildHasherDefault<Spread>>>);
+struct Part(Mutex<Few>);
+
+#[derive(Default)]
+struct Few {
+    /// The ids of the spans, in their order.
+    keys: Vec<u64>,
+    open: Vec<Open>,
+}
+
+impl Few {
+    #[inline]
+    fn find(&mut self, key: u64) -> Option<&mut Open> {
+        let index = self.keys.iter().rposition(|each| *each == key)?;
+        self.open.get_mut(index)
+    }
+}
 
 /// An open span.
 pub(crate) struct Open {
@@ -40,32 +54,39 @@ pub(crate) struct Open {
 impl Spans {
     /// Stays for ever, as guards anywhere may name it. A program has one or a few.
     pub(crate) fn leaked() -> &'static Spans {
-        Box::leak(Box::new(Spans { parts: core::array::from_fn(|_| Part::default()) }))
+        Box::leak(Box::new(Spans { parts: (0..PARTS).map(|_| Part::default()).collect() }))
     }
 
-    fn part(&self, key: u64) -> MutexGuard<'_, HashMap<u64, Open, BuildHasherDefault<Spread>>> {
-        let part = &self.parts[(spread(key) >> 32) as usize % PARTS];
+    #[inline]
+    fn part(&self, key: u64) -> MutexGuard<'_, Few> {
+        // Ids differ in few of their bits: the upper half of the product has them all.
+        let place = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let part = &self.parts[place as usize % PARTS];
         part.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Ids of spans that are open are distinct: that is the registry's promise.
     pub(crate) fn insert(&self, id: &Id, open: Open) {
-        let former = self.part(id.into_u64()).insert(id.into_u64(), open);
-        // There is none, unless the registry gives an id twice.
-        drop(former);
+        let mut part = self.part(id.into_u64());
+        part.keys.push(id.into_u64());
+        part.open.push(open);
     }
 
     pub(crate) fn remove(&self, id: &Id) -> Option<Open> {
-        self.part(id.into_u64()).remove(&id.into_u64())
+        let mut part = self.part(id.into_u64());
+        let index = part.keys.iter().rposition(|key| *key == id.into_u64())?;
+        part.keys.swap_remove(index);
+        Some(part.open.swap_remove(index))
     }
 
     /// The context in which the span is the current one.
     pub(crate) fn context(&self, id: &Id) -> Option<Context> {
-        self.part(id.into_u64()).get(&id.into_u64()).map(|open| open.span.context())
+        self.part(id.into_u64()).find(id.into_u64()).map(|open| open.span.context())
     }
 
     /// Hands the span to a closure that runs no code of others.
     pub(crate) fn with<R>(&self, id: &Id, use_it: impl FnOnce(&mut Open) -> R) -> Option<R> {
-        self.part(id.into_u64()).get_mut(&id.into_u64()).map(use_it)
+        self.part(id.into_u64()).find(id.into_u64()).map(use_it)
     }
 }
 
@@ -95,7 +116,7 @@ impl Open {
 
 impl Keeper for Spans {
     fn with_span(&self, key: u64, write: &mut dyn FnMut(&mut Span) -> bool) -> bool {
-        self.part(key).get_mut(&key).is_some_and(|open| write(&mut open.span))
+        self.part(key).find(key).is_some_and(|open| write(&mut open.span))
     }
 }
 
@@ -105,30 +126,4 @@ impl fmt::Debug for Spans {
     }
 }
 
-/// Ids differ in few of their bits, and are nobody's choice.
-#[derive(Default)]
-struct Spread(u64);
-
-impl Hasher for Spread {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = spread(self.0 ^ number);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-/// Every bit of the number has its part in the upper and the lower ones.
-fn spread(number: u64) -> u64 {
-    let product = u128::from(number) * 0x9e37_79b9_7f4a_7c15;
-    (product >> 64) as u64 ^ product as u64
-}
-
-const PARTS: usize = 64;
+const PARTS: usize = 1024;
