@@ -1,5 +1,5 @@
 //! Log lines that carry the ids of the span in which they are written, and a logger for
-//! the [`log`](::log) crate that writes them.
+//! the [`log`] crate that writes them.
 //!
 //! ```text
 //!   log::info!(..) ──▶ Logger ─┐

@@ -1,4 +1,4 @@
-//! Spans and events of the [`tracing`](::tracing) crate as spans of throughline, with one
+//! Spans and events of the [`tracing`] crate as spans of throughline, with one
 //! current context for both.
 //!
 //! ```text
