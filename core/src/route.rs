@@ -140,14 +140,6 @@ impl Route {
         let other = REMOTE | SUPPRESSED | NOTHING | LINKED;
         self.bits() & (TraceFlags::SAMPLED.to_bits() as usize | other) == 0
     }
-
-    /// The same of a sampled one.
-    #[inline]
-    pub(crate) fn is_local_sampled(self) -> bool {
-        let (sampled, other) =
-            (TraceFlags::SAMPLED.to_bits() as usize, REMOTE | SUPPRESSED | NOTHING | LINKED);
-        self.bits() & (sampled | other) == sampled
-    }
 }
 
 const FLAGS: usize = 0b11;
