@@ -16,7 +16,7 @@
 //!
 //! ```text
 //!   scenario ──▶ floor, throughline, fastrace, opentelemetry,  ──▶ table, JSON
-//!                tracing twice, emit: rounds of samples        └──▶ budgets
+//!                tracing thrice, emit: rounds of samples        └──▶ budgets
 //! ```
 
 #![deny(unsafe_code)]
