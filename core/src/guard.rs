@@ -30,7 +30,7 @@ use crate::{Context, Local, Platform};
 pub struct Token(NonZero<usize>);
 
 /// A context that was entered on this thread until [`pop`](Self::pop); the platform keeps
-/// the context itself, and [shows](Platform::with_guarded) it. Forgetting this is
+/// the context itself, and [hands](Platform::guarded) it out. Forgetting this is
 /// harmless: the closure in which it was entered leaves it too.
 pub struct Pushed<P: Platform> {
     token: Token,
@@ -41,7 +41,7 @@ pub struct Pushed<P: Platform> {
 
 impl<P: Platform> Context<P> {
     /// Makes a context current that is not there yet: the platform shows it by
-    /// [`Platform::with_guarded`], which is asked by the token.
+    /// [`Platform::guarded`], which is asked by the token.
     ///
     /// None when the platform has no such contexts (bare targets), or the thread has
     /// no numbers left: on targets of 32 bits it has 2³¹.

@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 
 use crate::guard::{Numbers, Token};
 use crate::state::State;
-use crate::{IdGenerator, Platform, SpanContext};
+use crate::{Context, IdGenerator, Platform, SpanContext};
 
 /// What belongs to one thread: which context is current, the id generator, and
 /// the shard it uses.
@@ -124,14 +124,11 @@ impl<P: Platform> Local<P> {
     /// Shows what is current to the closure.
     #[inline(always)]
     pub(crate) fn with_current<R>(&self, use_it: impl FnOnce(Option<&State<P>>) -> R) -> R {
-        if let Some(token) = self.token() {
-            return with_guarded::<P, R>(token, use_it);
-        }
-        // Both ways meet before the closure, so that what it returns need not wait in
-        // memory for the one that is a call.
-        let is_entered = self.current.get().is_some();
-        let ambient = if is_entered { None } else { self.ambient() };
-        self.with_entered(|entered| use_it(entered.or(ambient.as_ref().map(|state| &***state))))
+        // All ways meet before the closure, so that what it returns need not wait in
+        // memory for those that are a call.
+        let is_entered = self.current.get().is_some_and(|current| Token::of(current).is_none());
+        let other = if is_entered { None } else { self.other() };
+        self.with_entered(|entered| use_it(entered.or(other.as_ref().map(Other::state))))
     }
 
     /// Shows what a closure entered to this one, if that is what is current.
@@ -165,11 +162,15 @@ impl<P: Platform> Local<P> {
         &self.numbers
     }
 
-    /// What is current where nothing is entered.
+    /// What is current where no closure entered it.
     #[cold]
     #[inline(never)]
-    fn ambient(&self) -> Option<Ref<'_, ManuallyDrop<State<P>>>> {
-        self.ambient.try_borrow().ok().filter(|_| self.has_ambient.get())
+    fn other(&self) -> Option<Other<'_, P>> {
+        if let Some(token) = self.token() {
+            return P::guarded(token).map(Other::Guarded);
+        }
+        let ambient = self.ambient.try_borrow().ok().filter(|_| self.has_ambient.get());
+        ambient.map(Other::Ambient)
     }
 
     /// Makes this current while the closure runs.
@@ -185,11 +186,19 @@ impl<P: Platform> Local<P> {
     }
 }
 
-/// A guard entered it.
-#[cold]
-#[inline(never)]
-fn with_guarded<P: Platform, R>(token: Token, use_it: impl FnOnce(Option<&State<P>>) -> R) -> R {
-    P::with_guarded(token, |context| use_it(context.map(|context| &context.state)))
+/// What is current where no closure entered it.
+enum Other<'a, P: Platform> {
+    Ambient(Ref<'a, ManuallyDrop<State<P>>>),
+    Guarded(Context<P>),
+}
+
+impl<P: Platform> Other<'_, P> {
+    fn state(&self) -> &State<P> {
+        match self {
+            Other::Ambient(ambient) => ambient,
+            Other::Guarded(context) => &context.state,
+        }
+    }
 }
 
 /// Puts back what was current, also when the work panics.

@@ -32,12 +32,11 @@ pub trait Platform: Sized + Debug + 'static {
     /// The pipeline of spans whose context names none.
     fn default_pipeline() -> Option<&'static Pipeline>;
 
-    /// Shows the context of this token to the closure: that which was
-    /// [pushed](Context::push) for a guard, and is current. A platform that pushes none
-    /// is not asked.
-    fn with_guarded<R>(token: Token, use_it: impl FnOnce(Option<&Context<Self>>) -> R) -> R {
+    /// The context of this token: that which was [pushed](Context::push) for a guard, and
+    /// is current. A platform that pushes none is not asked.
+    fn guarded(token: Token) -> Option<Context<Self>> {
         let _ = token;
-        use_it(None)
+        None
     }
 
     /// Hands the span of that context to the closure, if it has one that is to be

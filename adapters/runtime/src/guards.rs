@@ -64,26 +64,18 @@ pub fn leave(keeper: &'static dyn Keeper, key: u64) -> bool {
     ENTERED.try_with(leave).ok().flatten().is_some()
 }
 
-pub(crate) fn with_guarded<R>(token: Token, use_it: impl FnOnce(Option<&Context>) -> R) -> R {
-    let mut use_it = Some(use_it);
-    let shown = ENTERED.try_with(|entered| {
+pub(crate) fn guarded(token: Token) -> Option<Context> {
+    let context = ENTERED.try_with(|entered| {
         let list = entered.try_borrow().ok()?;
         let each = list.get(find(&list, token)?)?;
         if !each.is_left {
-            return use_it.take().map(|use_it| use_it(Some(&each.context)));
+            return Some(each.context.clone());
         }
         drop(list);
-        let mut list = entered.try_borrow_mut().ok()?;
-        pass_over(&mut list);
-        drop(list);
-        let current = Context::current();
-        use_it.take().map(|use_it| use_it(Some(&current)))
+        pass_over(&mut *entered.try_borrow_mut().ok()?);
+        Some(Context::current())
     });
-    match (shown.ok().flatten(), use_it) {
-        (Some(result), _) => result,
-        (None, Some(use_it)) => use_it(None),
-        (None, None) => unreachable!("whoever took it returned what it returned"),
-    }
+    context.ok().flatten()
 }
 
 pub(crate) fn with_guarded_span(token: Token, write: &mut dyn FnMut(&mut Span) -> bool) -> bool {

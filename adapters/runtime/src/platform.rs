@@ -46,8 +46,8 @@ impl Platform for Std {
         DEFAULT.get().copied()
     }
 
-    fn with_guarded<R>(token: Token, use_it: impl FnOnce(Option<&Context<Self>>) -> R) -> R {
-        guards::with_guarded(token, use_it)
+    fn guarded(token: Token) -> Option<Context<Self>> {
+        guards::guarded(token)
     }
 
     fn with_guarded_span(token: Token, write: &mut dyn FnMut(&mut Span<Self>) -> bool) -> bool {
