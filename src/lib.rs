@@ -180,9 +180,16 @@ pub use throughline_tokio as tokio;
 #[cfg(feature = "tokio")]
 pub use throughline_tokio::Tokio;
 
+/// Log lines with the ids of the current span, and a logger for the `log` crate.
+#[cfg(feature = "log")]
+pub use throughline_log as log;
 /// Layers of tower: a span per request of servers and clients, over HTTP and gRPC.
 #[cfg(feature = "tower")]
 pub use throughline_tower as tower;
+
+/// Spans and events of the `tracing` crate in the same trees.
+#[cfg(feature = "tracing")]
+pub use throughline_tracing as tracing;
 
 /// The README's code compiles and runs.
 #[cfg(all(doctest, feature = "macros", feature = "memory", feature = "otlp", feature = "tokio"))]

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::figures::{
     EMIT, FASTRACE, OPENTELEMETRY, THROUGHLINE, TRACING_OPENTELEMETRY, TRACING_REGISTRY,
+    TRACING_THROUGHLINE,
 };
 use crate::report::number;
 use crate::scenario::Scenario;
@@ -97,11 +98,12 @@ const SCENARIOS: [Scenario; 8] = [
 ];
 
 /// Colours that people with colour blindness can tell apart.
-const SYSTEMS: [(&str, &str); 6] = [
+const SYSTEMS: [(&str, &str); 7] = [
     (THROUGHLINE, "#0072b2"),
     (FASTRACE, "#e69f00"),
     (OPENTELEMETRY, "#009e73"),
     (TRACING_OPENTELEMETRY, "#cc79a7"),
+    (TRACING_THROUGHLINE, "#d55e00"),
     (TRACING_REGISTRY, "#56b4e9"),
     (EMIT, "#999999"),
 ];
@@ -112,6 +114,6 @@ const LEFT: f64 = 210.0;
 const TOP: f64 = 60.0;
 const BOTTOM: f64 = 30.0;
 const BAR: f64 = 10.0;
-const GROUP: f64 = 70.0;
+const GROUP: f64 = 80.0;
 const PER_DECADE: f64 = 125.0;
 const DECADES: u32 = 5;

@@ -98,9 +98,10 @@ pub(crate) const THROUGHLINE: &str = "throughline";
 pub(crate) const FASTRACE: &str = "fastrace";
 pub(crate) const OPENTELEMETRY: &str = "opentelemetry_sdk";
 pub(crate) const TRACING_OPENTELEMETRY: &str = "tracing-opentelemetry";
+pub(crate) const TRACING_THROUGHLINE: &str = "tracing, throughline";
 pub(crate) const TRACING_REGISTRY: &str = "tracing, registry";
 pub(crate) const EMIT: &str = "emit";
 
 /// The systems that are compared with throughline.
-pub(crate) const PEERS: [&str; 5] =
-    [FASTRACE, OPENTELEMETRY, TRACING_OPENTELEMETRY, TRACING_REGISTRY, EMIT];
+pub(crate) const PEERS: [&str; 6] =
+    [FASTRACE, OPENTELEMETRY, TRACING_OPENTELEMETRY, TRACING_THROUGHLINE, TRACING_REGISTRY, EMIT];

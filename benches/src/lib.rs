@@ -16,7 +16,7 @@
 //!
 //! ```text
 //!   scenario ──▶ floor, throughline, fastrace, opentelemetry,  ──▶ table, JSON
-//!                tracing twice, emit: rounds of samples        └──▶ budgets
+//!                tracing thrice, emit: rounds of samples        └──▶ budgets
 //! ```
 
 #![deny(unsafe_code)]
@@ -54,6 +54,7 @@ mod throughline;
 mod tracing;
 mod tracing_opentelemetry;
 mod tracing_registry;
+mod tracing_throughline;
 
 pub use instructions::main as instructions;
 pub use report::main as report;

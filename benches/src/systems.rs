@@ -9,6 +9,7 @@ use crate::system::System;
 use crate::throughline::Throughline;
 use crate::tracing_opentelemetry::TracingOpenTelemetry;
 use crate::tracing_registry::TracingRegistry;
+use crate::tracing_throughline::TracingThroughline;
 
 /// Everybody, in the order of their turns.
 pub(crate) fn all() -> Vec<Box<dyn System>> {
@@ -24,6 +25,7 @@ pub(crate) fn one(name: &str) -> Option<Box<dyn System>> {
         FASTRACE => Box::new(Fastrace::new()),
         OPENTELEMETRY => Box::new(OpenTelemetry::new()),
         TRACING_OPENTELEMETRY => Box::new(TracingOpenTelemetry::new()),
+        TRACING_THROUGHLINE => Box::new(TracingThroughline::new()),
         TRACING_REGISTRY => Box::new(TracingRegistry::new()),
         EMIT => Box::new(Emit::new()),
         _ => return None,

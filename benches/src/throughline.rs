@@ -249,7 +249,7 @@ impl SpanExporter for Discard {
 
 /// Writes the request and goes no further.
 #[derive(Clone, Debug, Default)]
-struct Encode {
+pub(crate) struct Encode {
     bytes: Vec<u8>,
 }
 

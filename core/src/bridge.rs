@@ -18,13 +18,13 @@ use crate::{Context, Platform};
 /// what is current here.
 pub trait Bridge<P: Platform>: Sync {
     /// The context is entered on this thread. `is_recording` says that it is that of
-    /// a recorded span, which [`CurrentSpan`](crate::CurrentSpan) adds to.
-    fn enter(&self, context: Context<P>, is_recording: bool);
+    /// a recorded span, which [`CurrentSpan`](crate::CurrentSpan) adds to. Returns how
+    /// many contexts of this thread were entered, and not left, before.
+    fn enter(&self, context: Context<P>, is_recording: bool) -> usize;
 
-    /// What was entered last on this thread and is not left yet, is left. Calls
-    /// without anything entered are possible, and do nothing: what was entered before
-    /// there was a bridge is left too.
-    fn leave(&self);
+    /// What was entered on this thread is left, but for the first so many, which may be
+    /// all: what was entered before there was a bridge is left too.
+    fn leave(&self, depth: usize);
 
     /// The ambient context of the thread is exchanged.
     fn replace_ambient(&self, ambient: Option<&Context<P>>);

@@ -38,6 +38,7 @@ mod export;
 mod flood;
 mod flusher;
 mod frame;
+mod guard;
 mod heartbeat;
 mod hex;
 mod id;
@@ -125,6 +126,7 @@ pub use sampler::{OtelTraceState, Randomness, Threshold};
 
 // For platforms.
 pub use counter::cycles;
+pub use guard::{Pushed, Token};
 
 // The pipeline and its memory.
 pub use bitmap::TakenWord;

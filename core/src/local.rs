@@ -5,6 +5,7 @@ use core::fmt;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
+use crate::guard::{Numbers, Token};
 use crate::live::Live;
 use crate::state::State;
 use crate::{Bridge, Context, IdGenerator, Platform, SpanContext};
@@ -23,6 +24,9 @@ use crate::{Bridge, Context, IdGenerator, Platform, SpanContext};
 /// Where nothing is entered, the thread's ambient context is current, if it has one:
 /// see [`Context::replace_ambient`](crate::Context::replace_ambient).
 ///
+/// Instead of a pointer there may be the number of a context that a guard entered: see
+/// [`Context::push`](crate::Context::push).
+///
 /// Where a [`Bridge`] is, nothing is current by the first pointer, and what is entered
 /// has one of its own: so to ask what is current costs nothing more elsewhere, and here
 /// takes the way of what is not usual, on which the bridge is asked.
@@ -30,6 +34,7 @@ pub struct Local<P: Platform> {
     current: Cell<Option<NonNull<State<P>>>>,
     /// What was entered last since there is a bridge.
     bridged: Cell<Option<NonNull<State<P>>>>,
+    numbers: Numbers,
     has_ambient: Cell<bool>,
     /// `NOTHING` if there is none. Not dropped with the thread: a thread-local
     /// value with a destructor is gone before others of the thread are.
@@ -57,6 +62,7 @@ impl<P: Platform> Local<P> {
         Local {
             current: Cell::new(None),
             bridged: Cell::new(None),
+            numbers: Numbers::new(),
             has_ambient: Cell::new(false),
             ambient: RefCell::new(ManuallyDrop::new(State::NOTHING)),
             ids: IdGenerator::new(0),
@@ -127,53 +133,105 @@ impl<P: Platform> Local<P> {
     /// Shows what is current to the closure.
     #[inline(always)]
     pub(crate) fn with_current<R>(&self, use_it: impl FnOnce(Option<&State<P>>) -> R) -> R {
-        // Both ways meet before the closure, so that what it returns need not wait in
-        // memory for the one that is a call.
-        let is_entered = self.current.get().is_some();
-        if !is_entered && let Some(bridge) = P::bridge() {
-            return self.with_bridged(bridge, use_it);
-        }
-        let ambient = if is_entered { None } else { self.ambient() };
-        self.with_entered(|entered| use_it(entered.or(ambient.as_ref().map(|state| &***state))))
+        // All ways meet before the closure, so that what it returns need not wait in
+        // memory for those that are a call.
+        let is_entered = self.current.get().is_some_and(|current| Token::of(current).is_none());
+        let other = if is_entered { None } else { self.other() };
+        self.with_entered(|entered| use_it(entered.or(other.as_ref().map(Other::state))))
     }
 
-    /// Shows what was entered to the closure, if something was.
+    /// Shows what a closure entered to this one, if that is what is current.
     #[inline(always)]
     pub(crate) fn with_entered<R>(&self, use_it: impl FnOnce(Option<&State<P>>) -> R) -> R {
+        let entered = self.current.get().filter(|current| Token::of(*current).is_none());
         // SAFETY: a call of `enter` that is below on this thread's stack (a
         // `Local` is not `Sync`) set the pointer to what it borrows, and puts the
         // former one back before its borrow ends. It can only end after
         // `use_it`. What is borrowed there is never written to while it is
-        // entered, apart from what a slot's cell holds.
-        use_it(self.current.get().map(|current| unsafe { current.as_ref() }))
+        // entered, apart from what a slot's cell holds. The two functions below put
+        // back only what has not ended (see `guard`).
+        use_it(entered.map(|entered| unsafe { entered.as_ref() }))
     }
 
-    /// What is current where nothing is entered.
+    /// The token of what was entered here last, if a guard entered it.
+    #[inline(always)]
+    pub(crate) fn token(&self) -> Option<Token> {
+        let top = if P::bridge().is_some() { self.top() } else { self.current.get() };
+        top.and_then(Token::of)
+    }
+
+    /// The token of what is current, if a guard entered it.
+    pub(crate) fn current_token(&self) -> Option<Token> {
+        let token = self.token()?;
+        let theirs = P::bridge().and_then(Bridge::current);
+        let is_current = theirs.is_none_or(|theirs| {
+            // The other API may have changed what goes with the span, not the span.
+            let ours = P::guarded(token).map(|ours| ours.span_context());
+            ours == Some(theirs.span_context())
+        });
+        is_current.then_some(token)
+    }
+
+    /// What was entered last, where there is a bridge.
+    fn top(&self) -> Option<NonNull<State<P>>> {
+        // What is still in its place was entered before there was one.
+        self.current.get().or(self.bridged.get())
+    }
+
+    /// Enters what a guard enters. Returns what is put back, and how many were entered
+    /// at the bridge.
+    pub(crate) fn push_token(&self, token: NonNull<State<P>>, context: &Context<P>) -> Outer<P> {
+        match P::bridge() {
+            None => (self.current.replace(Some(token)), 0),
+            Some(bridge) => {
+                let context = Context { state: context.state.capture() };
+                self.enter_bridged(bridge, token, context, false)
+            }
+        }
+    }
+
+    /// Leaves what a guard entered and is the top.
+    pub(crate) fn pop_token(&self, (outer, depth): Outer<P>) {
+        match P::bridge() {
+            None => self.current.set(outer),
+            Some(bridge) => self.leave_bridged(bridge, outer, depth),
+        }
+    }
+
+    pub(crate) fn numbers(&self) -> &Numbers {
+        &self.numbers
+    }
+
+    /// What is current where no closure entered it, or a bridge has the order of scopes.
     #[cold]
     #[inline(never)]
-    fn ambient(&self) -> Option<Ref<'_, ManuallyDrop<State<P>>>> {
-        self.ambient.try_borrow().ok().filter(|_| self.has_ambient.get())
+    fn other(&self) -> Option<Other<'_, P>> {
+        let entered = match P::bridge() {
+            None => self.current.get(),
+            Some(bridge) => {
+                if let Some(theirs) = bridge.current() {
+                    return Some(Other::Shown(theirs));
+                }
+                self.top()
+            }
+        };
+        match entered.map(|entered| (entered, Token::of(entered))) {
+            Some((_, Some(token))) => P::guarded(token).map(Other::Shown),
+            // SAFETY: as in `with_entered`: `enter` set it, and its `Leave` puts the former
+            // one back. The callers use it for the time of a closure.
+            Some((entered, None)) => Some(Other::Bridged(unsafe { entered.as_ref() })),
+            None => {
+                let ambient = self.ambient.try_borrow().ok().filter(|_| self.has_ambient.get());
+                ambient.map(Other::Ambient)
+            }
+        }
     }
 
-    /// Shows to the closure what is current, where a bridge has the order of scopes.
-    #[cold]
-    #[inline(never)]
-    fn with_bridged<R>(
-        &self,
-        bridge: &dyn Bridge<P>,
-        use_it: impl FnOnce(Option<&State<P>>) -> R,
-    ) -> R {
-        let theirs = bridge.current();
-        let bridged = theirs.as_ref().map(|context| &context.state).or_else(|| self.bridged());
-        let ambient = if bridged.is_some() { None } else { self.ambient() };
-        use_it(bridged.or(ambient.as_ref().map(|state| &***state)))
-    }
-
-    /// What was entered last since there is a bridge.
+    /// What a closure entered last since there is a bridge, if nothing is above it.
     fn bridged(&self) -> Option<&State<P>> {
-        // SAFETY: as in `with_entered`: `enter` set it too, and its `Leave` puts the
-        // former one back. The callers use it for the time of a closure.
-        self.bridged.get().map(|bridged| unsafe { bridged.as_ref() })
+        let top = self.top().filter(|top| Token::of(*top).is_none());
+        // SAFETY: as in `other`.
+        top.map(|bridged| unsafe { bridged.as_ref() })
     }
 
     /// Shows the span that is current to the closure, if it is recorded.
@@ -198,30 +256,66 @@ impl<P: Platform> Local<P> {
         if !cfg!(target_os = "none") && state.is_nothing() && self.is_idle() {
             return work();
         }
-        let outer = match P::bridge() {
-            None => self.current.replace(Some(NonNull::from(state))),
-            Some(bridge) => self.enter_bridged(bridge, state),
+        let (outer, depth) = match P::bridge() {
+            None => (self.current.replace(Some(NonNull::from(state))), 0),
+            Some(bridge) => {
+                let context = Context { state: state.capture() };
+                self.enter_bridged(bridge, NonNull::from(state), context, state.live().is_some())
+            }
         };
-        let _leave = Leave { local: self, outer };
+        let _leave = Leave { local: self, outer, depth };
         work()
     }
 
-    /// Returns what is put back when the state is left.
+    /// Returns what is put back when it is left.
     #[cold]
     #[inline(never)]
-    fn enter_bridged(&self, bridge: &dyn Bridge<P>, state: &State<P>) -> Option<NonNull<State<P>>> {
-        bridge.enter(Context { state: state.capture() }, state.live().is_some());
+    fn enter_bridged(
+        &self,
+        bridge: &dyn Bridge<P>,
+        entered: NonNull<State<P>>,
+        context: Context<P>,
+        is_recording: bool,
+    ) -> Outer<P> {
+        let depth = bridge.enter(context, is_recording);
         // What was entered before there was a bridge takes its place for the rest.
         let before = self.current.take();
-        self.bridged.replace(Some(NonNull::from(state))).or(before)
+        let outer = self.bridged.replace(Some(entered));
+        (before.or(outer), depth)
     }
 
     #[cold]
     #[inline(never)]
-    fn leave_bridged(&self, bridge: &dyn Bridge<P>, outer: Option<NonNull<State<P>>>) {
+    fn leave_bridged(
+        &self,
+        bridge: &dyn Bridge<P>,
+        outer: Option<NonNull<State<P>>>,
+        depth: usize,
+    ) {
         self.current.set(None);
         self.bridged.set(outer);
-        bridge.leave();
+        bridge.leave(depth);
+    }
+}
+
+/// What is put back, and how many were entered at the bridge before.
+pub(crate) type Outer<P> = (Option<NonNull<State<P>>>, usize);
+
+/// What is current where no closure entered it.
+enum Other<'a, P: Platform> {
+    Ambient(Ref<'a, ManuallyDrop<State<P>>>),
+    /// By the platform, for a guard, or by a bridge.
+    Shown(Context<P>),
+    Bridged(&'a State<P>),
+}
+
+impl<P: Platform> Other<'_, P> {
+    fn state(&self) -> &State<P> {
+        match self {
+            Other::Ambient(ambient) => ambient,
+            Other::Shown(context) => &context.state,
+            Other::Bridged(state) => state,
+        }
     }
 }
 
@@ -229,6 +323,8 @@ impl<P: Platform> Local<P> {
 struct Leave<'a, P: Platform> {
     local: &'a Local<P>,
     outer: Option<NonNull<State<P>>>,
+    /// How many were entered at the bridge before; none where there is no bridge.
+    depth: usize,
 }
 
 impl<P: Platform> Drop for Leave<'_, P> {
@@ -236,7 +332,7 @@ impl<P: Platform> Drop for Leave<'_, P> {
     fn drop(&mut self) {
         match P::bridge() {
             None => self.local.current.set(self.outer),
-            Some(bridge) => self.local.leave_bridged(bridge, self.outer),
+            Some(bridge) => self.local.leave_bridged(bridge, self.outer, self.depth),
         }
     }
 }

@@ -3,7 +3,7 @@
 use core::fmt::{Debug, Display, Write};
 
 use crate::w3c::{Baggage, TraceState, TraceStateBuf};
-use crate::{Bridge, Local, Pipeline, Seed, TraceId};
+use crate::{Bridge, Context, Local, Pipeline, Seed, Span, Token, TraceId};
 
 /// A clock, a thread-local place, and the type of what contexts carry.
 ///
@@ -37,6 +37,21 @@ pub trait Platform: Sized + Debug + 'static {
     #[inline(always)]
     fn bridge() -> Option<&'static dyn Bridge<Self>> {
         None
+    }
+
+    /// The context of this token: that which was [pushed](Context::push) for a guard, and
+    /// is current. A platform that pushes none is not asked.
+    fn guarded(token: Token) -> Option<Context<Self>> {
+        let _ = token;
+        None
+    }
+
+    /// Hands the span of that context to the closure, if it has one that is to be
+    /// written to by [`CurrentSpan`](crate::CurrentSpan). The closure runs no foreign
+    /// code. Returns what the closure did, or false.
+    fn with_guarded_span(token: Token, write: &mut dyn FnMut(&mut Span<Self>) -> bool) -> bool {
+        let _ = (token, write);
+        false
     }
 
     /// Whether the current thread unwinds from a panic.

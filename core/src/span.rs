@@ -403,6 +403,11 @@ impl<P: Platform> CurrentSpan<P> {
     /// Hands the current span to a closure that runs no foreign code.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn with(use_it: &mut dyn FnMut(Writer<'_>)) -> bool {
+        if let Some(token) = P::with_local(Local::current_token) {
+            return P::with_guarded_span(token, &mut |span| {
+                span.writer().map(&mut *use_it).is_some()
+            });
+        }
         P::with_local(|local| {
             local.with_live(|live| match live {
                 Some(live) if !live.is_surplus() => {

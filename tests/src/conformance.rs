@@ -4,6 +4,7 @@
 //! [`conformance!`](crate::conformance!); its adapter needs no tests of its own
 //! for them. Cases wait for each other through channels, never for time.
 
+pub mod bridges;
 pub mod context;
 pub mod endings;
 pub mod export;
@@ -164,6 +165,10 @@ pub fn current() -> SpanId {
 macro_rules! conformance {
     ($runtime:expr) => {
         $crate::conformance!(@mount $runtime;
+            bridges: [
+                libraries_of_tracing_and_log_are_in_one_tree_with_ours,
+                trees_of_both_worlds_do_not_mix,
+            ]
             context: [
                 joined_futures_are_siblings_and_do_not_mix,
                 tasks_of_tasks_are_below_the_span_that_started_them,

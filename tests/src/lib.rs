@@ -7,13 +7,16 @@
 //!                                    flush: flush and shutdown from every place
 //!   tests/parsers.rs, fuzz/      ──▶ parsers: outside input, as arbitrary bytes
 //!   tests/faults.rs              ──▶ faulty: a receiver that fails as it is told
+//!   tests/logs.rs, tracing_*.rs  ──▶ logs: lines, caught and read back; subscribed: tracing
 //! ```
 
 pub mod conformance;
 pub mod faulty;
 pub mod flush;
+pub mod logs;
 pub mod parsers;
 pub mod places;
 pub mod scripted;
 pub mod simulation;
+pub mod subscribed;
 pub mod wire;

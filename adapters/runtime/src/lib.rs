@@ -25,6 +25,7 @@ mod drive;
 mod engine;
 mod env;
 mod exporter;
+pub mod guards;
 mod health;
 mod live;
 mod metrics;

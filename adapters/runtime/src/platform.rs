@@ -9,9 +9,9 @@ use std::sync::OnceLock;
 
 #[cfg(feature = "bridge")]
 use throughline_core::Bridge;
-use throughline_core::{Context, Local, Pipeline, Platform, Seed, WithContext};
+use throughline_core::{Context, Local, Pipeline, Platform, Seed, Span, Token, WithContext};
 
-use crate::{Carried, clock};
+use crate::{Carried, clock, guards};
 
 /// Threads of the standard library. It is never instantiated.
 #[derive(Debug)]
@@ -52,6 +52,14 @@ impl Platform for Std {
     #[inline(always)]
     fn bridge() -> Option<&'static dyn Bridge<Self>> {
         BRIDGE.get().copied()
+    }
+
+    fn guarded(token: Token) -> Option<Context<Self>> {
+        guards::guarded(token)
+    }
+
+    fn with_guarded_span(token: Token, write: &mut dyn FnMut(&mut Span<Self>) -> bool) -> bool {
+        guards::with_guarded_span(token, write)
     }
 
     fn is_panicking() -> bool {

@@ -76,20 +76,23 @@ thread_local! {
 }
 
 impl Bridge<Std> for InStep {
-    fn enter(&self, context: Context, is_recording: bool) {
-        let push = |attached: Attached| {
-            // A thread that ends has neither stack any more.
-            let _ = NOTED.try_with(|noted| noted.borrow_mut().entered.push(attached));
-        };
-        if NOTED.try_with(|_| ()).is_ok() {
-            push(Attached::new(&context, is_recording));
-        }
+    fn enter(&self, context: Context, is_recording: bool) -> usize {
+        // A thread that ends has neither stack any more.
+        let Ok(depth) = NOTED.try_with(|noted| noted.borrow().entered.len()) else { return 0 };
+        let attached = Attached::new(&context, is_recording);
+        let _ = NOTED.try_with(|noted| noted.borrow_mut().entered.push(attached));
+        depth
     }
 
-    fn leave(&self) {
+    fn leave(&self, depth: usize) {
         // What is dropped with a context is foreign code: not under the borrow.
-        let left = NOTED.try_with(|noted| noted.borrow_mut().entered.pop());
-        drop(left);
+        let pop = |noted: &RefCell<Noted>| {
+            let mut noted = noted.borrow_mut();
+            if noted.entered.len() > depth { noted.entered.pop() } else { None }
+        };
+        while let Ok(Some(left)) = NOTED.try_with(pop) {
+            drop(left);
+        }
     }
 
     fn replace_ambient(&self, ambient: Option<&Context>) {

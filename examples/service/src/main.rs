@@ -14,7 +14,7 @@ mod args;
 mod connections;
 mod inventory;
 mod load;
-mod log;
+mod logging;
 mod orders;
 mod progress;
 mod report;
@@ -35,14 +35,12 @@ use example_runtimes::ServiceRuntime;
 use futures::StreamExt;
 use futures::channel::{mpsc, oneshot};
 use futures::future::{Either, join, select};
-use serde_json::json;
 use throughline::exporters::Otlp;
 use throughline::{AsyncStd, Builder, Env, Smol, TailSampler, Tokio};
 use throughline_viewer::{StoreLimits, Viewer, ViewerConfig};
 
 use args::{Args, On, Protocol};
 use load::Load;
-use log::log;
 use orders::Shop;
 use report::Report;
 use sampling::{HeadSampler, TailRules};
@@ -51,12 +49,12 @@ use wire::HttpClient;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    log::log_panics();
-    match start(&args) {
+    let started = logging::start().map_err(Box::from).and_then(|()| start(&args));
+    match started {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            log("error", &error.to_string(), json!({}));
+            log::error!("{error}");
             ExitCode::from(2)
         }
     }
@@ -79,7 +77,7 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn
     let mut env = Env::process();
     let (otlp, viewer) = exporter(args, &mut env)?;
     for warning in env.warnings() {
-        log("warn", &warning.to_string(), json!({}));
+        log::warn!("{warning}");
     }
 
     let tail = args.tail.as_ref().map(TailRules::sampler).transpose()?;
@@ -100,7 +98,7 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn
     let shop = Shop { runtime: shop, client, inventory, flood, outliving: outliving.clone() };
     let routes = orders::routes(Arc::new(shop));
     let front = Server::start(&runtime, routes, &orders)?;
-    log("info", "listening", json!({ "orders": front.url, "inventory": back.url }));
+    log::info!(orders = front.url, inventory = back.url; "listening");
 
     let load = Arc::new(Load::default());
     let url = front.url.clone();

@@ -14,10 +14,9 @@ use futures::channel::mpsc;
 use futures::future::{join_all, select};
 use futures::{FutureExt, StreamExt, stream};
 use futures_lite::future::yield_now;
-use serde_json::json;
 use throughline::{CurrentSpan, InSpanExt, span, trace};
 
-use crate::log::{log, panic_message};
+use crate::logging::panic_message;
 use crate::wire::HttpClient;
 use example_runtimes::ServiceRuntime;
 
@@ -73,7 +72,7 @@ async fn order<R: ServiceRuntime>(
     }
     if is_one_in(id, 17, 11) {
         let refused = charge(id).await.expect_err("this card is always refused");
-        log("error", "order failed", json!({ "order": id, "reason": refused.to_string() }));
+        log::error!(order = id, reason:% = refused; "order failed");
         return Err(StatusCode::INTERNAL_SERVER_ERROR);
     }
     let total = price + stock.into_iter().sum::<u64>() + lines + receipt.unwrap_or(0);
@@ -129,7 +128,7 @@ async fn recommend<R: ServiceRuntime>(runtime: &R, order: u64) {
     let never = core::future::pending::<()>().in_span(span!("recommend", order));
     if runtime.timeout(Duration::from_millis(1), never).await.is_none() {
         CurrentSpan::add_event("no recommendation in time", &[]);
-        log("warn", "no recommendation in time", json!({ "order": order }));
+        log::warn!(order; "no recommendation in time");
     }
 }
 

@@ -1,0 +1,264 @@
+//! The layer.
+
+use throughline_core::{Attributes as SpanAttributes, Platform, SpanKind, StatusCode};
+use throughline_runtime::{Context, CurrentSpan, Span, SpanOptions, Std, guards};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::layer::{self, Layer};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::event::Said;
+use crate::fields::{First, Later, Status, kind_of};
+use crate::profile::Profile;
+use crate::site::Site;
+use crate::spans::{Open, Spans};
+
+/// A [`Layer`] that makes `tracing`'s spans and events throughline's: see the
+/// [crate](crate).
+///
+/// A filter on it (`with_filter`), or on the whole subscriber, decides what reaches it;
+/// what does not costs nothing here. Clones share their open spans, and are for one
+/// subscriber. Each [`new`](Self::new) takes 64 KiB that are never freed.
+#[derive(Clone, Debug)]
+pub struct TracingLayer {
+    pub(crate) spans: &'static Spans,
+    events: bool,
+    failing: bool,
+    location: bool,
+    profile: bool,
+}
+
+impl TracingLayer {
+    /// Spans and events; errors fail their spans; neither locations nor poll profiles.
+    pub fn new() -> Self {
+        TracingLayer {
+            spans: Spans::leaked(),
+            events: true,
+            failing: true,
+            location: false,
+            profile: false,
+        }
+    }
+
+    /// Whether events become span events. They do if not said otherwise.
+    ///
+    /// An event goes to the span that is current, or the one that it names as its
+    /// parent, if that is recorded; else nowhere. It has the attributes `level`, `target`
+    /// and its fields. Its name is its message; where `tracing` was given a name
+    /// (`name: "…"`), that is the name, and the message is the attribute `message`.
+    ///
+    /// An event with an error (as `&dyn Error`, or at level ERROR as the field `error`, which
+    /// is what `#[instrument(err)]` makes) is named `exception` and has
+    /// `exception.message` and, if there are errors behind it,
+    /// `exception.stacktrace`, unless it has fields of these names itself.
+    /// ([Exceptions](https://opentelemetry.io/docs/specs/otel/trace/exceptions/))
+    #[must_use]
+    pub fn events(mut self, on: bool) -> Self {
+        self.events = on;
+        self
+    }
+
+    /// Whether an event at level ERROR sets the status of its span to Error, described by
+    /// the error or the message. It does if not said otherwise: `#[instrument(err)]` has no
+    /// other way to say it. Events need not be on.
+    #[must_use]
+    pub fn failing(mut self, on: bool) -> Self {
+        self.failing = on;
+        self
+    }
+
+    /// Whether spans and events say where they are in the source: `code.file.path` and
+    /// `code.line.number`. Not if not said otherwise.
+    /// ([Code attributes](https://opentelemetry.io/docs/specs/semconv/registry/attributes/code/))
+    #[must_use]
+    pub fn location(mut self, on: bool) -> Self {
+        self.location = on;
+        self
+    }
+
+    /// Whether spans say how often and how long they were entered, in the attributes of
+    /// the poll profile (`throughline.poll.count`, `throughline.busy_ns`,
+    /// `throughline.idle_ns`, `throughline.poll.longest_ns`). Not if not said otherwise:
+    /// it takes two readings of the clock each time.
+    #[must_use]
+    pub fn poll_profile(mut self, on: bool) -> Self {
+        self.profile = on;
+        self
+    }
+
+    /// The context of a span that it names as its parent; spans that a filter keeps from
+    /// this layer are passed over.
+    fn explicit_parent<S>(
+        &self,
+        named: &Id,
+        id: &Id,
+        all: &layer::Context<'_, S>,
+    ) -> Option<Context>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let known = self.spans.context(named);
+        known.or_else(|| self.spans.context(&all.span(id)?.parent()?.id()))
+    }
+
+    fn is_recording(&self, parent: Option<&Id>) -> bool {
+        match parent {
+            // A sampled span that a guard entered is recorded, as a rule, and this costs less.
+            None => is_sampled_by_guard() || CurrentSpan::is_recording(),
+            Some(id) => self.spans.with(id, |open| open.span.is_recording()).unwrap_or(false),
+        }
+    }
+
+    fn add_event(&self, id: &Id, name: &str, attributes: &SpanAttributes<'_>) -> bool {
+        self.spans.with(id, |open| open.span.add_event(name, attributes)).is_some()
+    }
+
+    fn fail(&self, parent: Option<&Id>, why: &str) -> bool {
+        let fail = |open: &mut Open| open.span.set_status(StatusCode::Error, why);
+        match parent {
+            None => CurrentSpan::set_status(StatusCode::Error, why),
+            Some(id) => self.spans.with(id, fail).is_some(),
+        }
+    }
+}
+
+impl<S> Layer<S> for TracingLayer
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, all: layer::Context<'_, S>) {
+        let metadata = attributes.metadata();
+        let site = Site::of(metadata);
+        let parent;
+        let mut options = None;
+        if let Some(named) = attributes.parent() {
+            parent = self.explicit_parent(named, id, &all);
+            options = Some(match &parent {
+                Some(parent) => SpanOptions::new().parent(parent),
+                None => SpanOptions::new().root(),
+            });
+        } else if attributes.is_root() {
+            options = Some(SpanOptions::new().root());
+        }
+        if site.has_kind {
+            let kind = kind_of(attributes).unwrap_or(SpanKind::Internal);
+            options = Some(options.unwrap_or_default().kind(kind));
+        }
+        let mut status = Status::default();
+        let fill = |span: &mut Span| {
+            if self.location {
+                say_where(metadata, span);
+            }
+            let mut first = First { span, site, status: &mut status };
+            attributes.record(&mut first);
+        };
+        let span = match options {
+            // Most begin below what is current, which is a way of its own.
+            None => Span::start(&site.callsite, fill),
+            Some(options) => Span::start_with(&site.callsite, options, fill),
+        };
+        // Where nobody listens, there is nothing to keep.
+        if span.is_recording() || !span.context().is_empty() {
+            let is_profiled = self.profile && span.is_recording();
+            let profile = is_profiled.then(|| Box::new(Profile::new()));
+            let mut open = Open { span, site, is_described: false, profile };
+            open.set_status(&status);
+            self.spans.insert(id, open);
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, _: layer::Context<'_, S>) {
+        let site = self.spans.with(id, |open| open.span.is_recording().then_some(open.site));
+        // It may be closed, or not recorded.
+        let Some(site) = site.flatten() else { return };
+        let mut later = Later { spans: self.spans, id, site, status: Status::default() };
+        values.record(&mut later);
+        let status = later.status;
+        self.spans.with(id, |open| open.set_status(&status));
+    }
+
+    fn on_follows_from(&self, id: &Id, follows: &Id, _: layer::Context<'_, S>) {
+        if let Some(follows) = self.spans.context(follows) {
+            self.spans.with(id, |open| open.span.add_link(&follows, &[]));
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: layer::Context<'_, S>) {
+        let is_failing = self.failing && *event.metadata().level() == Level::ERROR;
+        let parent = event.parent();
+        // What no recorded span takes is not formatted.
+        if !self.events && !is_failing || event.is_root() || !self.is_recording(parent) {
+            return;
+        }
+        Said::by(event, |said| {
+            if self.events {
+                said.show(event, self.location, |name, attributes| match parent {
+                    None => CurrentSpan::add_event(name, attributes),
+                    Some(id) => self.add_event(id, name, attributes),
+                });
+            }
+            if is_failing {
+                self.fail(parent, said.reason());
+            }
+        });
+    }
+
+    fn on_enter(&self, id: &Id, _: layer::Context<'_, S>) {
+        let context = self.spans.with(id, |open| {
+            if let Some(profile) = &mut open.profile {
+                profile.enter(Std::ticks());
+            }
+            open.span.context()
+        });
+        if let Some(context) = context {
+            guards::enter(context, self.spans, id.into_u64());
+        }
+    }
+
+    fn on_exit(&self, id: &Id, _: layer::Context<'_, S>) {
+        guards::leave(self.spans, id.into_u64());
+        if self.profile {
+            self.spans
+                .with(id, |open| open.profile.as_mut().map(|profile| profile.exit(Std::ticks())));
+        }
+    }
+
+    fn on_close(&self, id: Id, _: layer::Context<'_, S>) {
+        let open = self.spans.remove(&id);
+        if let Some(open) = open {
+            open.end();
+        }
+    }
+}
+
+fn is_sampled_by_guard() -> bool {
+    let is_sampled = || Context::current().span_context().trace_flags().is_sampled();
+    Context::token().is_some() && is_sampled()
+}
+
+fn say_where(metadata: &Metadata<'_>, span: &mut Span) {
+    if let Some(file) = metadata.file() {
+        span.set_attribute("code.file.path", file);
+    }
+    if let Some(line) = metadata.line() {
+        span.set_attribute("code.line.number", line);
+    }
+}
+
+impl Default for TracingLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The context in which this span is the current one, to hand to others or to put into a
+/// request. Nothing for a span that is disabled, filtered out, closed, or not of a
+/// subscriber with a [`TracingLayer`].
+///
+/// Where the span is entered, [`Context::current`] is the same.
+pub fn context_of(span: &tracing::Span) -> Option<Context> {
+    span.with_subscriber(|(id, subscriber)| {
+        subscriber.downcast_ref::<TracingLayer>()?.spans.context(id)
+    })
+    .flatten()
+}

@@ -1,0 +1,113 @@
+//! What is known of the places where spans of `tracing` are created.
+
+use core::cell::Cell;
+use core::ptr;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use throughline_core::{Callsite, Key, Scope};
+use tracing::Metadata;
+use tracing::field::Field;
+
+/// The call site of a span, made when it is first met and then kept: as `tracing`'s own,
+/// there are as many as the program's text has.
+#[derive(Debug)]
+pub(crate) struct Site {
+    metadata: &'static Metadata<'static>,
+    pub(crate) callsite: Callsite,
+    fields: Vec<Named>,
+    /// Whether there is a field for the kind.
+    pub(crate) has_kind: bool,
+    /// Whether no two fields have one name.
+    pub(crate) is_distinct: bool,
+}
+
+/// A field by name.
+#[derive(Debug)]
+pub(crate) struct Named {
+    pub(crate) key: Key,
+    pub(crate) role: Role,
+}
+
+/// What a field is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Attribute,
+    Name,
+    Kind,
+    StatusCode,
+    StatusDescription,
+}
+
+impl Site {
+    /// The site of this metadata.
+    #[inline]
+    pub(crate) fn of(metadata: &'static Metadata<'static>) -> &'static Site {
+        let place = ptr::from_ref(metadata).addr() / size_of::<Metadata<'_>>() % PLACES;
+        MET.with(|met| {
+            let Some(met) = met.get(place) else { return Site::find(metadata) };
+            match met.get() {
+                Some(site) if ptr::eq(site.metadata, metadata) => site,
+                _ => {
+                    let site = Site::find(metadata);
+                    met.set(Some(site));
+                    site
+                }
+            }
+        })
+    }
+
+    #[cold]
+    fn find(metadata: &'static Metadata<'static>) -> &'static Site {
+        let mut sites = SITES.lock().unwrap_or_else(PoisonError::into_inner);
+        let sites = sites.get_or_insert_default();
+        sites.entry(ptr::from_ref(metadata).addr()).or_insert_with(|| Site::leaked(metadata))
+    }
+
+    fn leaked(metadata: &'static Metadata<'static>) -> &'static Site {
+        let scope = Box::leak(Box::new(Scope::new(metadata.target(), "")));
+        let fields: Vec<_> = metadata.fields().iter().map(|field| Named::of(&field)).collect();
+        let is_distinct = (1..fields.len()).all(|end| {
+            let (before, from) = fields.split_at(end);
+            let name = from.first().map(|field| field.key.as_str());
+            before.iter().all(|field| Some(field.key.as_str()) != name)
+        });
+        Box::leak(Box::new(Site {
+            metadata,
+            callsite: Callsite::new(metadata.name(), scope),
+            has_kind: fields.iter().any(|field| field.role == Role::Kind),
+            is_distinct,
+            fields,
+        }))
+    }
+
+    /// What the field is here; nothing for one of another site.
+    #[inline]
+    pub(crate) fn field(&'static self, field: &Field) -> Option<&'static Named> {
+        self.fields.get(field.index())
+    }
+}
+
+impl Named {
+    fn of(field: &Field) -> Self {
+        let role = match field.name() {
+            "otel.name" => Role::Name,
+            "otel.kind" => Role::Kind,
+            "otel.status_code" => Role::StatusCode,
+            "otel.status_description" | "otel.status_message" => Role::StatusDescription,
+            _ => Role::Attribute,
+        };
+        Named { key: Key::new(field.name()), role }
+    }
+}
+
+/// All that were met.
+static SITES: Mutex<Option<HashMap<usize, &'static Site>>> = Mutex::new(None);
+
+thread_local! {
+    /// Those that the thread met last, by their place in memory. It needs no destructor, so
+    /// it is there as long as the thread.
+    static MET: [Cell<Option<&'static Site>>; PLACES] = const { [const { Cell::new(None) }; PLACES] };
+}
+
+const PLACES: usize = 64;

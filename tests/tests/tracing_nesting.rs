@@ -1,0 +1,180 @@
+//! One current context for `tracing`'s guards and our scopes.
+
+use core::future::Future;
+
+use throughline::tracing::context_of;
+use throughline::{Context, CurrentSpan, StatusCode, span};
+use throughline_tests::conformance::{DEADLINE, current};
+use throughline_tests::subscribed::{Stage, refused};
+use tracing::{dispatcher, info_span};
+
+#[test]
+fn ids_are_fixed_when_a_span_is_created_and_equal_wherever_one_asks() {
+    let stage = Stage::new();
+    stage.run(|| {
+        let span = info_span!("span");
+        let created = context_of(&span).expect("it is recorded").span_context();
+        assert!(created.is_valid() && created.trace_flags().is_sampled());
+        assert!(!current().is_valid());
+        span.in_scope(|| assert_eq!(Context::current().span_context(), created));
+        let clone = span.clone();
+        drop(span);
+        clone.in_scope(|| assert_eq!(Context::current().span_context(), created));
+        assert_eq!(context_of(&clone).map(|context| context.span_context()), Some(created));
+        assert!(context_of(&tracing::Span::none()).is_none());
+    });
+    stage.finish().assert_tree("span");
+}
+
+#[test]
+fn parents_are_contextual_explicit_or_none() {
+    let stage = Stage::new();
+    stage.run(|| {
+        let root = info_span!("root");
+        root.in_scope(|| {
+            info_span!("contextual");
+            info_span!(parent: None, "a root");
+            span!("ours").in_scope(|| {
+                info_span!("below ours").in_scope(|| span!("leaf").end());
+                info_span!(parent: &root, "explicit");
+            });
+        });
+        info_span!(parent: root.id(), "explicit elsewhere");
+    });
+    stage.finish().assert_tree(
+        "
+        root
+          contextual
+          ours
+            below ours
+              leaf
+          explicit
+          explicit elsewhere
+        a root
+        ",
+    );
+}
+
+#[test]
+fn a_parent_from_elsewhere_is_the_scope_in_which_the_span_is_created() {
+    let stage = Stage::new();
+    let incoming = [("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")];
+    stage.run(|| {
+        let context = throughline::extract(&incoming[..]).with_pipeline(stage.telemetry.pipeline());
+        // What is entered later is another matter.
+        context.scope(|| info_span!("request")).in_scope(|| info_span!("inside"));
+    });
+    let memory = stage.finish();
+    let request = memory.span("request");
+    assert_eq!(request.trace_id.to_string(), "0af7651916cd43dd8448eb211c80319c");
+    assert!(request.has_remote_parent);
+    assert_eq!(memory.span("inside").parent_span_id, request.span_id);
+}
+
+#[test]
+fn guards_may_be_dropped_in_any_order_and_never() {
+    let stage = Stage::new();
+    stage.run(|| {
+        let (first, second) = (info_span!("first").entered(), info_span!("second").entered());
+        drop(first);
+        span!("below second").end();
+        span!("scope").in_scope(|| {
+            drop(second);
+            span!("in the scope").end();
+        });
+        span!("after").end();
+        // A guard that nobody drops ends with the scope in which it was made.
+        span!("leaking").in_scope(|| core::mem::forget(info_span!("leaked").entered()));
+        span!("after that").end();
+        assert!(!current().is_valid());
+    });
+    // A span whose handle leaks is never closed.
+    let receipt = stage.telemetry.shutdown_blocking(DEADLINE);
+    assert_eq!(receipt.ledger().in_flight(), 1, "{receipt}");
+    let tree = stage.memory.tree();
+    assert!(tree.contains("first\n  second"), "{tree}");
+    assert!(tree.contains("\n    below second\n    scope"), "{tree}");
+    assert!(tree.contains("\nafter\n") && tree.contains("\nafter that"), "{tree}");
+}
+
+#[test]
+fn a_guard_that_is_held_across_an_await_reaches_into_no_other_task() {
+    let stage = Stage::new();
+    stage.run(|| {
+        let holding = async {
+            let _held = info_span!("held").entered();
+            futures::future::pending::<()>().await;
+        };
+        let other = async { span!("other work").end() };
+        let mut holding = Box::pin(throughline::InSpanExt::in_span(holding, span!("holding")));
+        let mut other = Box::pin(throughline::InSpanExt::in_span(other, span!("other")));
+        let mut task = core::task::Context::from_waker(core::task::Waker::noop());
+        assert!(holding.as_mut().poll(&mut task).is_pending());
+        assert!(!current().is_valid());
+        assert!(other.as_mut().poll(&mut task).is_ready());
+        drop(holding);
+        assert!(!current().is_valid());
+    });
+    stage.finish().assert_tree(
+        "
+        holding (cancelled)
+          held
+        other
+          other work
+        ",
+    );
+}
+
+#[test]
+fn a_span_may_be_entered_on_several_threads_at_once() {
+    let stage = Stage::new();
+    let span = stage.run(|| info_span!("shared"));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                dispatcher::with_default(&stage.dispatch, || {
+                    span.in_scope(|| (0..100).for_each(|_| span!("child").end()));
+                    assert!(Context::current().is_empty());
+                });
+            });
+        }
+    });
+    dispatcher::with_default(&stage.dispatch, || drop(span));
+    let memory = stage.finish();
+    let shared = memory.span("shared").span_id;
+    let children = memory.spans().into_iter().filter(|span| span.parent_span_id == shared);
+    assert_eq!(children.count(), 800);
+}
+
+#[test]
+fn the_current_span_of_our_api_is_that_of_tracing_too() {
+    let stage = Stage::new();
+    stage.run(|| {
+        info_span!("tracing").in_scope(|| {
+            assert!(CurrentSpan::is_recording());
+            assert!(CurrentSpan::set_attribute("key", "value"));
+            assert!(CurrentSpan::add_event("event", &[]));
+            assert!(CurrentSpan::record_error(&refused()));
+            // A context that was captured has no span.
+            Context::current().scope(|| assert!(!CurrentSpan::is_recording()));
+        });
+        assert!(!CurrentSpan::is_recording());
+    });
+    let span = stage.finish().span("tracing");
+    assert_eq!(span.attribute("key"), Some("value"));
+    assert_eq!(span.events.len(), 2);
+    assert_eq!(span.status.0, StatusCode::Error);
+}
+
+#[test]
+fn what_is_suppressed_stays_so_in_spans_of_tracing() {
+    let stage = Stage::new();
+    stage.run(|| {
+        let span = Context::current().suppressed().scope(|| info_span!("span"));
+        span.in_scope(|| {
+            assert!(Context::current().is_suppressed());
+            span!("ours").end();
+        });
+    });
+    assert!(stage.finish().spans().is_empty());
+}
