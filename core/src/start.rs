@@ -1,6 +1,8 @@
 //! How a span begins: whose child it is, whether it is recorded, what it is
 //! called by.
 
+use core::marker::PhantomData;
+
 use crate::flood;
 use crate::live::{Live, Opening};
 use crate::route::Route;
@@ -17,7 +19,7 @@ use crate::{
 #[derive(Debug)]
 pub struct SpanOptions<'a, P: Platform> {
     parent: Parent<'a, P>,
-    name: Option<&'a str>,
+    name: OwnName<'a>,
     kind: Option<SpanKind>,
     start: Option<u64>,
 }
@@ -32,7 +34,7 @@ enum Parent<'a, P: Platform> {
 impl<'a, P: Platform> SpanOptions<'a, P> {
     /// A child of what is current, of the kind of its call site, from now on.
     pub const fn new() -> Self {
-        SpanOptions { parent: Parent::Current, name: None, kind: None, start: None }
+        SpanOptions { parent: Parent::Current, name: OwnName::NONE, kind: None, start: None }
     }
 
     /// Below this context instead of the current one.
@@ -55,7 +57,7 @@ impl<'a, P: Platform> SpanOptions<'a, P> {
     #[cfg(not(target_os = "none"))]
     #[must_use]
     pub const fn name(mut self, name: &'a str) -> Self {
-        self.name = Some(name);
+        self.name = OwnName(Some(name), PhantomData);
         self
     }
 
@@ -77,6 +79,29 @@ impl<'a, P: Platform> SpanOptions<'a, P> {
 impl<P: Platform> Default for SpanOptions<'_, P> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Another name than the call site's. On bare targets there is none, and no memory for it.
+#[derive(Clone, Copy, Debug)]
+struct OwnName<'a>(
+    #[cfg(not(target_os = "none"))] Option<&'a str>,
+    #[cfg(target_os = "none")] (),
+    PhantomData<&'a str>,
+);
+
+impl<'a> OwnName<'a> {
+    #[cfg(not(target_os = "none"))]
+    const NONE: Self = OwnName(None, PhantomData);
+    #[cfg(target_os = "none")]
+    const NONE: Self = OwnName((), PhantomData);
+
+    #[inline(always)]
+    fn get(self) -> Option<&'a str> {
+        #[cfg(not(target_os = "none"))]
+        return self.0;
+        #[cfg(target_os = "none")]
+        None
     }
 }
 
@@ -188,10 +213,7 @@ pub(crate) fn begin<'a, P: Platform>(
     };
     let kind = options.kind.unwrap_or(callsite.kind());
     let start = options.start.unwrap_or(now);
-    let name = match options.name {
-        Some(name) if !cfg!(target_os = "none") => name,
-        _ => callsite.name(),
-    };
+    let name = options.name.get().unwrap_or(callsite.name());
     let (decision, changed) = {
         let known = SamplingParameters {
             trace_state: origin.carried.trace_state(),
@@ -243,7 +265,7 @@ pub(crate) fn begin<'a, P: Platform>(
         let route = origin.route.with_flags(flags.with_sampled(false), false);
         return Beginning::of(State::unrecorded(trace, span, route, origin.carried));
     };
-    if !cfg!(target_os = "none") && options.name.is_some() {
+    if let Some(name) = options.name.get() {
         Writer::new(&mut live).rename(name);
     }
     let Origin { link, route, carried, .. } = origin;
@@ -254,7 +276,10 @@ pub(crate) fn begin<'a, P: Platform>(
     let carried = if carried.is_empty() { carried } else { carried.bound_to(trace) };
     if decision.is_none() {
         let state = State::recorded(live, carried);
-        return Beginning { state, undecided: Some(Undecided { parent, name, kind, route }) };
+        return Beginning {
+            state,
+            undecided: Some(Undecided { parent, name: options.name, kind, route }),
+        };
     }
     pipeline.count_started(local.shard());
     set_trace_state::<P>(&mut live, &carried);
@@ -307,7 +332,7 @@ pub(crate) struct Beginning<'a, P: Platform> {
 /// What the sampler is told besides what the span's slot holds.
 pub(crate) struct Undecided<'a> {
     parent: SpanContext,
-    name: &'a str,
+    name: OwnName<'a>,
     kind: SpanKind,
     route: Route,
 }
@@ -328,6 +353,7 @@ impl Undecided<'_> {
         let pipeline = live.pipeline();
         let (trace, span, flags) = (live.trace_id(), live.span_id(), live.trace_flags());
         let callsite = live.callsite();
+        let name = name.get().unwrap_or(callsite.name());
         let mut changed = None;
         let decision = Writer::new(&mut live).extend(|body, extension| {
             let known = SamplingParameters {
