@@ -152,12 +152,9 @@ fn parse_rate(text: &str) -> Result<u32, String> {
 
 /// A whole number of `ms` or `s`.
 fn parse_duration(text: &str) -> Result<Duration, String> {
-    let units: [(&str, fn(u64) -> Duration); 2] =
-        [("ms", Duration::from_millis), ("s", Duration::from_secs)];
-    let parse =
-        |(unit, make): (&str, fn(u64) -> Duration)| text.strip_suffix(unit)?.parse().ok().map(make);
-    units
-        .into_iter()
-        .find_map(parse)
+    let number = |unit| text.strip_suffix(unit).and_then(|digits: &str| digits.parse().ok());
+    let duration = number("ms").map(Duration::from_millis);
+    duration
+        .or_else(|| number("s").map(Duration::from_secs))
         .ok_or_else(|| format!("`{text}` is no duration as 250ms or 2s"))
 }
