@@ -413,14 +413,14 @@ impl LiveTable {
         }
         let flags = body::wire_flags(opening.flags, opening.remote_parent)
             | (opening.kind as u32) << KIND_SHIFT
-            | if surplus_of.is_some() { SURPLUS } else { 0 };
+            | if SUPPORTED && surplus_of.is_some() { SURPLUS } else { 0 };
         slot.flags.store(flags, Ordering::Release);
         slot.callsite.store(ptr::from_ref(opening.callsite).cast_mut(), Ordering::Release);
         // Ordering: Relaxed, see `Slot::pipeline`; the rest is the owner's.
         slot.pipeline.store(ptr::from_ref(pipeline).cast_mut(), Ordering::Relaxed);
         let onward: *const () = match surplus_of {
-            None => ptr::from_ref(shard).cast(),
-            Some(above) => ptr::from_ref(above).cast(),
+            Some(above) if SUPPORTED => ptr::from_ref(above).cast(),
+            _ => ptr::from_ref(shard).cast(),
         };
         slot.onward.store(onward.cast_mut(), Ordering::Relaxed);
         if !IS_SMALL {

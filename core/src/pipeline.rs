@@ -379,7 +379,11 @@ impl Pipeline {
     #[inline]
     pub(crate) fn finish(mut live: Live, end: u64, ending: Ending) {
         let pipeline = live.pipeline();
-        if !live.is_plain() {
+        // Where there are no budgets, there is no other reason.
+        if !flood::SUPPORTED && !live.trace_flags().is_sampled() {
+            return pipeline.counters.count_dropped(DropReason::RecordOnly, 1);
+        }
+        if flood::SUPPORTED && !live.is_plain() {
             return pipeline.finish_otherwise(live, end, ending);
         }
         if let Err(refusal) = pipeline.submit(live.shard(), &mut live, end, ending) {
@@ -390,14 +394,14 @@ impl Pipeline {
     /// What is not exported, or has more to tell.
     #[cold]
     fn finish_otherwise(&self, mut live: Live, end: u64, ending: Ending) {
-        if flood::SUPPORTED && live.is_surplus() {
+        if live.is_surplus() {
             flood::settle(&live, end);
             return self.counters.count_dropped(DropReason::Surplus, 1);
         }
         if !live.trace_flags().is_sampled() {
             return self.counters.count_dropped(DropReason::RecordOnly, 1);
         }
-        if flood::SUPPORTED && live.is_flooded() {
+        if live.is_flooded() {
             flood::tell(&mut live);
             self.submit_elsewhere(Refusal::Full, live, end, ending);
         }

@@ -42,14 +42,14 @@ impl Route {
         }
     }
 
-    /// No flag, below the span in this slot, which has begun.
+    /// Below the span in this slot, which has begun and has these flags.
     #[inline(always)]
-    pub(crate) fn of_slot(slot: &'static Slot) -> Self {
+    pub(crate) fn of_slot(slot: &'static Slot, flags: TraceFlags) -> Self {
         if !HAS_SLOTS {
-            return Route::NONE.with_pipeline(Some(slot.pipeline()));
+            return Route::NONE.with_pipeline(Some(slot.pipeline())).with_flags(flags, false);
         }
-        let slot = NonNull::from(slot).cast::<Pipeline>();
-        Route(slot.map_addr(|address| address | PRESENT | SLOT))
+        let bits = PRESENT | SLOT | flags.to_bits() as usize;
+        Route(NonNull::from(slot).cast().map_addr(|address| address | bits))
     }
 
     #[cold]

@@ -236,7 +236,7 @@ pub(crate) fn begin<'a, P: Platform>(
         return Beginning::of(State::unrecorded(trace, span, route, carried));
     }
     let above = match decision {
-        Some(Decision::RecordAndSample) => {
+        Some(Decision::RecordAndSample) if flood::SUPPORTED => {
             over_budget::<P>(pipeline, origin.route, &parent, callsite)
         }
         _ => None,
@@ -378,7 +378,9 @@ impl Undecided<'_> {
             }
             Decision::RecordOnly => {}
             Decision::RecordAndSample => {
-                if let Some(above) = over_budget::<P>(pipeline, route, &parent, callsite) {
+                if flood::SUPPORTED
+                    && let Some(above) = over_budget::<P>(pipeline, route, &parent, callsite)
+                {
                     let opening = flood::surplus_opening(&parent, kind, live.start(), callsite);
                     drop(live);
                     return surplus(local, pipeline, above, &opening, route, carried);

@@ -169,7 +169,7 @@ impl<P: Platform> Held<P> {
 #[inline]
 fn route_below(live: &Live) -> Route {
     let (flags, slot) = live.slot().trace_flags_and_slot();
-    Route::of_slot(slot).with_flags(flags, false)
+    Route::of_slot(slot, flags)
 }
 
 #[cfg(all(test, target_pointer_width = "64"))]
