@@ -45,7 +45,7 @@ pub(crate) fn describe(builder: &Builder) -> Config {
     }
     let headers = match &builder.propagator {
         Some(propagator) => propagator.fields().join(","),
-        None => throughline_propagation::standard().fields().join(","),
+        None => throughline_propagation::Standard.fields().join(","),
     };
     set("propagators", if headers.is_empty() { &"none" } else { &headers });
     set("sampler", &Described(&*options.sampler));

@@ -365,7 +365,7 @@ impl Builder {
         match &self.propagator {
             Some(propagator) => propagation::set_global(propagator.clone()),
             None => {
-                propagation::preset_global(propagation::standard());
+                propagation::preset_global(propagation::Standard);
             }
         }
     }

@@ -55,6 +55,7 @@ mod headers;
 mod hex;
 mod jaeger;
 mod propagator;
+mod standard;
 mod trace_context;
 mod variable;
 
@@ -67,5 +68,6 @@ pub use global::{extract, global, inject, preset_global, set_global};
 pub use headers::Headers;
 pub use jaeger::Jaeger;
 pub use propagator::{AnyGetter, Propagator};
+pub use standard::Standard;
 pub use trace_context::TraceContext;
-pub use variable::{from_env, standard};
+pub use variable::from_env;

@@ -4,12 +4,6 @@ use throughline_runtime::Env;
 
 use crate::{B3, Baggage, Composite, Jaeger, Propagator, TraceContext};
 
-/// Trace context and baggage of W3C: the default where nothing else is said.
-/// ([Global propagators](https://opentelemetry.io/docs/specs/otel/context/api-propagators/#global-propagators))
-pub fn standard() -> Composite {
-    Composite::new([Box::new(TraceContext) as Box<dyn Propagator>, Box::new(Baggage)])
-}
-
 /// The propagators that `OTEL_PROPAGATORS` lists, each once, in any letter case:
 /// `tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger`, or `none` alone.
 ///

@@ -2,7 +2,7 @@
 //! and out again.
 
 use throughline::exporters::Memory;
-use throughline::propagation::{preset_global, standard};
+use throughline::propagation::{Standard, preset_global};
 use throughline::w3c::{BAGGAGE, BaggageBuf, Setter, TRACEPARENT, TRACESTATE};
 use throughline::{
     AlwaysOff, AlwaysOn, Carry, Context, InSpanExt, ParentBased, SpanId, Telemetry, Tokio,
@@ -244,7 +244,7 @@ fn a_new_trace_has_random_ids_and_says_so() {
 
 /// As in a program that is set up, with or without a pipeline.
 fn extract(headers: &[(String, String)]) -> Context {
-    preset_global(standard());
+    preset_global(Standard);
     throughline::extract(headers)
 }
 

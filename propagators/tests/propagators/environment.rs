@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 
 use proptest::prelude::*;
 use throughline_core::w3c::{Getter, Setter};
-use throughline_propagation::{Environment, Propagator, standard};
+use throughline_propagation::{Environment, Propagator, Standard};
 use throughline_runtime::Context;
 
 use crate::carrier::{PARENT, extracted, injected};
@@ -13,9 +13,9 @@ use crate::carrier::{PARENT, extracted, injected};
 #[test]
 fn a_context_goes_to_a_child_in_three_variables() {
     let headers = [("traceparent", PARENT), ("tracestate", "a=1"), ("baggage", "b=%20;p,c=3")];
-    let context = extracted(&standard(), &headers);
+    let context = extracted(&Standard, &headers);
     let mut variables = Environment::new();
-    standard().inject(&context, &mut variables);
+    Standard.inject(&context, &mut variables);
     let expected = [("BAGGAGE", "b=%20;p,c=3"), ("TRACEPARENT", PARENT), ("TRACESTATE", "a=1")];
     let written: Vec<_> = variables.iter().map(|(name, value)| (name, value.to_str())).collect();
     assert_eq!(written, expected.map(|(name, value)| (name, Some(value))));
@@ -26,8 +26,8 @@ fn a_context_goes_to_a_child_in_three_variables() {
             .get_envs()
             .any(|(name, value)| { name == "TRACEPARENT" && value == Some(OsStr::new(PARENT)) })
     );
-    let child = standard().extract(Context::empty(), &variables);
-    assert_eq!(injected(&standard(), &child), crate::carrier::List::of(&headers));
+    let child = Standard.extract(Context::empty(), &variables);
+    assert_eq!(injected(&Standard, &child), crate::carrier::List::of(&headers));
 }
 
 /// EC-1: values are opaque to the carrier.

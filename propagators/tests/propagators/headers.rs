@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 use throughline_core::w3c::{Getter, Setter};
-use throughline_propagation::{Headers, Jaeger, Propagator, standard};
+use throughline_propagation::{Headers, Jaeger, Propagator, Standard};
 use throughline_runtime::Context;
 
 use crate::carrier::{PARENT, extracted};
@@ -26,14 +26,14 @@ fn names_ignore_case_values_come_in_order_and_setting_replaces() {
 #[test]
 fn a_context_goes_through_headers_and_what_http_forbids_is_left_out() {
     let context = extracted(
-        &standard(),
+        &Standard,
         &[("traceparent", PARENT), ("tracestate", "a=1"), ("baggage", "k|=1")],
     );
     let mut map = HeaderMap::new();
-    standard().inject(&context, &mut Headers(&mut map));
+    Standard.inject(&context, &mut Headers(&mut map));
     Jaeger.inject(&context, &mut Headers(&mut map));
     assert_eq!(map.len(), 5, "{map:?}");
-    let again = standard().extract(Context::empty(), &Headers(&map));
+    let again = Standard.extract(Context::empty(), &Headers(&map));
     assert_eq!(again.span_context(), context.span_context());
     Headers(&mut map).set("not a name", "1");
     Headers(&mut map).set("name", "\n");

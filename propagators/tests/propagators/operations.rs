@@ -3,7 +3,7 @@
 use throughline_core::w3c::{Getter, Setter};
 use throughline_core::{Carry, SpanContext};
 use throughline_propagation::{
-    AnyGetter, B3, Baggage, Composite, Jaeger, Propagator, TraceContext, standard,
+    AnyGetter, B3, Baggage, Composite, Jaeger, Propagator, Standard, TraceContext,
 };
 use throughline_runtime::Context;
 
@@ -23,7 +23,7 @@ fn each() -> [Box<dyn Propagator>; 5] {
 /// PROP-12: [Distribution](https://opentelemetry.io/docs/specs/otel/context/api-propagators/#propagators-distribution).
 #[test]
 fn what_one_propagator_writes_it_reads_again() {
-    let context = extracted(&standard(), &[("traceparent", PARENT), ("baggage", "a=1,b=%20")]);
+    let context = extracted(&Standard, &[("traceparent", PARENT), ("baggage", "a=1,b=%20")]);
     for propagator in each() {
         let list = injected(&*propagator, &context);
         assert!(!list.0.is_empty(), "{propagator:?}");
@@ -35,7 +35,7 @@ fn what_one_propagator_writes_it_reads_again() {
 /// PROP-2: [Extract](https://opentelemetry.io/docs/specs/otel/context/api-propagators/#extract).
 #[test]
 fn a_failed_extract_keeps_what_the_context_had() {
-    let known = extracted(&standard(), &[("traceparent", PARENT), ("baggage", "a=1")]);
+    let known = extracted(&Standard, &[("traceparent", PARENT), ("baggage", "a=1")]);
     let broken = [
         ("traceparent", "00-zz"),
         ("tracestate", "x=1"),
@@ -57,8 +57,7 @@ fn a_failed_extract_keeps_what_the_context_had() {
 /// PROP-3: [TextMap Propagator](https://opentelemetry.io/docs/specs/otel/context/api-propagators/#textmap-propagator).
 #[test]
 fn names_and_values_are_ascii_that_http_allows() {
-    let context =
-        extracted(&standard(), &[("traceparent", PARENT), ("baggage", "a=%C3%A4;p,b=%0A")]);
+    let context = extracted(&Standard, &[("traceparent", PARENT), ("baggage", "a=%C3%A4;p,b=%0A")]);
     for propagator in each() {
         for (name, value) in injected(&*propagator, &context).0 {
             assert!(name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':'), "{name}");
@@ -80,17 +79,15 @@ fn a_carrier_is_borrowed_as_it_is_and_nothing_is_wrapped() {
 /// PROP-5: [Fields](https://opentelemetry.io/docs/specs/otel/context/api-propagators/#fields).
 #[test]
 fn fields_name_everything_but_jaegers_baggage_that_is_written() {
-    let context = extracted(
-        &standard(),
-        &[("traceparent", PARENT), ("tracestate", "a=1"), ("baggage", "a=1")],
-    );
+    let context =
+        extracted(&Standard, &[("traceparent", PARENT), ("tracestate", "a=1"), ("baggage", "a=1")]);
     for propagator in each() {
         for (name, _) in injected(&*propagator, &context).0 {
             let is_field = propagator.fields().contains(&name.as_str());
             assert!(is_field || name.starts_with("uberctx-"), "{name}");
         }
     }
-    assert_eq!(standard().fields(), ["traceparent", "tracestate", "baggage"]);
+    assert_eq!(Standard.fields(), ["traceparent", "tracestate", "baggage"]);
 }
 
 /// PROP-6: [Set](https://opentelemetry.io/docs/specs/otel/context/api-propagators/#set).

@@ -1,6 +1,6 @@
 //! [`OTEL_PROPAGATORS`](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration)
 
-use throughline_propagation::{Propagator, from_env, standard};
+use throughline_propagation::{Propagator, Standard, from_env};
 use throughline_runtime::Env;
 
 fn read(value: &str) -> (Option<Vec<&'static str>>, Vec<String>) {
@@ -35,5 +35,5 @@ fn an_unknown_name_is_a_warning_that_shows_it_and_the_others_count() {
     assert!(warnings[0].contains("XRay") && warnings[0].contains("tracecontext"), "{warnings:?}");
     let (fields, warnings) = read("b3,ottrace,none");
     assert_eq!((fields, warnings.len()), (Some(vec!["b3"]), 2));
-    assert_eq!(standard().fields(), ["traceparent", "tracestate", "baggage"]);
+    assert_eq!(Standard.fields(), ["traceparent", "tracestate", "baggage"]);
 }
