@@ -11,14 +11,14 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 mod library {
     #[tracing::instrument(err)]
-    pub(crate) async fn load(id: u64) -> Result<u64, std::num::ParseIntError> {
+    pub(crate) async fn load(id: u64) -> Result<u64, core::num::ParseIntError> {
         tracing::info!(id, "looking it up");
         super::price("12").await?;
         super::price("a dozen").await
     }
 }
 
-async fn price(text: &str) -> Result<u64, std::num::ParseIntError> {
+async fn price(text: &str) -> Result<u64, core::num::ParseIntError> {
     async { text.parse() }.in_span(span!("price", text)).await
 }
 

@@ -133,6 +133,12 @@ impl<P: Platform> Local<P> {
     /// Shows what is current to the closure.
     #[inline(always)]
     pub(crate) fn with_current<R>(&self, use_it: impl FnOnce(Option<&State<P>>) -> R) -> R {
+        if cfg!(target_os = "none") {
+            // Neither guards nor a bridge, where code is dear.
+            let ambient = self.ambient();
+            let ambient = ambient.as_ref().map(|state| &***state);
+            return self.with_entered(|entered| use_it(entered.or(ambient)));
+        }
         // All ways meet before the closure, so that what it returns need not wait in
         // memory for those that are a call.
         let is_entered = self.current.get().is_some_and(|current| Token::of(current).is_none());
@@ -220,11 +226,13 @@ impl<P: Platform> Local<P> {
             // SAFETY: as in `with_entered`: `enter` set it, and its `Leave` puts the former
             // one back. The callers use it for the time of a closure.
             Some((entered, None)) => Some(Other::Bridged(unsafe { entered.as_ref() })),
-            None => {
-                let ambient = self.ambient.try_borrow().ok().filter(|_| self.has_ambient.get());
-                ambient.map(Other::Ambient)
-            }
+            None => self.ambient().map(Other::Ambient),
         }
+    }
+
+    /// The ambient context, if there is one.
+    fn ambient(&self) -> Option<Ref<'_, ManuallyDrop<State<P>>>> {
+        self.ambient.try_borrow().ok().filter(|_| self.has_ambient.get())
     }
 
     /// What a closure entered last since there is a bridge, if nothing is above it.

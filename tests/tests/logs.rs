@@ -278,8 +278,8 @@ fn an_error_in_an_event_is_described_in_its_line() {
         }
     }
 
-    impl std::error::Error for Refused {
-        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+    impl core::error::Error for Refused {
+        fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
             Some(&self.0)
         }
     }
@@ -288,7 +288,7 @@ fn an_error_in_an_event_is_described_in_its_line() {
     let logs = LogFormat::new(Lines::json().to(caught.output())).layer();
     dispatcher::with_default(&Dispatch::new(registry().with(logs)), || {
         let error = Refused(io::Error::other("full"));
-        tracing::error!(cause = &error as &(dyn std::error::Error + 'static), order = 7, "failed");
+        tracing::error!(cause = &error as &(dyn core::error::Error + 'static), order = 7, "failed");
     });
     let line = caught.lines().remove(0);
     assert_eq!((line["level"].as_str(), line["message"].as_str()), (Some("ERROR"), Some("failed")));
