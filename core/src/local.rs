@@ -139,11 +139,8 @@ impl<P: Platform> Local<P> {
             let ambient = ambient.as_ref().map(|state| &***state);
             return self.with_entered(|entered| use_it(entered.or(ambient)));
         }
-        // All ways meet before the closure, so that what it returns need not wait in
-        // memory for those that are a call.
         let is_entered = self.current.get().is_some_and(|current| Token::of(current).is_none());
-        let other = if is_entered { None } else { self.other() };
-        self.with_entered(|entered| use_it(entered.or(other.as_ref().map(Other::state))))
+        if is_entered { self.with_entered(use_it) } else { self.with_other(use_it) }
     }
 
     /// Shows what a closure entered to this one, if that is what is current.
@@ -208,9 +205,14 @@ impl<P: Platform> Local<P> {
         &self.numbers
     }
 
-    /// What is current where no closure entered it, or a bridge has the order of scopes.
+    /// Shows to the closure what is current where no closure entered it.
     #[cold]
     #[inline(never)]
+    fn with_other<R>(&self, use_it: impl FnOnce(Option<&State<P>>) -> R) -> R {
+        use_it(self.other().as_ref().map(Other::state))
+    }
+
+    /// What is current where no closure entered it, or a bridge has the order of scopes.
     fn other(&self) -> Option<Other<'_, P>> {
         let entered = match P::bridge() {
             None => self.current.get(),
