@@ -1,7 +1,7 @@
 //! What is in force, as a user prints it. One process has one default pipeline, so
 //! this is one story.
 
-use throughline::{Env, HealthState, builder};
+use throughline::{Env, HealthState, InitError, builder};
 
 const VARIABLES: [(&str, &str); 9] = [
     ("OTEL_SERVICE_NAME", "shop"),
@@ -67,6 +67,7 @@ fn what_is_in_force_is_told_with_its_origin_and_without_secrets() {
     assert!(columns.iter().any(|column| *column == columns[0]), "{table}");
     assert_eq!(guard.health().state(), HealthState::Ok);
 
+    // A pipeline without export is one, too.
     let again = builder().init_from(&mut Env::from_pairs([("OTEL_TRACES_EXPORTER", "none")]));
-    assert!(again.expect("nothing to install").telemetry().is_none());
+    assert!(matches!(again, Err(InitError::AlreadyInstalled)), "{again:?}");
 }

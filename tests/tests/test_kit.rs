@@ -8,7 +8,7 @@ use std::sync::{Arc, Barrier, mpsc};
 use throughline::testing::{Capture, VirtualClock, capture, capture_async};
 use throughline::{
     AlwaysOff, Context, DropReason, InSpanExt, ParentBased, Span, SpanOptions, TraceIdRatioBased,
-    inject, span,
+    inject, propagation, span,
 };
 use throughline_core::{Callsite, Scope};
 
@@ -166,6 +166,8 @@ fn a_time_that_the_program_gives_stays_on_the_virtual_clock() {
 
 #[test]
 fn seeded_ids_are_the_same_each_time_and_those_on_the_wire() {
+    // As a set-up would do: a capture is none.
+    propagation::preset_global(propagation::Standard);
     let run = |seed| {
         let (headers, captured) = Capture::new().seed(seed).run(|| {
             [(); 2].map(|()| {

@@ -32,7 +32,7 @@ pub struct Setup {
     pub batch_bytes: usize,
     /// The entries of a batch.
     pub batch_entries: usize,
-    /// Decides which spans are recorded: [`ByName`], which wants to see each span's
+    /// Decides which spans are recorded: by the span's name, which wants to see each span's
     /// attributes first, unless it says otherwise.
     pub sampler: &'static dyn Sampler,
 }
