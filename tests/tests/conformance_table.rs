@@ -33,7 +33,7 @@ fn rows(table: &str) -> Vec<Row> {
 }
 
 /// What stands directly above each test: comments and attributes. A name may be used
-/// in several files. The cases of `tests/src` are mounted on each runtime.
+/// in several files. Some cases are mounted on each runtime.
 fn tests(folder: &Path, found: &mut BTreeMap<String, Vec<String>>) {
     for entry in fs::read_dir(folder).expect("a folder of the project") {
         let path = entry.expect("an entry").path();
@@ -44,7 +44,8 @@ fn tests(folder: &Path, found: &mut BTreeMap<String, Vec<String>>) {
             }
         } else if name.ends_with(".rs") {
             let source = fs::read_to_string(&path).expect("UTF-8");
-            let is_case = path.starts_with(root().join("tests/src"));
+            let of_cases = ["tests/src", "examples/relay/tests/relay"];
+            let is_case = of_cases.iter().any(|folder| path.starts_with(root().join(folder)));
             let mut above: Vec<&str> = Vec::new();
             for line in source.lines().map(str::trim) {
                 let declaration = line.trim_start_matches("pub ").trim_start_matches("async ");

@@ -153,6 +153,7 @@ fn resource_batches_flush_and_shutdown_come_in_their_order_and_once() {
     assert!(script.0.was_suppressed.load(Ordering::SeqCst));
 }
 
+/// ([Span exporter](https://opentelemetry.io/docs/specs/otel/trace/sdk/#span-exporter): EXP-1)
 #[test]
 fn a_flush_that_is_awaited_reaches_the_exporter_too() {
     let script = Scripted::default();
