@@ -48,7 +48,8 @@ fn tests(folder: &Path, found: &mut BTreeMap<String, Vec<String>>) {
             let is_case = of_cases.iter().any(|folder| path.starts_with(root().join(folder)));
             let mut above: Vec<&str> = Vec::new();
             for line in source.lines().map(str::trim) {
-                let declaration = line.trim_start_matches("pub ").trim_start_matches("async ");
+                let declaration = line.trim_start_matches("pub(crate) ").trim_start_matches("pub ");
+                let declaration = declaration.trim_start_matches("async ");
                 if let Some(rest) = declaration.strip_prefix("fn ") {
                     let end = rest.find(['(', '<']).unwrap_or(rest.len());
                     let is_test = |line: &&str| line.starts_with("#[test]") || is_async(line);
