@@ -46,7 +46,7 @@ fn a_token_that_is_taken_stays_taken() {
 }
 
 /// A switch that is set to the first of two samplers; the second has no setting yet.
-fn two_samplers() -> (Arc<SamplerSwitch>, &'static Setting, &'static Setting) {
+fn two_samplers() -> (Arc<SamplerSwitch<Setting>>, &'static Setting, &'static Setting) {
     let [first, second] = [1, 0].map(|setting| {
         let made: &'static Setting = Box::leak(Box::new(Setting(AtomicUsize::new(setting))));
         made
