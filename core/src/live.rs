@@ -146,7 +146,9 @@ impl Slot {
                 children_left: AtomicU32::new(0),
                 record: UnsafeCell::new(Record {
                     body: Body::new(),
-                    spill: NO_BLOCK,
+                    // Zero like all the rest, so that a table of slots is no part of an image; it
+                    // is set when a span begins.
+                    spill: 0,
                     bytes: [0; INLINE],
                 }),
             }
