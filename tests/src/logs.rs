@@ -42,8 +42,12 @@ impl Caught {
     #[track_caller]
     pub fn line(&self, message: &str, trace: TraceId) -> Value {
         let trace = trace.to_string();
+        // Of the lines of a process, most are others': only its own are read.
+        let text = self.text();
+        let own = text.lines().filter(|line| line.contains(&trace));
+        let own = own.map(|line| serde_json::from_str(line).expect("a line is JSON"));
         let is_it = |line: &Value| line["message"] == message && line["trace_id"] == trace.as_str();
-        let mut all = self.lines().into_iter().filter(is_it);
+        let mut all = own.filter(is_it);
         let line = all.next().unwrap_or_else(|| panic!("no line `{message}` in {}", self.text()));
         assert!(all.next().is_none(), "twice: {line}");
         line
