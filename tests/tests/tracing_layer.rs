@@ -196,11 +196,12 @@ fn what_a_level_filter_refuses_never_reaches_the_layer() {
     assert_eq!(tracing::Subscriber::max_level_hint(&subscriber), Some(LevelFilter::INFO));
     let stage = Stage::on(Dispatch::new(subscriber));
     stage.run(|| {
-        let span = trace_span!("not recorded");
-        assert!(span.is_disabled());
+        trace_span!("not recorded").in_scope(|| ());
         info_span!("recorded").in_scope(|| tracing::debug!("neither"));
     });
-    assert_eq!(stage.finish().span("recorded").events, []);
+    let memory = stage.finish();
+    memory.assert_tree("recorded");
+    assert_eq!(memory.span("recorded").events, []);
 }
 
 #[test]
