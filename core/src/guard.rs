@@ -63,7 +63,7 @@ impl<P: Platform> Pushed<P> {
 
     /// Whether nothing else was entered on the thread before.
     pub fn is_outermost(&self) -> bool {
-        self.outer.0.is_none()
+        self.outer.current.is_none() && self.outer.bridged.is_none()
     }
 
     /// Leaves the context, and what was current before is current again, if nothing
@@ -86,7 +86,7 @@ impl<P: Platform> Local<P> {
         let is_own = self.numbers().owner.get() == pushed.owner;
         let is_current = is_own && self.token() == Some(pushed.token);
         if is_current {
-            self.pop_token(pushed.outer);
+            self.put_back(&pushed.outer);
         }
         is_current
     }

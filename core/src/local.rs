@@ -151,8 +151,8 @@ impl<P: Platform> Local<P> {
         // `Local` is not `Sync`) set the pointer to what it borrows, and puts the
         // former one back before its borrow ends. It can only end after
         // `use_it`. What is borrowed there is never written to while it is
-        // entered, apart from what a slot's cell holds. The two functions below put
-        // back only what has not ended (see `guard`).
+        // entered, apart from what a slot's cell holds. Guards put back only what has
+        // not ended (see `guard`).
         use_it(entered.map(|entered| unsafe { entered.as_ref() }))
     }
 
@@ -181,24 +181,9 @@ impl<P: Platform> Local<P> {
         self.current.get().or(self.bridged.get())
     }
 
-    /// Enters what a guard enters. Returns what is put back, and how many were entered
-    /// at the bridge.
+    /// Enters what a guard enters. Returns what is put back.
     pub(crate) fn push_token(&self, token: NonNull<State<P>>, context: &Context<P>) -> Outer<P> {
-        match P::bridge() {
-            None => (self.current.replace(Some(token)), 0),
-            Some(bridge) => {
-                let context = Context { state: context.state.capture() };
-                self.enter_bridged(bridge, token, context, false)
-            }
-        }
-    }
-
-    /// Leaves what a guard entered and is the top.
-    pub(crate) fn pop_token(&self, (outer, depth): Outer<P>) {
-        match P::bridge() {
-            None => self.current.set(outer),
-            Some(bridge) => self.leave_bridged(bridge, outer, depth),
-        }
+        self.put(token, &context.state, false)
     }
 
     pub(crate) fn numbers(&self) -> &Numbers {
@@ -266,50 +251,70 @@ impl<P: Platform> Local<P> {
         if !cfg!(target_os = "none") && state.is_nothing() && self.is_idle() {
             return work();
         }
-        let (outer, depth) = match P::bridge() {
-            None => (self.current.replace(Some(NonNull::from(state))), 0),
-            Some(bridge) => {
-                let context = Context { state: state.capture() };
-                self.enter_bridged(bridge, NonNull::from(state), context, state.live().is_some())
-            }
-        };
-        let _leave = Leave { local: self, outer, depth };
+        let outer = self.put(NonNull::from(state), state, state.live().is_some());
+        let _leave = Leave { local: self, outer };
         work()
     }
 
-    /// Returns what is put back when it is left.
-    #[cold]
-    #[inline(never)]
-    fn enter_bridged(
-        &self,
-        bridge: &dyn Bridge<P>,
-        entered: NonNull<State<P>>,
-        context: Context<P>,
-        is_recording: bool,
-    ) -> Outer<P> {
-        let depth = bridge.enter(context, is_recording);
-        // What was entered before there was a bridge takes its place for the rest.
-        let before = self.current.take();
-        let outer = self.bridged.replace(Some(entered));
-        (before.or(outer), depth)
+    #[inline(always)]
+    fn put(&self, entered: NonNull<State<P>>, state: &State<P>, is_recording: bool) -> Outer<P> {
+        if P::HAS_BRIDGE {
+            return self.put_bridged(entered, state, is_recording);
+        }
+        let current = self.current.replace(Some(entered));
+        Outer { current, bridged: None, depth: 0 }
     }
 
-    #[cold]
+    /// Puts back what was there before. Both places, whatever the platform says of its
+    /// bridge now: neither may point to what has ended.
+    #[inline(always)]
+    pub(crate) fn put_back(&self, outer: &Outer<P>) {
+        if P::HAS_BRIDGE { self.put_back_bridged(outer) } else { self.current.set(outer.current) }
+    }
+
     #[inline(never)]
-    fn leave_bridged(
+    fn put_bridged(
         &self,
-        bridge: &dyn Bridge<P>,
-        outer: Option<NonNull<State<P>>>,
-        depth: usize,
-    ) {
+        entered: NonNull<State<P>>,
+        state: &State<P>,
+        is_recording: bool,
+    ) -> Outer<P> {
+        let (current, bridged) = (self.current.get(), self.bridged.get());
+        let depth = match P::bridge() {
+            None => {
+                self.current.set(Some(entered));
+                0
+            }
+            Some(bridge) => {
+                let depth = bridge.enter(Context { state: state.capture() }, is_recording);
+                self.current.set(None);
+                self.bridged.set(Some(entered));
+                depth
+            }
+        };
+        Outer { current, bridged, depth }
+    }
+
+    #[inline(never)]
+    fn put_back_bridged(&self, &Outer { current, bridged, depth }: &Outer<P>) {
+        let Some(bridge) = P::bridge() else {
+            self.current.set(current);
+            return self.bridged.set(bridged);
+        };
+        // What was entered before there was a bridge is in step for the rest.
         self.current.set(None);
-        self.bridged.set(outer);
+        self.bridged.set(current.or(bridged));
         bridge.leave(depth);
     }
 }
 
-/// What is put back, and how many were entered at the bridge before.
-pub(crate) type Outer<P> = (Option<NonNull<State<P>>>, usize);
+/// What is put back.
+pub(crate) struct Outer<P: Platform> {
+    pub(crate) current: Option<NonNull<State<P>>>,
+    pub(crate) bridged: Option<NonNull<State<P>>>,
+    /// How many were entered at the bridge before.
+    depth: usize,
+}
 
 /// What is current where no closure entered it.
 enum Other<'a, P: Platform> {
@@ -332,18 +337,13 @@ impl<P: Platform> Other<'_, P> {
 /// Puts back what was current, also when the work panics.
 struct Leave<'a, P: Platform> {
     local: &'a Local<P>,
-    outer: Option<NonNull<State<P>>>,
-    /// How many were entered at the bridge before; none where there is no bridge.
-    depth: usize,
+    outer: Outer<P>,
 }
 
 impl<P: Platform> Drop for Leave<'_, P> {
     #[inline(always)]
     fn drop(&mut self) {
-        match P::bridge() {
-            None => self.local.current.set(self.outer),
-            Some(bridge) => self.local.leave_bridged(bridge, self.outer, self.depth),
-        }
+        self.local.put_back(&self.outer);
     }
 }
 

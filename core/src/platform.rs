@@ -32,8 +32,12 @@ pub trait Platform: Sized + Debug + 'static {
     /// The pipeline of spans whose context names none.
     fn default_pipeline() -> Option<&'static Pipeline>;
 
+    /// Whether there may be a [bridge](Self::bridge). Where there is none, it costs
+    /// nothing.
+    const HAS_BRIDGE: bool = false;
+
     /// The contexts of another API that these are kept in step with. Once there is
-    /// one, it stays. None, if not said otherwise, and then it costs nothing.
+    /// one, it stays. None, if not said otherwise.
     #[inline(always)]
     fn bridge() -> Option<&'static dyn Bridge<Self>> {
         None

@@ -7,8 +7,8 @@ use std::panic::catch_unwind;
 
 use throughline_core::w3c::{Baggage, TraceState, TraceStateBuf};
 use throughline_core::{
-    AlwaysOn, Callsite, Carry, Context, FrameTag, Local, Parts, Pipeline, Platform, Scope, Seed,
-    Shard, Slot, Span, SpanLimits, TakenWord, TraceId, UNIT, Unit, Wakeup,
+    AlwaysOn, Bridge, Callsite, Carry, Context, FrameTag, Local, Parts, Pipeline, Platform, Scope,
+    Seed, Shard, Slot, Span, SpanLimits, TakenWord, TraceId, UNIT, Unit, Wakeup,
 };
 
 /// Where the code of the platform panics next.
@@ -22,6 +22,7 @@ enum Trap {
 
 thread_local! {
     static TRAP: Cell<Trap> = const { Cell::new(Trap::Nowhere) };
+    static HAS_BRIDGE: Cell<bool> = const { Cell::new(false) };
     static LOCAL: Local<Hostile> = const { Local::new() };
 }
 
@@ -55,8 +56,31 @@ impl Platform for Hostile {
         None
     }
 
+    const HAS_BRIDGE: bool = true;
+
+    fn bridge() -> Option<&'static dyn Bridge<Self>> {
+        HAS_BRIDGE.get().then_some(&Loose)
+    }
+
     fn is_panicking() -> bool {
         std::thread::panicking()
+    }
+}
+
+/// Another API that has nothing to say.
+struct Loose;
+
+impl Bridge<Hostile> for Loose {
+    fn enter(&self, _: Context<Hostile>, _: bool) -> usize {
+        0
+    }
+
+    fn leave(&self, _: usize) {}
+
+    fn replace_ambient(&self, _: Option<&Context<Hostile>>) {}
+
+    fn current(&self) -> Option<Context<Hostile>> {
+        None
     }
 }
 
@@ -174,4 +198,29 @@ fn a_span_ends_once_wherever_its_platform_panics() {
         end_in_trap(trap, Span::end);
         end_in_trap(trap, |span| span.end_as(throughline_core::Ending::Cancelled));
     }
+}
+
+/// Whatever the platform says of its bridge at which moment, nothing stays current that
+/// has ended.
+#[test]
+fn a_bridge_that_comes_and_goes_leaves_nothing_behind() {
+    let context = || {
+        let carried = Baggages(Some(TraceId::from_bytes([1; 16])));
+        Context::<Hostile>::empty().with_carried(carried)
+    };
+    for schedule in 0..1 << 4 {
+        let mut steps = (0..4).map(|step| schedule >> step & 1 == 1);
+        let mut next = || HAS_BRIDGE.set(steps.next().unwrap_or_default());
+        next();
+        context().scope(|| {
+            next();
+            context().scope(|| next());
+            next();
+        });
+        for has_bridge in [false, true] {
+            HAS_BRIDGE.set(has_bridge);
+            assert!(Context::<Hostile>::current().carried().is_empty(), "{schedule:b}");
+        }
+    }
+    HAS_BRIDGE.set(false);
 }

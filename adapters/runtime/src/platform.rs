@@ -20,6 +20,8 @@ pub enum Std {}
 impl Platform for Std {
     type Carried = Carried;
 
+    const HAS_BRIDGE: bool = cfg!(feature = "bridge");
+
     #[inline]
     fn ticks() -> u64 {
         clock::ticks()
