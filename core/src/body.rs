@@ -7,7 +7,7 @@
 
 use core::cell::Cell;
 
-use crate::key::Prepared;
+use crate::key::{PREPARED, Prepared};
 use crate::value::{self, Bounds, Value};
 use crate::wire::{self, Field, Fields, ONE_BYTE, Out};
 use crate::{SpanContext, SpanLimits, TraceFlags};
@@ -133,27 +133,27 @@ impl Body {
         rest: usize,
         limits: &SpanLimits,
     ) -> Option<&'b mut [u8]> {
+        // The compiler does not know that it is no more.
+        let key_len = key.len().min(PREPARED);
         // Tag and length of the value, its head and the rest.
-        let content = key.len() + 2 + HEAD + rest;
+        let content = key_len + 2 + HEAD + rest;
         if self.attributes >= limits.attribute_count || key.is_empty() || content >= ONE_BYTE {
             return None;
         }
         let free = bytes.get_mut(self.len as usize..)?;
-        let (header, entry) = free.split_first_chunk_mut()?;
-        let value = {
-            let (room, _) = entry.split_first_chunk_mut()?;
-            *room = *key.padded();
-            entry.get_mut(key.len()..)?
-        };
-        let (value_header, value) = value.split_first_chunk_mut()?;
-        let (value_head, value) = value.split_first_chunk_mut()?;
-        let place = value.get_mut(..rest)?;
-        *header = [ATTRIBUTE, content as u8];
-        *value_header = [value::ENTRY_VALUE, (HEAD + rest) as u8];
-        *value_head = head;
-        self.len += 2 + content as u32;
+        let end = 2 + content;
+        if end > free.len() {
+            return None;
+        }
+        // What is longer than the entry is overwritten by the next one.
+        let beginning = free.first_chunk_mut::<{ 2 + PREPARED + 2 + 4 }>()?;
+        wire::put::<0, _>(beginning, [ATTRIBUTE, content as u8]);
+        wire::put::<2, _>(beginning, *key.padded());
+        wire::put_at(beginning, 2 + key_len, [value::ENTRY_VALUE, (HEAD + rest) as u8]);
+        wire::put_at(beginning, 4 + key_len, head);
+        self.len += end as u32;
         self.attributes += 1;
-        Some(place)
+        free.get_mut(end - rest..end)
     }
 
     /// Adds an attribute whose key is not there yet.
@@ -194,7 +194,8 @@ impl Body {
         Ok(())
     }
 
-    /// Adds an event without attributes, if that is as simple as it mostly is.
+    /// Adds an event without attributes and with a [short](wire::SHORT) name, if there
+    /// is room.
     #[inline]
     pub(crate) fn add_short_event(
         &mut self,
@@ -204,7 +205,7 @@ impl Body {
         limits: &SpanLimits,
     ) -> Option<()> {
         let content = 11 + name.len();
-        if self.events >= limits.event_count || content >= ONE_BYTE {
+        if self.events >= limits.event_count || name.len() > wire::SHORT {
             return None;
         }
         let free = bytes.get_mut(self.len as usize..)?;
@@ -213,7 +214,7 @@ impl Body {
         head[..3].copy_from_slice(&[EVENT, content as u8, EVENT_TIME]);
         head[3..11].copy_from_slice(&time.to_le_bytes());
         head[11..].copy_from_slice(&[EVENT_NAME, name.len() as u8]);
-        wire::copy(place, name.as_bytes());
+        wire::copy_short(place, name.as_bytes());
         if self.events == 0 {
             self.first_event = self.len;
         }

@@ -5,12 +5,12 @@
 //! [`stamp`] turns them into nanoseconds since the Unix epoch.
 
 use crate::body::{self, Body};
-use crate::key::{PREPARED, Prepared};
+use crate::key::PREPARED;
 use crate::live::Slot;
 use crate::start::UNIX;
 use crate::value::{self, Bounds, Value};
 use crate::wire::{self, Fields, ONE_BYTE, Out};
-use crate::{Callsite, LiveView, SpanId};
+use crate::{Callsite, LiveView, SpanId, UNIT};
 
 /// What accompanies a frame through the ring.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +68,6 @@ pub const END_ATTRIBUTE: &str = "throughline.end";
 ///   header │ times, ids, flags, kind │ parent │ name │ body │ ending, counts
 ///   2 or 3 │ 54                      │ 10     │      │      │ rarely
 /// ```
-#[derive(Clone, Copy)]
 pub(crate) struct Finished<'a> {
     slot: &'a Slot,
     callsite: &'static Callsite,
@@ -76,16 +75,79 @@ pub(crate) struct Finished<'a> {
     end: u64,
     ending: Ending,
     body: &'a Body,
+    bytes: &'a [u8],
+    span_len: usize,
+}
+
+/// A finished span that has a parent, the prepared name of its call site, a length of two
+/// bytes at most, and no more to tell than its body: as nearly all have.
+pub(crate) struct Plain<'a> {
+    slot: &'a Slot,
+    callsite: &'static Callsite,
+    body: &'a Body,
     /// The body's bytes, and room behind them.
     bytes: &'a [u8],
-    /// Whether there is more to tell than most spans have.
-    is_unusual: bool,
     span_len: usize,
+}
+
+impl<'a> Plain<'a> {
+    /// The span, completed, whose record nobody writes to meanwhile; `None` if it is
+    /// not as most are.
+    #[inline(always)]
+    pub(crate) fn new(slot: &'a Slot, (body, bytes): (&'a Body, &'a [u8])) -> Option<Self> {
+        let callsite = slot.callsite();
+        if body.is_unusual() || callsite.name_field.is_empty() || !slot.parent().is_valid() {
+            return None;
+        }
+        let span_len = BODY_AT + callsite.name_field.len() + body.len as usize;
+        if span_len >= ONE_BYTE * ONE_BYTE {
+            return None;
+        }
+        Some(Plain { slot, callsite, body, bytes, span_len })
+    }
+
+    /// The length of the frame in bytes.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        wire::field_len(self.span_len)
+    }
+
+    #[inline(always)]
+    pub(crate) fn tag(&self) -> FrameTag {
+        let name = self.callsite.name_field.len();
+        let events_at = self.body.first_event().map_or(0, |at| (BODY_AT + name) as u32 + at);
+        FrameTag { callsite: self.callsite, events_at, events: self.body.events() }
+    }
+
+    /// Fills [`len`](Self::len) bytes of whole units; what is behind them may be
+    /// overwritten. Nearly all places are constants, so nearly nothing is checked.
+    #[inline(always)]
+    pub(crate) fn write(&self, end: u64, frame: &mut [u8]) {
+        let len = self.span_len;
+        let Some(beginning) = frame.first_chunk_mut::<{ 2 * UNIT }>() else { return };
+        let at = if len < ONE_BYTE {
+            wire::put::<0, _>(beginning, [SPAN, len as u8]);
+            2
+        } else {
+            wire::put::<0, _>(beginning, [SPAN, len as u8 | 0x80, (len >> 7) as u8]);
+            3
+        };
+        if let Some(fixed) = beginning[at..].first_chunk_mut() {
+            write_fixed(self.slot, end, fixed);
+        }
+        let name = &self.callsite.name_field;
+        wire::put_at(beginning, at + FIXED, [PARENT_ID, 8]);
+        wire::put_at(beginning, at + FIXED + 2, self.slot.parent().to_bytes());
+        wire::put_at(beginning, at + BODY_AT, *name.padded());
+        if self.body.len > 0 {
+            let rest = frame.get_mut(at + BODY_AT + name.len()..).unwrap_or_default();
+            Out::new(rest).padded(self.bytes, self.body.len as usize);
+        }
+    }
 }
 
 impl<'a> Finished<'a> {
     /// The frame of this span, whose record nobody writes to meanwhile.
-    #[inline(always)]
     pub(crate) fn new(
         slot: &'a Slot,
         (body, bytes): (&'a Body, &'a [u8]),
@@ -93,35 +155,20 @@ impl<'a> Finished<'a> {
         ending: Ending,
     ) -> Self {
         let (callsite, parent) = (slot.callsite(), slot.parent());
-        // Where code is dearer than calls, one way is enough.
-        let is_small = cfg!(target_os = "none");
-        let is_unusual = is_small || ending != Ending::Completed || body.is_unusual();
-        let parent_len = if parent.is_valid() { PARENT } else { 0 };
-        let mut span_len = FIXED + parent_len + callsite.name_field.len() + body.len as usize;
-        if is_unusual || callsite.name_field.is_empty() {
-            span_len = Self::unusual_len(callsite, parent, body, ending);
-        }
-        Finished { slot, callsite, parent, end, ending, body, bytes, is_unusual, span_len }
-    }
-
-    /// The length of the span's message in every case.
-    #[cold]
-    fn unusual_len(callsite: &Callsite, parent: SpanId, body: &Body, ending: Ending) -> usize {
-        body_at(callsite, parent, body)
+        let span_len = body_at(callsite, parent, body)
             + body.len as usize
             + ending.as_str().map_or(0, |text| wire::field_len(end_entry_len(text)))
             + wire::count_len(body.dropped_attributes)
             + wire::count_len(body.dropped_events)
-            + wire::count_len(body.dropped_links)
+            + wire::count_len(body.dropped_links);
+        Finished { slot, callsite, parent, end, ending, body, bytes, span_len }
     }
 
     /// The length of the frame in bytes.
-    #[inline]
     pub(crate) fn len(&self) -> usize {
         wire::field_len(self.span_len)
     }
 
-    #[inline]
     pub(crate) fn tag(&self) -> FrameTag {
         let events_at = match self.body.first_event() {
             None => 0,
@@ -130,44 +177,13 @@ impl<'a> Finished<'a> {
         FrameTag { callsite: self.callsite, events_at, events: self.body.events() }
     }
 
-    /// Fills [`len`](Self::len) bytes; what is behind them may be overwritten.
-    #[inline(always)]
-    pub(crate) fn write(self, frame: &mut [u8]) {
-        let is_unusual = self.is_unusual || !self.parent.is_valid();
-        if is_unusual || self.callsite.name_field.is_empty() {
-            return self.write_unusual(frame);
-        }
-        let mut out = Out::new(frame);
-        out.header(SPAN, self.span_len);
-        let Some(beginning) = out.peek() else { return self.write_unusual(frame) };
-        let name = &self.callsite.name_field;
-        self.write_beginning(beginning, name);
-        out.skip(FIXED + PARENT + name.len());
-        if self.body.len > 0 {
-            out.padded(self.bytes, self.body.len as usize);
-        }
-    }
-
-    /// What comes before the body. All places are constants, so nothing is
-    /// checked.
-    #[inline(always)]
-    fn write_beginning(&self, beginning: &mut [u8; BEGINNING], name: &Prepared) {
-        if let Some(fixed) = beginning.first_chunk_mut() {
-            self.write_fixed(fixed);
-        }
-        let parent = &mut beginning[FIXED..];
-        wire::put::<0, _>(parent, [PARENT_ID, 8]);
-        wire::put::<2, _>(parent, self.parent.to_bytes());
-        wire::put::<PARENT, _>(parent, *name.padded());
-    }
-
-    #[cold]
-    fn write_unusual(self, frame: &mut [u8]) {
-        let Finished { body, callsite, .. } = self;
+    /// Fills [`len`](Self::len) bytes.
+    pub(crate) fn write(&self, frame: &mut [u8]) {
+        let &Finished { body, callsite, .. } = self;
         let mut out = Out::new(frame);
         out.header(SPAN, self.span_len);
         if let Some(fixed) = out.chunk() {
-            self.write_fixed(fixed);
+            write_fixed(self.slot, self.end, fixed);
         }
         if self.parent.is_valid() {
             out.field(PARENT_ID, &self.parent.to_bytes());
@@ -183,29 +199,28 @@ impl<'a> Finished<'a> {
         out.count(DROPPED_EVENTS, body.dropped_events);
         out.count(DROPPED_LINKS, body.dropped_links);
     }
+}
 
-    /// Times first, then what identifies the span: all of constant size.
-    ///
-    /// Straight into the frame: what is pieced together elsewhere first is read
-    /// back before its stores are through.
-    #[inline(always)]
-    fn write_fixed(&self, fixed: &mut [u8; FIXED]) {
-        let slot = self.slot;
-        let [high, low] = slot.trace_id().halves();
-        let (flags, kind) = slot.wire_flags_and_kind();
-        wire::put::<0, _>(fixed, [START]);
-        wire::put::<1, _>(fixed, slot.start().to_le_bytes());
-        wire::put::<9, _>(fixed, [END]);
-        wire::put::<10, _>(fixed, self.end.to_le_bytes());
-        wire::put::<18, _>(fixed, [TRACE_ID, 16]);
-        wire::put::<20, _>(fixed, high.to_be_bytes());
-        wire::put::<28, _>(fixed, low.to_be_bytes());
-        wire::put::<36, _>(fixed, [SPAN_ID, 8]);
-        wire::put::<38, _>(fixed, slot.span_id().to_bytes());
-        wire::put::<46, _>(fixed, FLAGS);
-        wire::put::<48, _>(fixed, flags.to_le_bytes());
-        wire::put::<52, _>(fixed, [KIND, kind]);
-    }
+/// Times first, then what identifies the span: all of constant size.
+///
+/// Straight into the frame: what is pieced together elsewhere first is read
+/// back before its stores are through.
+#[inline(always)]
+fn write_fixed(slot: &Slot, end: u64, fixed: &mut [u8; FIXED]) {
+    let [high, low] = slot.trace_id().halves();
+    let (flags, kind) = slot.wire_flags_and_kind();
+    wire::put::<0, _>(fixed, [START]);
+    wire::put::<1, _>(fixed, slot.start().to_le_bytes());
+    wire::put::<9, _>(fixed, [END]);
+    wire::put::<10, _>(fixed, end.to_le_bytes());
+    wire::put::<18, _>(fixed, [TRACE_ID, 16]);
+    wire::put::<20, _>(fixed, high.to_be_bytes());
+    wire::put::<28, _>(fixed, low.to_be_bytes());
+    wire::put::<36, _>(fixed, [SPAN_ID, 8]);
+    wire::put::<38, _>(fixed, slot.span_id().to_bytes());
+    wire::put::<46, _>(fixed, FLAGS);
+    wire::put::<48, _>(fixed, flags.to_le_bytes());
+    wire::put::<52, _>(fixed, [KIND, kind]);
 }
 
 /// The length of what comes before the body in the span's message.
@@ -315,8 +330,12 @@ fn write_end(text: &str, out: &mut Out<'_>) {
 const PARENT: usize = 10;
 const FIXED: usize = 9 + 9 + 18 + 10 + 6 + 2;
 
-/// What comes before the body, and room behind the name.
-const BEGINNING: usize = FIXED + PARENT + PREPARED;
+/// What comes before the name of a child.
+const BODY_AT: usize = FIXED + PARENT;
+
+// The shortest frame is longer than a unit, and what comes before the body of any, with
+// the room behind the name, is not longer than two.
+const _: () = assert!(2 + BODY_AT + 3 > UNIT && 3 + BODY_AT + PREPARED <= 2 * UNIT);
 
 const EVENT_FIELD: u32 = 11;
 const EVENT: u8 = wire::tag(11, wire::LEN);

@@ -388,7 +388,7 @@ impl LiveTable {
         pipeline: &'static Pipeline,
         shard: &'static Shard,
         hint: &Cell<usize>,
-        opening: &Opening,
+        opening: impl FnOnce() -> Opening,
         surplus_of: Option<&'static Slot>,
     ) -> Option<Live> {
         let table = pipeline.live_table();
@@ -402,6 +402,7 @@ impl LiveTable {
         let next = slot.state.load(Ordering::Relaxed).wrapping_add(2);
         // Ordering: Release on the fields keeps them behind the store of the state
         // at the former span's end, for readers of that span (see `view`).
+        let opening = opening();
         let [high, low] = opening.trace.halves();
         slot.trace[0].store(high, Ordering::Release);
         slot.trace[1].store(low, Ordering::Release);

@@ -105,7 +105,7 @@ impl LiveSpan {
             start,
             callsite,
         };
-        let live = pipeline.open(0, &Cell::new(0), &opening, None);
+        let live = pipeline.open(0, &Cell::new(0), || opening, None);
         match &live {
             Some(live) => live.shard().count_started(),
             None => pipeline.count_refused(0),

@@ -5,7 +5,7 @@ use core::cell::Cell;
 use core::fmt;
 
 use crate::flood::{self, Floods};
-use crate::frame::{Finished, FrameTag};
+use crate::frame::{Finished, FrameTag, Plain};
 use crate::id_generator::SeededIds;
 use crate::ledger::Counters;
 use crate::live::{Live, LiveTable, Opening};
@@ -368,7 +368,7 @@ impl Pipeline {
         &'static self,
         shard: usize,
         hint: &Cell<usize>,
-        opening: &Opening,
+        opening: impl FnOnce() -> Opening,
         surplus_of: Option<&'static Slot>,
     ) -> Option<Live> {
         LiveTable::open(self, self.shard(shard), hint, opening, surplus_of)
@@ -377,22 +377,31 @@ impl Pipeline {
     /// Writes the frame of a span that ends, or counts why there is none, and
     /// gives its slot back.
     #[inline]
-    pub(crate) fn finish(mut live: Live, end: u64, ending: Ending) {
-        let pipeline = live.pipeline();
-        // Where there are no budgets, there is no other reason.
-        if !flood::SUPPORTED && !live.trace_flags().is_sampled() {
-            return pipeline.counters.count_dropped(DropReason::RecordOnly, 1);
-        }
-        if flood::SUPPORTED && !live.is_plain() {
-            return pipeline.finish_otherwise(live, end, ending);
-        }
-        if let Err(refusal) = pipeline.submit(live.shard(), &mut live, end, ending) {
-            pipeline.submit_elsewhere(refusal, live, end, ending);
+    pub(crate) fn finish(live: Live, end: u64, ending: Ending) {
+        // Where code is dearer than calls, one way is enough.
+        let is_plain = !cfg!(target_os = "none") && ending == Ending::Completed && live.is_plain();
+        if !(is_plain && Self::submit_plain(&live, end)) {
+            live.pipeline().finish_otherwise(live, end, ending);
         }
     }
 
-    /// What is not exported, or has more to tell.
-    #[cold]
+    /// Writes the frame of a span that is as most are. Returns whether there is one.
+    #[inline(always)]
+    fn submit_plain(live: &Live, end: u64) -> bool {
+        // SAFETY: the caller owns the slot, and has lent it to nobody who writes.
+        let record = unsafe { live.record() };
+        let Some(plain) = Plain::new(live.slot(), record) else { return false };
+        let shard = live.shard();
+        let Ok(mut room) = shard.ring.reserve(plain.len()) else { return false };
+        plain.write(end, room.bytes());
+        if room.commit(plain.tag()).completes(shard.announce_mask) {
+            live.pipeline().announce();
+        }
+        true
+    }
+
+    /// What is not exported, has more to tell, or found no room.
+    #[cfg_attr(not(target_os = "none"), inline(never))]
     fn finish_otherwise(&self, mut live: Live, end: u64, ending: Ending) {
         if live.is_surplus() {
             flood::settle(&live, end);
@@ -401,13 +410,14 @@ impl Pipeline {
         if !live.trace_flags().is_sampled() {
             return self.counters.count_dropped(DropReason::RecordOnly, 1);
         }
-        if live.is_flooded() {
+        if flood::SUPPORTED && live.is_flooded() {
             flood::tell(&mut live);
-            self.submit_elsewhere(Refusal::Full, live, end, ending);
+        }
+        if let Err(refusal) = self.submit(live.shard(), &mut live, end, ending) {
+            self.submit_elsewhere(refusal, live, end, ending);
         }
     }
 
-    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn submit(
         &self,
         shard: &Shard,
@@ -418,11 +428,9 @@ impl Pipeline {
         // SAFETY: the owner of the slot is borrowed mutably, so nobody writes.
         let record = unsafe { live.record() };
         let finished = Finished::new(live.slot(), record, end, ending);
-        let place = shard
-            .ring
-            .submit_and_tell(finished.tag(), finished.len(), |frame| finished.write(frame))
-            .map_err(|refused| refused.why)?;
-        if place.completes(shard.announce_mask) {
+        let mut room = shard.ring.reserve(finished.len())?;
+        finished.write(room.bytes());
+        if room.commit(finished.tag()).completes(shard.announce_mask) {
             self.announce();
         }
         Ok(())

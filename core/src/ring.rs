@@ -142,43 +142,31 @@ impl<T: Send> Ring<T> {
         len: usize,
         write: impl FnOnce(&mut [u8]),
     ) -> Result<(), Refused<T>> {
-        let write = |room: &mut [u8]| write(room.get_mut(..len).unwrap_or_default());
-        self.submit_and_tell(tag, len, write).map(|_| ())
+        match self.reserve(len) {
+            Ok(mut room) => {
+                write(room.bytes().get_mut(..len).unwrap_or_default());
+                room.commit(tag);
+                Ok(())
+            }
+            Err(why) => Err(Refused { tag, why }),
+        }
     }
 
-    /// As [`submit`](Self::submit), and tells where the frame was put. `write` has
-    /// the whole units that the frame is in.
+    /// Claims room for a frame of `len` bytes. It has to be [committed](Room::commit) at
+    /// once: the consumer waits for it.
     #[inline(always)]
-    pub(crate) fn submit_and_tell(
-        &self,
-        tag: T,
-        len: usize,
-        write: impl FnOnce(&mut [u8]),
-    ) -> Result<Submitted, Refused<T>> {
+    pub(crate) fn reserve(&self, len: usize) -> Result<Room<'_, T>, Refusal> {
         if len > self.max_frame_len() {
-            return Err(Refused { tag, why: Refusal::TooLong });
+            return Err(Refusal::TooLong);
         }
         let units = units_of(len);
-        let begin = match self.claim(units) {
-            Ok(begin) => begin,
-            Err(why) => return Err(Refused { tag, why }),
-        };
-        let Some(unit) = self.units.get(begin) else {
-            return Err(Refused { tag, why: Refusal::Full });
-        };
+        let begin = self.claim(units)?;
+        let Some(unit) = self.units.get(begin) else { return Err(Refusal::Full) };
         // SAFETY: the claim gave these units to this call alone: `head` passed
-        // over them once, and `tail` comes past only after the commit below.
-        // They lie inside, since a claim never wraps.
-        write(unsafe { self.bytes.write(begin * UNIT, units * UNIT) });
-        unit.tag.with_mut(|slot| {
-            // SAFETY: as above; the slot is empty, the consumer moved out what
-            // was in it before it released the unit.
-            unsafe { (*slot).write(tag) };
-        });
-        // Ordering: Release publishes the bytes and the tag to the consumer's
-        // Acquire load of the same word.
-        unit.commit.store(COMMITTED | len as u32, Ordering::Release);
-        Ok(Submitted { begin, end: begin + units })
+        // over them once, and `tail` comes past only after the commit, which ends
+        // this borrow. They lie inside, since a claim never wraps.
+        let bytes = unsafe { self.bytes.write(begin * UNIT, units * UNIT) };
+        Ok(Room { unit, bytes, len, begin })
     }
 
     /// Refuses every frame from now on. What is claimed already is still drained.
@@ -213,6 +201,31 @@ impl<T: Send> Ring<T> {
     /// Takes units that are next to each other, and tells the first.
     #[cfg_attr(not(target_os = "none"), inline(always))]
     fn claim(&self, units: usize) -> Result<usize, Refusal> {
+        if cfg!(target_os = "none") {
+            // Where code is dearer than calls, one way is enough.
+            return self.claim_anywhere(units);
+        }
+        // As below, where the memory does not end here and nobody else claims.
+        // Ordering: Relaxed and Acquire, as there.
+        let head = self.head.load(Ordering::Relaxed);
+        let tail = self.consumed.tail.load(Ordering::Acquire);
+        let (capacity, unit) = (self.units.len(), head & UNIT_MASK);
+        if head & CLOSED == 0
+            && unit + units < capacity
+            && self.distance(tail, head).is_some_and(|used| used + units <= capacity)
+            && self
+                .head
+                .compare_exchange(head, head + units, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        {
+            return Ok(unit);
+        }
+        self.claim_anywhere(units)
+    }
+
+    /// As [`claim`](Self::claim), in every case.
+    #[inline(never)]
+    fn claim_anywhere(&self, units: usize) -> Result<usize, Refusal> {
         // Ordering: Relaxed; the compare-exchange validates it, and nothing is
         // read through it.
         let mut head = self.head.load(Ordering::Relaxed);
@@ -225,15 +238,15 @@ impl<T: Send> Ring<T> {
             // their commits.
             let tail = self.consumed.tail.load(Ordering::Acquire);
             let (capacity, unit) = (self.units.len(), head & UNIT_MASK);
-            let end = unit + units;
-            let (next, skipped) =
-                if end < capacity { (head + units, 0) } else { self.next_lap(head, units) };
+            let left = capacity.wrapping_sub(unit);
+            let skipped = if units <= left { 0 } else { left };
             // `None`: `tail` is ahead of a stale `head`, whose exchange then fails
             // and reloads it.
             let used = self.distance(tail, head).unwrap_or(0);
             if used + skipped + units > capacity {
                 return Err(Refusal::Full);
             }
+            let next = self.advance(head, skipped + units);
             // Ordering: Relaxed; units are handed over by `tail` and `commit`.
             match self.head.compare_exchange(head, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) if skipped == 0 => return Ok(unit),
@@ -241,16 +254,6 @@ impl<T: Send> Ring<T> {
                 Err(current) => head = current,
             }
         }
-    }
-
-    /// Where a claim ends that reaches the end of the memory, and how many units
-    /// it has to pass over there.
-    #[cold]
-    #[inline(never)]
-    fn next_lap(&self, head: usize, units: usize) -> (usize, usize) {
-        let left = self.units.len().wrapping_sub(head & UNIT_MASK);
-        let skipped = if units <= left { 0 } else { left };
-        (self.advance(head, skipped + units), skipped)
     }
 
     /// Marks claimed units at the end as passed over; the claim begins at 0.
@@ -298,14 +301,44 @@ impl<T: Send> Ring<T> {
     }
 }
 
+/// Claimed room for a frame.
+pub(crate) struct Room<'a, T> {
+    unit: &'a Unit<T>,
+    bytes: &'a mut [u8],
+    len: usize,
+    begin: usize,
+}
+
+impl<T> Room<'_, T> {
+    /// The whole units that the frame is in. They hold bytes of earlier frames.
+    #[inline(always)]
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
+        self.bytes
+    }
+
+    /// Hands the frame to the consumer.
+    #[inline(always)]
+    pub(crate) fn commit(self, tag: T) -> Committed {
+        self.unit.tag.with_mut(|slot| {
+            // SAFETY: the unit belongs to this room; the slot is empty, the consumer
+            // moved out what was in it before it released the unit.
+            unsafe { (*slot).write(tag) };
+        });
+        // Ordering: Release publishes the bytes and the tag to the consumer's
+        // Acquire load of the same word.
+        self.unit.commit.store(COMMITTED | self.len as u32, Ordering::Release);
+        Committed { begin: self.begin, end: self.begin + units_of(self.len) }
+    }
+}
+
 /// Where a frame was put.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Submitted {
+pub(crate) struct Committed {
     begin: usize,
     end: usize,
 }
 
-impl Submitted {
+impl Committed {
     /// Whether the frame holds the last of `mask + 1` units (a power of two),
     /// counted from the beginning of the memory: true once for each such run, and
     /// once per lap at least, without a counter that all producers would share.

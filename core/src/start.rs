@@ -146,9 +146,11 @@ fn below_recorded<P: Platform>(
     };
     let start = P::ticks();
     let (shard, ids) = local.shard_and_ids();
-    let opening = Opening {
+    let span = ids.span_id_at(start);
+    // When there is a slot for it: what goes from slot to slot waits in no register.
+    let opening = || Opening {
         trace: parent.trace_id(),
-        span: ids.span_id_at(start),
+        span,
         flags,
         parent: parent.span_id(),
         remote_parent: false,
@@ -156,7 +158,7 @@ fn below_recorded<P: Platform>(
         start,
         callsite,
     };
-    let Some(live) = pipeline.open(shard, local.place(), &opening, None) else {
+    let Some(live) = pipeline.open(shard, local.place(), opening, None) else {
         return Begun::Otherwise;
     };
     parent.set_children_left(children_left);
@@ -256,7 +258,7 @@ pub(crate) fn begin<'a, P: Platform>(
         start,
         callsite,
     };
-    let Some(mut live) = pipeline.open(local.shard(), local.place(), &opening, above) else {
+    let Some(mut live) = pipeline.open(local.shard(), local.place(), || opening, above) else {
         pipeline.count_refused(local.shard());
         if has_parent {
             return Beginning::of(origin.transparent());
@@ -309,7 +311,7 @@ fn surplus<P: Platform>(
     route: Route,
     carried: P::Carried,
 ) -> State<P> {
-    match pipeline.open(local.shard(), local.place(), opening, Some(above)) {
+    match pipeline.open(local.shard(), local.place(), || *opening, Some(above)) {
         Some(live) => {
             pipeline.count_started(local.shard());
             State::recorded(live, carried)

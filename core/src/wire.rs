@@ -191,18 +191,6 @@ impl<'a> Out<'a> {
         }
     }
 
-    /// The next `N` bytes, if there are so many, to be filled in part.
-    #[inline]
-    pub(crate) fn peek<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
-        self.rest.first_chunk_mut()
-    }
-
-    /// Goes behind bytes that were filled by [`peek`](Self::peek).
-    #[inline]
-    pub(crate) fn skip(&mut self, len: usize) {
-        self.take(len);
-    }
-
     /// A one-byte tag, the length of the content, the content.
     #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn field(&mut self, tag: u8, content: &[u8]) {
@@ -219,14 +207,34 @@ pub(crate) fn put<const AT: usize, const N: usize>(to: &mut [u8], bytes: [u8; N]
     }
 }
 
+/// Puts bytes at a place that is inside, by what the compiler knows or the caller does.
+#[inline(always)]
+pub(crate) fn put_at<const N: usize>(to: &mut [u8], at: usize, bytes: [u8; N]) {
+    if let Some(place) = to.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
+        *place = bytes;
+    }
+}
+
 /// Copies as many bytes, without the call that `memcpy` is where they are few.
-///
-/// Names, keys and values are mostly shorter than 32 bytes; two overlapping
-/// moves of a half each copy those in fewer instructions than the call takes.
 #[cfg(not(target_os = "none"))]
 #[inline]
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
+    if to.len() != from.len() {
+        return;
+    }
+    if from.len() <= SHORT { copy_short(to, from) } else { to.copy_from_slice(from) }
+}
+
+/// Copies as many bytes, of which there are few.
+///
+/// Names, keys and values are mostly shorter than 32 bytes; two overlapping
+/// moves of a half each copy those in fewer instructions than a call takes.
+#[inline(always)]
+pub(crate) fn copy_short(to: &mut [u8], from: &[u8]) {
     let len = from.len();
+    if to.len() != len {
+        return;
+    }
     macro_rules! overlapping {
         ($half:literal) => {{
             let first: [u8; $half] = from[..$half].try_into().unwrap_or([0; $half]);
@@ -235,22 +243,23 @@ pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
             to[len - $half..].copy_from_slice(&last);
         }};
     }
-    if to.len() != len {
-        return;
-    }
     match len {
         0 => {}
         1..=3 => {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = *from;
+            // First, middle and last, of which some may be one.
+            for at in [0, len / 2, len - 1] {
+                to[at] = from[at];
             }
         }
         4..=7 => overlapping!(4),
         8..=15 => overlapping!(8),
-        16..=32 => overlapping!(16),
-        _ => to.copy_from_slice(from),
+        16..=SHORT => overlapping!(16),
+        _ => debug_assert!(false, "not few"),
     }
 }
+
+/// What counts as few bytes.
+pub(crate) const SHORT: usize = 32;
 
 /// Copies as many bytes; the loop becomes a call of `memcpy`.
 #[cfg(target_os = "none")]

@@ -72,18 +72,57 @@ impl<'a> Writer<'a> {
         if IS_SMALL {
             return self.add_attribute(key.as_str(), &Value::Str(text));
         }
+        // What makes no call keeps all in registers, and has none to save.
+        if text.len() > wire::SHORT || !self.add_short_str(key, text, wire::copy_short) {
+            self.add_long_str(key, text);
+        }
+    }
+
+    #[inline(always)]
+    fn add_short_str(&mut self, key: &Key, text: &str, copy: fn(&mut [u8], &[u8])) -> bool {
         let limits = self.limits();
         let (body, bytes) = self.record();
-        let kept = value::cut(text, limits.attribute_value_length);
-        let head = [value::STRING, kept.len() as u8];
-        match body.add_short(bytes, &key.field, head, kept.len(), limits) {
-            Some(place) => wire::copy(place, kept.as_bytes()),
-            None => self.add_attribute(key.as_str(), &Value::Str(text)),
+        let head = [value::STRING, text.len() as u8];
+        let is_whole = text.len() <= limits.attribute_value_length as usize;
+        let place = is_whole.then(|| body.add_short(bytes, &key.field, head, text.len(), limits));
+        place.flatten().map(|place| copy(place, text.as_bytes())).is_some()
+    }
+
+    #[inline(never)]
+    fn add_long_str(&mut self, key: &Key, text: &str) {
+        if !self.add_short_str(key, text, wire::copy) {
+            self.add_attribute(key.as_str(), &Value::Str(text));
         }
     }
 
     /// Adds a number whose key is not there yet.
     pub(crate) fn add_i64(&mut self, key: &Key, number: i64) {
+        // Most take three bytes at most.
+        let byte = |shift: u32| (number >> shift) as u8;
+        let is_short = match number {
+            _ if IS_SMALL => false,
+            0..0x80 => self.add_short_head(key, [value::INT, byte(0)]),
+            0x80..0x4000 => self.add_short_head(key, [value::INT, byte(0) | 0x80, byte(7)]),
+            0x4000..0x20_0000 => {
+                let head = [value::INT, byte(0) | 0x80, byte(7) | 0x80, byte(14)];
+                self.add_short_head(key, head)
+            }
+            _ => false,
+        };
+        if !is_short {
+            self.add_long_i64(key, number);
+        }
+    }
+
+    #[inline(always)]
+    fn add_short_head<const HEAD: usize>(&mut self, key: &Key, head: [u8; HEAD]) -> bool {
+        let limits = self.limits();
+        let (body, bytes) = self.record();
+        body.add_short(bytes, &key.field, head, 0, limits).is_some()
+    }
+
+    #[inline(never)]
+    fn add_long_i64(&mut self, key: &Key, number: i64) {
         if IS_SMALL {
             return self.add_attribute(key.as_str(), &Value::I64(number));
         }
@@ -120,6 +159,21 @@ impl<'a> Writer<'a> {
     }
 
     pub(crate) fn add_event(&mut self, name: &str, time: u64, attributes: &Attributes<'_>) {
+        let is_short = !IS_SMALL && attributes.is_empty() && name.len() <= wire::SHORT;
+        if !(is_short && self.add_short_event(name, time)) {
+            self.add_long_event(name, time, attributes);
+        }
+    }
+
+    #[inline(always)]
+    fn add_short_event(&mut self, name: &str, time: u64) -> bool {
+        let limits = self.limits();
+        let (body, bytes) = self.record();
+        body.add_short_event(bytes, name, time, limits).is_some()
+    }
+
+    #[inline(never)]
+    fn add_long_event(&mut self, name: &str, time: u64, attributes: &Attributes<'_>) {
         self.add_event_of(name, time, [attributes, &[]]);
     }
 
@@ -127,11 +181,6 @@ impl<'a> Writer<'a> {
     /// the first.
     pub(crate) fn add_event_of(&mut self, name: &str, time: u64, attributes: [&Attributes<'_>; 2]) {
         let limits = self.limits();
-        let (body, bytes) = self.record();
-        let may_be_short = !IS_SMALL && attributes.iter().all(|list| list.is_empty());
-        if may_be_short && body.add_short_event(bytes, name, time, limits).is_some() {
-            return;
-        }
         let add = |body: &mut Body, bytes: &mut [u8]| {
             body.add_event(bytes, name, time, attributes, limits)
         };
