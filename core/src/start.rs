@@ -116,7 +116,7 @@ pub(crate) enum Begun {
 }
 
 /// Begins a span below what is current, as far as that is a plain case.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn below_current<P: Platform>(local: &Local<P>, callsite: &'static Callsite) -> Begun {
     local.with_entered(|current| match current {
         Some(State::Held(Held { carried, by: Holder::Span(parent) })) if carried.is_empty() => {
