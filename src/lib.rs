@@ -58,7 +58,7 @@ pub use throughline_runtime::{
 pub use throughline_core::w3c;
 pub use throughline_propagation as propagation;
 pub use throughline_propagation::{extract, inject};
-pub use throughline_runtime::{Carried, SamplingState};
+pub use throughline_runtime::{Baggage, BaggageError, Carried, SamplingState};
 
 // Setup, flush and shutdown.
 pub use config::config;

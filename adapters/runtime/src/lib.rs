@@ -15,6 +15,7 @@
 
 #![forbid(unsafe_code)]
 
+mod baggage;
 mod carried;
 mod clock;
 mod component;
@@ -46,6 +47,7 @@ mod thread;
 mod thread;
 mod watch;
 
+pub use baggage::{Baggage, BaggageError};
 pub use carried::{Carried, SamplingState};
 pub use clock::FixedClock;
 pub use component::Component;
