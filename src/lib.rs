@@ -74,7 +74,8 @@ pub use throughline_runtime::{
 
 // What the pipeline says about itself.
 pub use throughline_runtime::{
-    Diagnostic, Diagnostics, Health, HealthState, MetricPoint, SdkMetric, SdkMetrics, Severity,
+    Diagnostic, Diagnostics, ExportDurations, ExportOperation, Health, HealthState, MetricPoint,
+    SdkMetric, SdkMetrics, Severity,
 };
 
 /// What the pipeline counts about itself, as OpenTelemetry metrics.

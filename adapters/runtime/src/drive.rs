@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use throughline_core::{Accepted, Action, ExportError, Failure, Heartbeats, Moment, SpanExporter};
 
-use crate::Runtime;
 use crate::clock::{self, Anchor};
 use crate::engine::{Engine, Seat, State};
 use crate::pipeline::StdFlusher;
 use crate::race::{First, race};
+use crate::{Diagnostic, ExportOperation, Runtime};
 
 /// Drives the flusher until it is finished, or until `is_done` says so.
 ///
@@ -38,8 +38,14 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
             }
             engine.look(state);
             let anchor = engine.anchor();
-            match state.flusher.poll(engine.now(), |ticks| anchor.unix_nanos(ticks)) {
+            let now = engine.now();
+            let action = state.flusher.poll(now, |ticks| anchor.unix_nanos(ticks));
+            if state.flusher.is_finished() {
+                engine.abandon(state);
+            }
+            match action {
                 Action::Export => {
+                    state.operations.begin(now);
                     let batch = state.flusher.batch();
                     match exporting(|| connection.export(&batch)) {
                         Ok(sending) => Step::send(sending, What::Batch, state),
@@ -72,7 +78,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                 Action::Finished => Step::Done,
             }
         };
-        let (step, said) = engine.with(|state| (next(state), core::mem::take(&mut state.said)));
+        let (step, said) = engine.with(|state| (next(state), state.take_said()));
         engine.say(said);
         match step {
             Step::Export { sending, what, timeout, turn } => {
@@ -84,14 +90,16 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                 let over = |state: &State| !is_mine(state) || state.flusher.is_finished();
                 let over = pin!(engine.changed_for(Some(seat), over));
                 if let First::Right(result) = race(over, sending).await {
-                    engine.with(|state| {
+                    let said = engine.with(|state| {
                         if is_mine(state) {
                             match what {
                                 What::Batch => engine.on_export(state, result),
                                 What::Heartbeats => state.on_heartbeats(result),
                             }
                         }
+                        state.take_said()
                     });
+                    engine.say(said);
                 }
             }
             Step::Wait(until) => {
@@ -149,6 +157,11 @@ impl<S> Step<S> {
 }
 
 impl State {
+    /// What is to be told now that the lock is released.
+    fn take_said(&mut self) -> (Vec<Diagnostic>, Vec<ExportOperation>) {
+        (core::mem::take(&mut self.said), core::mem::take(&mut self.ended))
+    }
+
     fn on_heartbeats(&mut self, result: Result<Accepted, ExportError>) {
         if let Some(heartbeats) = &mut self.heartbeats {
             heartbeats.on_export(result);

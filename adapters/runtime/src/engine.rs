@@ -15,12 +15,13 @@ use throughline_core::{Entry, ExportError, Failure, Heartbeats, Ledger, Pipeline
 use crate::clock::{Anchor, FixedClock};
 use crate::drive::{FAR, drive, is_exporting_here};
 use crate::metrics::Names;
+use crate::operation::{Listeners, Operations};
 use crate::pipeline::{DriverWaker, StdFlusher, create};
 use crate::race::race;
 use crate::watch::Watch;
 use crate::{
-    Completion, Context, Diagnostic, Diagnostics, Exporter, LiveSpans, Outcome, PipelineOptions,
-    Receipt, Runtime, Thread, suppressed,
+    Completion, Context, Diagnostic, Diagnostics, ExportOperation, Exporter, LiveSpans, Outcome,
+    PipelineOptions, Receipt, Runtime, Thread, suppressed,
 };
 
 /// A running pipeline: its spans are exported in the background.
@@ -51,6 +52,7 @@ pub(crate) struct Engine {
     origin: Instant,
     pub(crate) diagnostics: Diagnostics,
     pub(crate) names: Arc<Names>,
+    pub(crate) listeners: Listeners,
     /// Apart from the state, which is locked while an exporter begins to send, and
     /// an exporter may ask for the health. Locked after the state, for moments.
     pub(crate) watch: Mutex<Watch>,
@@ -89,6 +91,9 @@ pub(crate) struct State {
     /// The most that `otel.sdk.processor.span.processed` has said: what was handed
     /// over and then abandoned at the end shall not make it fall.
     pub(crate) processed: u64,
+    pub(crate) operations: Operations,
+    /// Exports that have ended, to be told once the lock is released.
+    pub(crate) ended: Vec<ExportOperation>,
 }
 
 /// Who drives the flusher: the background task, or a blocked caller.
@@ -143,6 +148,8 @@ impl Telemetry {
             waiting: Vec::new(),
             said: Vec::new(),
             processed: 0,
+            operations: Operations::default(),
+            ended: Vec::new(),
         };
         let component = <E as Exporter<R>>::component(&exporter);
         let (clock, timer) = (runtime.clone(), runtime.clone());
@@ -157,6 +164,7 @@ impl Telemetry {
             origin,
             diagnostics: options.diagnostics.clone(),
             names: Arc::new(Names::new(component)),
+            listeners: Listeners::default(),
             watch: Mutex::default(),
             clock: options.clock,
             reports_leaks: AtomicBool::new(options.report_leaks),

@@ -1,15 +1,15 @@
 //! What a running pipeline says about itself.
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
-use throughline_core::{Accepted, ExportError};
+use throughline_core::{Accepted, DropReason, ExportError, Ledger};
 
 use crate::drive::is_exporting_here;
 use crate::engine::{Engine, State};
 use crate::metrics;
 use crate::pipeline::SLOT;
 use crate::watch::{Delivery, Watch};
-use crate::{Diagnostic, Diagnostics, Health, HealthState, SdkMetrics, Telemetry};
+use crate::{Diagnostic, Diagnostics, ExportOperation, Health, HealthState, SdkMetrics, Telemetry};
 
 impl Telemetry {
     /// How the pipeline fares, for a readiness probe.
@@ -48,26 +48,39 @@ impl Telemetry {
     pub fn metrics(&self) -> SdkMetrics {
         let engine = &self.engine;
         let pipeline = engine.pipeline;
-        let (ledger, in_flight, processed) = if engine.is_forked() || is_exporting_here() {
-            // The lock is not to be had: what is settled is known without it.
-            let ledger = pipeline.ledger();
-            (ledger, 0, metrics::handed_over(&ledger))
-        } else {
-            // Nothing is settled meanwhile, so that the numbers belong together.
-            let mut state = engine.lock();
-            let (ledger, in_flight) = (pipeline.ledger(), state.flusher.in_export() as u64);
-            state.processed = state.processed.max(metrics::handed_over(&ledger) + in_flight);
-            (ledger, in_flight, state.processed)
-        };
+        let (ledger, in_flight, processed, operations) =
+            if engine.is_forked() || is_exporting_here() {
+                // The lock is not to be had: what is settled is known without it.
+                let ledger = pipeline.ledger();
+                (ledger, 0, metrics::handed_over(&ledger), Vec::new())
+            } else {
+                // Nothing is settled meanwhile, so that the numbers belong together.
+                let mut state = engine.lock();
+                let (ledger, in_flight) = (pipeline.ledger(), state.flusher.in_export() as u64);
+                state.processed = state.processed.max(metrics::handed_over(&ledger) + in_flight);
+                (ledger, in_flight, state.processed, state.operations.durations(&engine.names))
+            };
         SdkMetrics {
             ledger,
+            begun: pipeline.begun(),
             live: pipeline.live_count() as u64,
             queue_size: pipeline.queue_used().div_ceil(SLOT) as u64,
             queue_capacity: (pipeline.queue_capacity() / SLOT) as u64,
             processed,
             in_flight,
+            operations,
             names: engine.names.clone(),
         }
+    }
+
+    /// Calls the closure with each export that ends from now on, for a histogram of
+    /// [their durations](ExportOperation::NAME).
+    ///
+    /// It runs on whatever thread drives the pipeline, so it must not wait; it holds no
+    /// lock of ours, spans in it are not recorded, and a panic in it is caught. It is
+    /// never removed. Records of live spans (heartbeats) are no exports.
+    pub fn on_export(&self, listener: impl Fn(&ExportOperation) + Send + Sync + 'static) {
+        self.engine.listeners.add(Arc::new(listener));
     }
 
     /// Who is told what goes wrong.
@@ -78,8 +91,9 @@ impl Telemetry {
 
 impl Engine {
     /// Tells the handler what was noted, under no lock.
-    pub(crate) fn say(&self, said: Vec<Diagnostic>) {
+    pub(crate) fn say(&self, (said, ended): (Vec<Diagnostic>, Vec<ExportOperation>)) {
         said.iter().for_each(|diagnostic| self.diagnostics.say(diagnostic));
+        ended.iter().for_each(|operation| self.listeners.tell(operation));
     }
 
     fn fares(&self) -> MutexGuard<'_, Watch> {
@@ -89,9 +103,34 @@ impl Engine {
     /// What became of the batch, and what that changes.
     pub(crate) fn on_export(&self, state: &mut State, result: Result<Accepted, ExportError>) {
         let (now, before) = (self.now(), self.pipeline.ledger());
+        let spans = state.flusher.batch().len();
         state.flusher.on_export(now, result);
         let after = self.pipeline.ledger();
+        let is_over = match result {
+            Err(ExportError::Retry { .. }) => {
+                let exhausted = |ledger: &Ledger| ledger.dropped(DropReason::RetriesExhausted);
+                exhausted(&after) > exhausted(&before)
+            }
+            // The halves come next.
+            Err(ExportError::TooLarge) => spans <= 1,
+            _ => true,
+        };
+        if is_over {
+            let ended = state.operations.end(now, result, &self.names);
+            self.keep(state, ended);
+        }
         state.said.extend(self.fares().on_export(now, result, &before, &after));
+    }
+
+    /// The export under way, if there is one, comes to no end.
+    pub(crate) fn abandon(&self, state: &mut State) {
+        let ended = state.operations.abandon(self.now(), &self.names);
+        self.keep(state, ended);
+    }
+
+    fn keep(&self, state: &mut State, ended: Option<ExportOperation>) {
+        // Where nobody listens, nothing is allocated.
+        state.ended.extend(ended.filter(|_| !self.listeners.is_empty()));
     }
 
     /// Looks at the losses that producers met.
