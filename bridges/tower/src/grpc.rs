@@ -5,7 +5,7 @@
 use http::{HeaderMap, header};
 use throughline_core::StatusCode;
 use throughline_core::w3c::Decoded;
-use throughline_runtime::{CurrentSpan, grpc_code_name};
+use throughline_runtime::{CurrentSpan, Span, grpc_code_name};
 
 /// Whether the message is one of gRPC.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
@@ -21,6 +21,12 @@ pub(crate) fn method(path: &str) -> &str {
         Some((service, name)) if !service.is_empty() && !name.is_empty() => method,
         _ => "_OTHER",
     }
+}
+
+/// Sets what a span of this method has from the beginning.
+pub(crate) fn describe(span: &mut Span, method: &str) {
+    span.set_attribute("rpc.system.name", "grpc");
+    span.set_attribute("rpc.method", method);
 }
 
 /// Records the status that headers or trailers bring; whether they do.
