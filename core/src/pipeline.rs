@@ -377,7 +377,7 @@ impl Pipeline {
     }
 
     /// Counts a span that begins below this parent.
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[inline(always)]
     pub(crate) fn count_begun(&self, shard: usize, parent: &SpanContext, decision: Decision) {
         let shard = self.shard(shard);
         let own = match decision {
