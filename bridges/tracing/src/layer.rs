@@ -50,7 +50,8 @@ impl TracingLayer {
     /// An event with an error (as `&dyn Error`, or at level ERROR as the field `error`, which
     /// is what `#[instrument(err)]` makes) is named `exception` and has
     /// `exception.message` and, if there are errors behind it,
-    /// `exception.stacktrace`, unless it has fields of these names itself.
+    /// `exception.stacktrace`, unless it has fields of these names itself. So is one with
+    /// a field `exception.type` or `exception.message`.
     /// ([Exceptions](https://opentelemetry.io/docs/specs/otel/trace/exceptions/))
     #[must_use]
     pub fn events(mut self, on: bool) -> Self {

@@ -2,7 +2,7 @@
 //! [W3C Baggage](https://www.w3.org/TR/baggage/)
 
 use throughline_core::Carry;
-use throughline_propagation::Baggage;
+use throughline_propagation::{Baggage, Jaeger, Propagator};
 use throughline_runtime::{Baggage as Held, Context};
 
 use crate::carrier::{List, baggage, extracted, forwarded, injected};
@@ -92,6 +92,17 @@ fn names_that_are_no_tokens_are_left_out_of_the_header_and_the_others_go() {
     assert_eq!(Held::of(&context).local_len(), 2);
     let alone = with(&Context::empty(), "größe", "7");
     assert_eq!(injected(&Baggage, &alone), List::default());
+}
+
+/// PROP-2: [Extract](https://opentelemetry.io/docs/specs/otel/context/api-propagators/#extract).
+#[test]
+fn what_jaeger_brings_is_added_to_what_the_context_has() {
+    let known = with(&with(&Context::empty(), "größe", "7"), "a", "1");
+    let carrier = [("uberctx-b", "x%20y"), ("UberCtx-a", "2")];
+    let context = Jaeger.extract(known, &&carrier[..]);
+    let held = Held::of(&context);
+    assert_eq!((held.get("größe").as_deref(), held.len()), (Some("7"), 3));
+    assert_eq!((held.get("a").as_deref(), held.get("b").as_deref()), (Some("2"), Some("x y")));
 }
 
 fn with(context: &Context, name: &str, value: &str) -> Context {
