@@ -24,6 +24,7 @@ pub(crate) struct Body {
     pub(crate) dropped_links: u32,
     status: StatusCode,
     renamed: bool,
+    has_trace_state: bool,
     /// Where the first event begins, if there is one.
     first_event: u32,
 }
@@ -73,6 +74,7 @@ impl Body {
             dropped_links: 0,
             status: StatusCode::Unset,
             renamed: false,
+            has_trace_state: false,
             first_event: 0,
         }
     }
@@ -88,6 +90,12 @@ impl Body {
     #[inline]
     pub(crate) fn is_renamed(&self) -> bool {
         self.renamed
+    }
+
+    /// Whether there is a status or a trace state.
+    #[inline]
+    pub(crate) fn is_remarkable(&self) -> bool {
+        u8::from(self.has_trace_state) | self.status as u8 != 0
     }
 
     /// How many events there are.
@@ -324,7 +332,9 @@ impl Body {
 
     /// Sets the trace state; done once, at the start.
     pub(crate) fn set_trace_state(&mut self, bytes: &mut [u8], text: &str) -> Result<(), NoRoom> {
-        self.text(bytes, None, TRACE_STATE, text)
+        self.text(bytes, None, TRACE_STATE, text)?;
+        self.has_trace_state = true;
+        Ok(())
     }
 
     fn text(
