@@ -48,7 +48,7 @@ pub fn variables(data: &[u8]) {
     }
 }
 
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 24] = [
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
     "OTEL_EXPORTER_OTLP_PROTOCOL",
