@@ -82,8 +82,13 @@ impl Body {
     /// Whether something was dropped or the name is another one.
     #[inline]
     pub(crate) fn is_unusual(&self) -> bool {
-        let dropped = self.dropped_attributes | self.dropped_events | self.dropped_links;
-        dropped | u32::from(self.renamed) != 0
+        self.has_dropped() | self.renamed
+    }
+
+    /// Whether something was dropped.
+    #[inline]
+    pub(crate) fn has_dropped(&self) -> bool {
+        self.dropped_attributes | self.dropped_events | self.dropped_links != 0
     }
 
     /// Whether the name is not that of the call site.

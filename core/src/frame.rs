@@ -198,6 +198,9 @@ impl<'a> Finished<'a> {
     /// Fills [`len`](Self::len) bytes.
     pub(crate) fn write(&self, frame: &mut [u8]) {
         let &Finished { body, callsite, .. } = self;
+        if !cfg!(target_os = "none") && body.has_dropped() {
+            self.slot.pipeline().counters().count_limited();
+        }
         let mut out = Out::new(frame);
         out.header(SPAN, self.span_len);
         if let Some(fixed) = out.chunk() {

@@ -36,6 +36,7 @@ mod operation;
 mod panics;
 mod pipeline;
 mod platform;
+mod presumed;
 mod protobuf;
 mod race;
 mod receipt;

@@ -9,7 +9,9 @@ use crate::engine::{Engine, State};
 use crate::metrics;
 use crate::pipeline::SLOT;
 use crate::watch::{Delivery, Watch};
-use crate::{Diagnostic, Diagnostics, ExportOperation, Health, HealthState, SdkMetrics, Telemetry};
+use crate::{
+    Diagnostic, Diagnostics, ExportOperation, Health, HealthState, SdkMetrics, Telemetry, presumed,
+};
 
 impl Telemetry {
     /// How the pipeline fares, for a readiness probe.
@@ -135,7 +137,13 @@ impl Engine {
 
     /// Looks at the losses that producers met.
     pub(crate) fn look(&self, state: &mut State) {
-        state.said.extend(self.fares().look(self.now(), &self.pipeline.ledger()));
+        let (now, ledger) = (self.now(), self.pipeline.ledger());
+        let mut fares = self.fares();
+        state.said.extend(fares.look_at_limits(now, &ledger));
+        state.said.extend(fares.look(now, &ledger));
+        if presumed::take() {
+            state.said.push(Diagnostic::PresumedRandomness);
+        }
     }
 }
 

@@ -120,7 +120,8 @@ impl TailSimulation {
             };
             let chains = vec![Chain::EMPTY; traces];
             let tail = Buffer::new(vec![Unit::EMPTY; units / Unit::CELLS], chains, book.clone());
-            let (pipeline, flusher) = setup.build_with_tail(tail, |pipeline| with_budget(pipeline, children));
+            let (pipeline, flusher) =
+                setup.build_with_tail(tail, |pipeline| with_budget(pipeline, children));
             Member { pipeline, flusher: flusher.expect("at most 16 share a book") }
         };
         let members = (0..pipelines).map(member).collect();
