@@ -41,7 +41,7 @@ pub struct Slot {
     /// `generation << 1 | live`. Moved by the owner of the slot alone.
     state: AtomicU32,
     /// The `flags` of the OTLP span in bits 0 to 15, its kind in bits 16 to 23,
-    /// SURPLUS and FLOODED.
+    /// SURPLUS, FLOODED and UNDECIDED.
     flags: AtomicU32,
     trace: [Word; 2],
     span: Word,
@@ -281,12 +281,31 @@ impl Live {
         self.slot
     }
 
-    /// Sets the sampled flag of a span whose sampler was asked after its start.
-    pub(crate) fn set_sampled(&mut self) {
-        let flags = self.slot.flags.load(Ordering::Relaxed);
-        let sampled = u32::from(TraceFlags::SAMPLED.to_bits());
-        // Ordering: Relaxed; a reader sees the flags before or after.
-        self.slot.flags.store(flags | sampled, Ordering::Relaxed);
+    /// The sampler is asked after the span's start. It is not counted before.
+    pub(crate) fn set_undecided(&mut self) {
+        if !IS_SMALL {
+            // Ordering: Relaxed here and below; a reader sees the flags before or after, and
+            // what is exchanged is still released by `open`.
+            self.slot.flags.fetch_or(UNDECIDED, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the sampler is still to be asked, as far as that is known: nothing unwinds
+    /// where code is dear.
+    #[inline]
+    pub(crate) fn is_undecided(&self) -> Option<bool> {
+        (!IS_SMALL).then(|| self.slot.flags.load(Ordering::Relaxed) & UNDECIDED != 0)
+    }
+
+    /// The sampler has decided to keep the span.
+    #[inline]
+    pub(crate) fn set_decided(&mut self, is_sampled: bool) {
+        let sampled = if is_sampled { u32::from(TraceFlags::SAMPLED.to_bits()) } else { 0 };
+        let undecided = if IS_SMALL { 0 } else { UNDECIDED };
+        if sampled | undecided != 0 {
+            // The one is not set, the other is: see `begin`.
+            self.slot.flags.fetch_xor(sampled | undecided, Ordering::Relaxed);
+        }
     }
 
     /// Replaces the kind.
@@ -447,6 +466,7 @@ const KIND_SHIFT: u32 = 16;
 /// A surplus child; a span with such children.
 const SURPLUS: u32 = 1 << 24;
 const FLOODED: u32 = 1 << 25;
+const UNDECIDED: u32 = 1 << 26;
 
 /// Where code is dearer than what it shows.
 const IS_SMALL: bool = cfg!(target_os = "none");

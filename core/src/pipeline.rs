@@ -441,6 +441,10 @@ impl Pipeline {
             flood::settle(&live, end);
             return self.counters.count_dropped(DropReason::Surplus, 1);
         }
+        if live.is_undecided() == Some(true) {
+            // Its fields panicked, or took it away: it has not begun.
+            return;
+        }
         if !live.trace_flags().is_sampled() {
             return self.counters.count_dropped(DropReason::RecordOnly, 1);
         }

@@ -277,14 +277,15 @@ pub(crate) fn begin<'a, P: Platform>(
     let carried = changed.unwrap_or(carried);
     let carried = if carried.is_empty() { carried } else { carried.bound_to(trace) };
     let Some(decision) = decision else {
+        live.set_undecided();
         let state = State::recorded(live, carried);
         return Beginning {
             state,
             undecided: Some(Undecided { parent, name: options.name, kind, route }),
         };
     };
-    pipeline.count_begun(local.shard(), &parent, decision);
     set_trace_state::<P>(&mut live, &carried);
+    pipeline.count_begun(local.shard(), &parent, decision);
     Beginning::of(State::recorded(live, carried))
 }
 
@@ -352,6 +353,10 @@ impl Undecided<'_> {
         let State::Held(Held { mut carried, by: Holder::Span(mut live) }) = state else {
             return state;
         };
+        if live.is_undecided() == Some(false) {
+            // What filled the span has put another one in its place.
+            return State::recorded(live, carried);
+        }
         let Undecided { parent, name, kind, route } = self;
         let pipeline = live.pipeline();
         let (trace, span, flags) = (live.trace_id(), live.span_id(), live.trace_flags());
@@ -379,7 +384,7 @@ impl Undecided<'_> {
                 pipeline.count_begun(local.shard(), &parent, decision);
                 return State::unrecorded(trace, span, route, carried);
             }
-            Decision::RecordOnly => {}
+            Decision::RecordOnly => live.set_decided(false),
             Decision::RecordAndSample => {
                 if flood::SUPPORTED
                     && let Some(above) = over_budget::<P>(pipeline, route, &parent, callsite)
@@ -388,11 +393,11 @@ impl Undecided<'_> {
                     drop(live);
                     return surplus(local, pipeline, above, &opening, route, carried);
                 }
-                live.set_sampled();
+                live.set_decided(true);
             }
         }
-        pipeline.count_begun(local.shard(), &parent, decision);
         set_trace_state::<P>(&mut live, &carried);
+        pipeline.count_begun(local.shard(), &parent, decision);
         State::recorded(live, carried)
     }
 }

@@ -6,8 +6,8 @@ use core::time::Duration;
 use throughline::exporters::Memory;
 use throughline::w3c::{BaggageBuf, Setter, TraceStateBuf};
 use throughline::{
-    Additions, Carried, Context, Decision, ParentBased, Sampler, SamplingParameters, SpanContext,
-    SpanId, Telemetry, Thread, TraceFlags, TraceId, builder, inject, span,
+    Additions, Carried, Context, Decision, ParentBased, Sampler, SamplingParameters, Span,
+    SpanContext, SpanId, Telemetry, Thread, TraceFlags, TraceId, builder, inject, span,
 };
 
 /// Drops health checks, and what follows from an order that was cancelled; marks
@@ -74,6 +74,26 @@ fn it_decides_by_what_the_span_begins_with() {
     let ledger = telemetry.ledger();
     assert_eq!((ledger.started(), ledger.unsampled()), (2, 2), "{ledger}");
     assert_eq!(ledger.dropped(throughline::DropReason::RecordOnly), 1);
+    assert_eq!(telemetry.pipeline().live_count(), 0);
+}
+
+#[test]
+fn a_span_about_which_nobody_decided_has_not_begun() {
+    let (memory, telemetry) = pipeline();
+    let swap = |with: &mut Span| Span::start(&LATE, |span| core::mem::swap(span, with));
+    telemetry.context().scope(|| {
+        let broken = || -> i64 { std::panic::resume_unwind(Box::new(())) };
+        assert!(std::panic::catch_unwind(|| span!("broken", id = broken()).end()).is_err());
+        let mut taken = Span::none();
+        assert!(!swap(&mut taken).is_recording());
+        taken.end();
+        let mut decided = Span::start(&LATE, |_| ());
+        swap(&mut decided).end();
+        decided.end();
+    });
+    assert_eq!(flushed(&memory, &telemetry), ["late"]);
+    let ledger = telemetry.ledger();
+    assert_eq!((ledger.started(), ledger.dropped_total()), (1, 0), "{ledger}");
     assert_eq!(telemetry.pipeline().live_count(), 0);
 }
 
