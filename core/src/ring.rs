@@ -285,7 +285,8 @@ impl<T: Send> Ring<T> {
     fn distance(&self, tail: usize, head: usize) -> Option<usize> {
         let capacity = self.units.len();
         // In one lap the difference is that of the units. In the next one it is a
-        // lap more, and too small by the capacity.
+        // lap more, and too small by the capacity; that it is more than the capacity,
+        // `MAX_UNITS` sees to.
         let ahead = head.wrapping_sub(tail) & !CLOSED;
         let ahead = if ahead > capacity { ahead.wrapping_sub(LAP - capacity) } else { ahead };
         if ahead <= capacity { Some(ahead) } else { self.stale_distance(tail, head) }
@@ -535,14 +536,19 @@ const fn units_of(len: usize) -> usize {
     (len - 1) / UNIT + 1
 }
 
-/// The largest capacity of a ring, in units.
-pub const MAX_UNITS: usize = UNIT_MASK;
+/// The largest capacity of a ring, in units: half of what a lap could count, so that the
+/// distance of two positions tells whether they are in one lap. On 32-bit targets a ring
+/// has 2 MiB at most.
+pub const MAX_UNITS: usize = LAP / 2;
 
 const HALF: u32 = usize::BITS / 2;
 const UNIT_MASK: usize = (1 << HALF) - 1;
 const CLOSED: usize = 1 << (usize::BITS - 1);
 const LAP: usize = 1 << HALF;
 const LAP_MASK: usize = !UNIT_MASK & !CLOSED;
+
+// In the next lap the difference of two positions is more than any capacity.
+const _: () = assert!(LAP - (MAX_UNITS - 1) > MAX_UNITS);
 
 const SKIP: u32 = 1 << 31;
 const COMMITTED: u32 = 1 << 30;
