@@ -128,7 +128,8 @@ impl<T: Send> Ring<T> {
 
     /// Claims room for a frame of `len` bytes, has it written, commits it.
     ///
-    /// `write` must fill the whole slice: it holds bytes of earlier frames.
+    /// `write` must fill the whole slice: it holds bytes of earlier frames. If it
+    /// panics, there is no frame.
     ///
     /// # Errors
     ///
@@ -144,7 +145,9 @@ impl<T: Send> Ring<T> {
     ) -> Result<(), Refused<T>> {
         match self.reserve(len) {
             Ok(mut room) => {
+                let pass_over = PassOver { unit: room.unit, units: units_of(len) };
                 write(room.bytes().get_mut(..len).unwrap_or_default());
+                core::mem::forget(pass_over);
                 room.commit(tag);
                 Ok(())
             }
@@ -162,11 +165,7 @@ impl<T: Send> Ring<T> {
         let units = units_of(len);
         let begin = self.claim(units)?;
         let Some(unit) = self.units.get(begin) else { return Err(Refusal::Full) };
-        // SAFETY: the claim gave these units to this call alone: `head` passed
-        // over them once, and `tail` comes past only after the commit, which ends
-        // this borrow. They lie inside, since a claim never wraps.
-        let bytes = unsafe { self.bytes.write(begin * UNIT, units * UNIT) };
-        Ok(Room { unit, bytes, len, begin })
+        Ok(Room { unit, bytes: &self.bytes, len, begin })
     }
 
     /// Refuses every frame from now on. What is claimed already is still drained.
@@ -305,7 +304,9 @@ impl<T: Send> Ring<T> {
 /// Claimed room for a frame.
 pub(crate) struct Room<'a, T> {
     unit: &'a Unit<T>,
-    bytes: &'a mut [u8],
+    /// Those of the ring. No borrow of what is claimed: it would last until `commit` has
+    /// returned, and the consumer reads before.
+    bytes: &'a Region,
     len: usize,
     begin: usize,
 }
@@ -314,7 +315,10 @@ impl<T> Room<'_, T> {
     /// The whole units that the frame is in. They hold bytes of earlier frames.
     #[inline(always)]
     pub(crate) fn bytes(&mut self) -> &mut [u8] {
-        self.bytes
+        // SAFETY: the claim gave these units to this room alone: `head` passed
+        // over them once, and `tail` comes past only after the commit, which
+        // takes the room. They lie inside, since a claim never wraps.
+        unsafe { self.bytes.write(self.begin * UNIT, units_of(self.len) * UNIT) }
     }
 
     /// Hands the frame to the consumer.
@@ -329,6 +333,19 @@ impl<T> Room<'_, T> {
         // Acquire load of the same word.
         self.unit.commit.store(COMMITTED | self.len as u32, Ordering::Release);
         Committed { begin: self.begin, end: self.begin + units_of(self.len) }
+    }
+}
+
+/// A frame that is being written by foreign code. Dropped, it is passed over.
+struct PassOver<'a, T> {
+    unit: &'a Unit<T>,
+    units: usize,
+}
+
+impl<T> Drop for PassOver<'_, T> {
+    fn drop(&mut self) {
+        // Ordering: Release; the next producer writes the same bytes.
+        self.unit.commit.store(SKIP | self.units as u32, Ordering::Release);
     }
 }
 

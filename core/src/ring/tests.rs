@@ -119,3 +119,20 @@ fn there_is_one_consumer_at_a_time() {
     drop(first);
     assert!(ring.consumer().is_some());
 }
+
+#[test]
+fn a_frame_whose_writing_panics_is_passed_over() {
+    let ring = ring(5);
+    let mut consumer = ring.consumer().expect("the first");
+    for tag in 0..20 {
+        submit(ring, tag, 1).expect("room");
+        let write = |_: &mut [u8]| std::panic::resume_unwind(Box::new(()));
+        let panicking = core::panic::AssertUnwindSafe(|| ring.submit(100, 2 * UNIT, write));
+        assert!(std::panic::catch_unwind(panicking).is_err());
+        submit(ring, tag + 1, 1).expect("room");
+        assert_eq!(pop(&mut consumer), Some((tag, 1)));
+        assert_eq!(pop(&mut consumer), Some((tag + 1, 1)));
+        assert_eq!(pop(&mut consumer), None);
+        assert_eq!(ring.used(), 0);
+    }
+}
