@@ -58,7 +58,8 @@ pub trait Platform: Sized + Debug + 'static {
 
     /// Hands the span of that context to the closure, if it has one that is to be
     /// written to by [`CurrentSpan`](crate::CurrentSpan). The closure runs no foreign
-    /// code. Returns what the closure did, or false.
+    /// code. Returns what the closure did, or false. If the context was left, the platform
+    /// [pops](crate::Pushed::pop) it, and is asked again with what is current then.
     fn with_guarded_span(token: Token, write: &mut dyn FnMut(&mut Span<Self>) -> bool) -> bool {
         let _ = (token, write);
         false

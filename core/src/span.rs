@@ -413,10 +413,14 @@ impl<P: Platform> CurrentSpan<P> {
     /// Hands the current span to a closure that runs no foreign code.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn with(use_it: &mut dyn FnMut(Writer<'_>)) -> bool {
-        if let Some(token) = P::with_local(Local::current_token) {
-            return P::with_guarded_span(token, &mut |span| {
-                span.writer().map(&mut *use_it).is_some()
-            });
+        let mut former = None;
+        while let Some(token) = P::with_local(Local::current_token) {
+            let mut write = |span: &mut Span<P>| span.writer().map(&mut *use_it).is_some();
+            // Where it was left already, it may be another one now.
+            if former == Some(token) || P::with_guarded_span(token, &mut write) {
+                return former != Some(token);
+            }
+            former = Some(token);
         }
         P::with_local(|local| {
             local.with_live(|live| match live {

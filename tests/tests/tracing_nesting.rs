@@ -218,6 +218,26 @@ fn the_current_span_of_our_api_is_that_of_tracing_too() {
 }
 
 #[test]
+fn the_current_span_is_ours_again_after_a_guard_that_was_dropped_out_of_order() {
+    let stage = Stage::new();
+    stage.run(|| {
+        info_span!("outer").in_scope(|| {
+            let left_in = |number: i64| {
+                let guard = info_span!("left").entered();
+                span!("below").in_scope(|| drop(guard));
+                assert!(CurrentSpan::set_attribute("number", number));
+            };
+            left_in(1);
+            span!("ours").in_scope(|| left_in(2));
+        });
+    });
+    let memory = stage.finish();
+    for (name, number) in [("outer", "1"), ("ours", "2")] {
+        assert_eq!(memory.span(name).attribute("number"), Some(number));
+    }
+}
+
+#[test]
 fn what_is_suppressed_stays_so_in_spans_of_tracing() {
     let stage = Stage::new();
     stage.run(|| {

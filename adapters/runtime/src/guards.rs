@@ -80,9 +80,13 @@ pub(crate) fn guarded(token: Token) -> Option<Context> {
 
 pub(crate) fn with_guarded_span(token: Token, write: &mut dyn FnMut(&mut Span) -> bool) -> bool {
     let keeper = ENTERED.try_with(|entered| {
-        let entered = entered.try_borrow().ok()?;
+        let mut entered = entered.try_borrow_mut().ok()?;
         let each = entered.get(find(&entered, token)?)?;
-        (!each.is_left).then(|| (each.keeper, each.key, each.context.span_context()))
+        if each.is_left {
+            pass_over(&mut entered);
+            return None;
+        }
+        Some((each.keeper, each.key, each.context.span_context()))
     });
     let Some((keeper, key, id)) = keeper.ok().flatten() else { return false };
     // Keys may be used again, by other spans.
