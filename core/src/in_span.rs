@@ -134,6 +134,8 @@ impl<P: Platform> Course<P> {
                 let standing = self.span.state.capture();
                 self.end(Ending::Completed, now);
                 self.span.state = standing;
+                // What is inside is dropped in what stands for the span.
+                self.stage = Stage::Suspended;
             }
         }
     }

@@ -8,7 +8,8 @@ use std::sync::mpsc;
 
 use throughline::exporters::Memory;
 use throughline::{
-    InSpanExt, LiveState, Span, SpanOptions, Telemetry, Thread, Tokio, builder, span,
+    Context, InSpanExt, LiveState, Span, SpanContext, SpanOptions, Telemetry, Thread, Tokio,
+    builder, span,
 };
 use throughline_core::{
     Accepted, Action, Callsite, ExportError, Failure, HEARTBEAT_ATTRIBUTE, Heartbeats, Moment,
@@ -237,6 +238,33 @@ async fn a_heartbeat_tells_what_the_future_does() {
 }
 
 type Beats = Heartbeats<Vec<u8>, Vec<throughline_core::Entry>>;
+
+/// Tells where it was dropped.
+struct Witness(mpsc::Sender<SpanContext>);
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        self.0.send(Context::current().span_context()).expect("the test waits");
+    }
+}
+
+#[test]
+fn what_is_in_a_span_that_was_ended_is_dropped_below_it() {
+    let telemetry = isolated(Memory::new());
+    let (sender, dropped) = mpsc::channel();
+    let witness = Witness(sender);
+    let work = poll_fn(move |_| {
+        let _inside = &witness;
+        Poll::<()>::Pending
+    });
+    let span = telemetry.context().scope(|| span!("work"));
+    let ids = span.span_context();
+    let mut work = Box::pin(work.in_span(span));
+    work.as_mut().end();
+    assert!(telemetry.live_spans().is_empty());
+    drop(work);
+    assert_eq!(dropped.recv(), Ok(ids));
+}
 
 fn heartbeats(simulation: &Simulation, entries: usize) -> Beats {
     let entries = vec![Default::default(); entries];
