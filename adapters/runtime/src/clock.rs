@@ -123,8 +123,8 @@ fn is_reliable() -> bool {
 /// has doubled; so it errs over a duration as an [`Anchor`]'s does.
 #[inline]
 pub(crate) fn nanos_of(ticks: u64, now: u64) -> u64 {
-    // Ordering: Relaxed here and below; each value says all there is.
-    if now >= RENEW_AT.load(Ordering::Relaxed) {
+    // Ordering: Acquire synchronizes with `renew`: there is a rate once there is a time.
+    if now >= RENEW_AT.load(Ordering::Acquire) {
         renew();
     }
     (ticks as f64 * f64::from_bits(NANOS_PER_TICK.load(Ordering::Relaxed))) as u64
@@ -132,6 +132,7 @@ pub(crate) fn nanos_of(ticks: u64, now: u64) -> u64 {
 
 /// How many ticks so many nanoseconds take; at most those of all time.
 pub(crate) fn ticks_of(nanos: u64) -> u64 {
+    // Ordering: Relaxed; the value says all there is.
     if NANOS_PER_TICK.load(Ordering::Relaxed) == 0 {
         renew();
     }
@@ -153,8 +154,9 @@ fn renew() {
     } else {
         u64::MAX
     };
+    // Ordering: Relaxed where it is not read behind the time; then Release, for `nanos_of`.
     NANOS_PER_TICK.store(rate.to_bits(), Ordering::Relaxed);
-    RENEW_AT.store(next, Ordering::Relaxed);
+    RENEW_AT.store(next, Ordering::Release);
 }
 
 /// One moment on both clocks, and the rate between them.
