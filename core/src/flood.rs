@@ -146,7 +146,8 @@ pub(crate) fn over_budget(
     let above = above.filter(|above| core::ptr::eq(above.pipeline(), pipeline))?;
     let generation = above.generation_of(parent.span_id())?;
     let floods = pipeline.floods()?;
-    let is_within = above.take_child() && floods.allows(callsite, nanos);
+    let is_limited = floods.budgets.children_per_span < u32::MAX;
+    let is_within = (!is_limited || above.take_child()) && floods.allows(callsite, nanos);
     if is_within {
         return None;
     }
@@ -227,3 +228,67 @@ pub(crate) const SUPPORTED: bool =
 const LOOKS: usize = 16;
 /// Spreads neighbours; the fraction of the golden section, in so many bits.
 const ODD: usize = 0x9e37_79b9_7f4a_7c15_u64 as usize;
+
+#[cfg(all(test, not(throughline_loom)))]
+mod tests {
+    use core::cell::Cell;
+    use std::boxed::Box;
+    use std::vec;
+
+    use super::*;
+    use crate::{
+        AlwaysOn, Parts, Scope, Shard, SpanId, SpanLimits, TakenWord, TraceFlags, TraceId, UNIT,
+        Unit, Wakeup,
+    };
+
+    struct Nobody;
+
+    impl Wakeup for Nobody {
+        fn wake(&self) {}
+    }
+
+    static WORK: Callsite = Callsite::new("work", &Scope::new("tests", ""));
+
+    /// Whether one more child is too many, of a span that has none left.
+    fn is_over(children_per_span: u32) -> bool {
+        let floods = Box::leak(Box::new(Floods {
+            budgets: SpanBudgets { children_per_span, ..SpanBudgets::new() },
+            summaries: vec![SurplusSummary::new()].leak(),
+            callsites: &[],
+            nanos_of: |ticks, _| ticks,
+        }));
+        let shard = Shard::new(vec![Unit::new()].leak(), vec![0; UNIT].leak(), 1);
+        let pipeline = Pipeline::new(Parts {
+            shards: vec![shard].leak(),
+            slots: vec![Slot::new()].leak(),
+            slot_words: vec![TakenWord::new(0)].leak(),
+            spill: &mut [],
+            spill_words: &[],
+            spill_block: 0,
+            sampler: &AlwaysOn,
+            limits: SpanLimits::new(),
+            resource: &[],
+            wakeup: &Nobody,
+        });
+        let pipeline = Box::leak(Box::new(pipeline.with_budgets(floods)));
+        let opening = || Opening {
+            trace: TraceId::from_bytes([1; 16]),
+            span: SpanId::from_bytes([1; 8]),
+            flags: TraceFlags::SAMPLED,
+            parent: SpanId::INVALID,
+            remote_parent: false,
+            kind: SpanKind::Internal,
+            start: 0,
+            callsite: &WORK,
+        };
+        let live = pipeline.open(0, &Cell::new(0), opening, None).expect("room");
+        live.set_children_left(0);
+        over_budget(pipeline, Some(live.slot()), &live.context(), &WORK, || 0).is_some()
+    }
+
+    #[test]
+    fn a_budget_without_limit_is_never_used_up() {
+        assert!(is_over(u32::MAX - 1));
+        assert!(!is_over(u32::MAX));
+    }
+}
