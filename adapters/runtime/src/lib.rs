@@ -17,16 +17,22 @@
 
 mod carried;
 mod clock;
+mod completion;
 mod component;
 mod config;
+mod destination_report;
+mod destinations;
 mod detector;
 mod diagnostics;
+mod dispatch;
 mod drive;
 mod engine;
 mod env;
 mod exporter;
+mod fan_out;
 pub mod guards;
 mod health;
+mod launch;
 mod live;
 mod metrics;
 mod observe;
@@ -38,21 +44,26 @@ mod race;
 mod receipt;
 mod resource;
 mod runtime;
+mod settle;
 mod tail;
+mod telemetry;
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 mod thread;
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 #[path = "no_thread.rs"]
 mod thread;
+mod transmission;
 mod watch;
+mod worker;
 
 pub use carried::{Carried, SamplingState};
 pub use clock::FixedClock;
 pub use component::Component;
 pub use config::{Config, Origin, Origins, Setting};
+pub use destination_report::DestinationReport;
+pub use destinations::Destinations;
 pub use detector::{DetectError, Detector};
 pub use diagnostics::{Diagnostic, Diagnostics, Severity};
-pub use engine::Telemetry;
 pub use env::{Env, Warning};
 pub use exporter::{Completion, Exporter};
 pub use health::{Health, HealthState};
@@ -67,6 +78,7 @@ pub use receipt::{Outcome, Receipt};
 pub use resource::Resource;
 pub use runtime::Runtime;
 pub use tail::{TailError, TailSampler, TailSampling};
+pub use telemetry::Telemetry;
 pub use thread::{Thread, ThreadStream};
 pub use throughline_core::SpawnPolicy;
 

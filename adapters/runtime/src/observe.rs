@@ -2,14 +2,17 @@
 
 use std::sync::{MutexGuard, PoisonError};
 
-use throughline_core::{Accepted, ExportError};
+use throughline_core::{Accepted, ExportError, Ledger};
 
-use crate::drive::is_exporting_here;
 use crate::engine::{Engine, State};
+use crate::fan_out::Place;
 use crate::metrics;
 use crate::pipeline::SLOT;
+use crate::transmission::is_exporting_here;
 use crate::watch::{Delivery, Watch};
-use crate::{Diagnostic, Diagnostics, Health, HealthState, SdkMetrics, Telemetry};
+use crate::{
+    DestinationReport, Diagnostic, Diagnostics, Health, HealthState, SdkMetrics, Telemetry,
+};
 
 impl Telemetry {
     /// How the pipeline fares, for a readiness probe.
@@ -21,26 +24,35 @@ impl Telemetry {
         // A fork may have copied a lock that nobody will release.
         let is_forked = engine.is_forked();
         let watch = if is_forked { Watch::default() } else { *engine.fares() };
-        let (delivery, since) = watch.delivery();
-        let (last_failure, is_losing) = (watch.last_failure(), watch.is_losing());
-        let state = match delivery {
-            _ if is_forked || pipeline.is_closed() => HealthState::Stopped,
-            Delivery::Lossy { .. } => HealthState::Failing,
-            Delivery::Failing { .. } => HealthState::Degraded,
-            Delivery::Delivered if is_losing || queue_fill > NEARLY_FULL => HealthState::Degraded,
-            Delivery::Delivered => HealthState::Ok,
+        // The state is locked while the one exporter begins to send, and that may ask.
+        let destinations = match engine.fans_out && !is_forked {
+            true => engine.destinations(&engine.lock()),
+            false => Vec::new(),
         };
+        let worst = destinations.iter().max_by_key(|each| badness(each.state));
+        let (delivery, since) = watch.delivery();
+        let state = match worst {
+            _ if is_forked || pipeline.is_closed() => HealthState::Stopped,
+            None => health_of(delivery),
+            Some(worst) => worst.state,
+        };
+        let is_short = watch.is_losing() || queue_fill > NEARLY_FULL;
+        let latest = destinations.iter().filter_map(|each| each.last_failure);
+        let last_failure = latest
+            .min_by_key(|(_, ago)| *ago)
+            .or_else(|| watch.last_failure().map(|(error, at)| (error, now.saturating_sub(at))));
         Health {
-            state,
-            lasting: now.saturating_sub(since),
+            state: if state == HealthState::Ok && is_short { HealthState::Degraded } else { state },
+            lasting: worst.map_or_else(|| now.saturating_sub(since), |worst| worst.lasting),
             last_failure: last_failure.map(|(error, _)| error),
-            last_failure_ago: last_failure.map_or(now, |(_, at)| now.saturating_sub(at)),
+            last_failure_ago: last_failure.map_or(now, |(_, ago)| ago),
             queue_fill,
             lost: ledger
                 .losses()
                 .filter(|(why, _)| !metrics::is_wanted(*why))
                 .map(|(_, n)| n)
                 .sum(),
+            destinations,
         }
     }
 
@@ -48,16 +60,20 @@ impl Telemetry {
     pub fn metrics(&self) -> SdkMetrics {
         let engine = &self.engine;
         let pipeline = engine.pipeline;
-        let (ledger, in_flight, processed) = if engine.is_forked() || is_exporting_here() {
+        let (ledger, processed, exporters) = if engine.is_forked() || is_exporting_here() {
             // The lock is not to be had: what is settled is known without it.
             let ledger = pipeline.ledger();
-            (ledger, 0, metrics::handed_over(&ledger))
+            (ledger, metrics::handed_over(&ledger), Vec::new())
         } else {
             // Nothing is settled meanwhile, so that the numbers belong together.
             let mut state = engine.lock();
-            let (ledger, in_flight) = (pipeline.ledger(), state.flusher.in_export() as u64);
-            state.processed = state.processed.max(metrics::handed_over(&ledger) + in_flight);
-            (ledger, in_flight, state.processed)
+            let ledger = pipeline.ledger();
+            let handed_over = match &state.fan_out {
+                Some(fan_out) => fan_out.handed_over(),
+                None => metrics::handed_over(&ledger) + state.flusher.in_export() as u64,
+            };
+            state.processed = state.processed.max(handed_over);
+            (ledger, state.processed, engine.counts(&state))
         };
         SdkMetrics {
             ledger,
@@ -65,7 +81,7 @@ impl Telemetry {
             queue_size: pipeline.queue_used().div_ceil(SLOT) as u64,
             queue_capacity: (pipeline.queue_capacity() / SLOT) as u64,
             processed,
-            in_flight,
+            exporters,
             names: engine.names.clone(),
         }
     }
@@ -94,9 +110,107 @@ impl Engine {
         state.said.extend(self.fares().on_export(now, result, &before, &after));
     }
 
-    /// Looks at the losses that producers met.
+    /// What became of what was sent at a place of its own, and what that changes.
+    pub(crate) fn on_export_at(
+        &self,
+        state: &mut State,
+        place: Place,
+        result: Result<Accepted, ExportError>,
+    ) {
+        let now = self.now();
+        let Some(fan_out) = &mut state.fan_out else { return };
+        let Some(before) = fan_out.lane_mut(place.lane).map(|lane| lane.ledger) else { return };
+        state.settle_at(now, place, result);
+        let Some(fan_out) = &mut state.fan_out else { return };
+        let Some(lane) = fan_out.lane_mut(place.lane) else { return };
+        let said = lane.watch.on_export(now, result, &before, &lane.ledger);
+        state.said.extend(said.map(|what| self.about(place.lane, what)));
+    }
+
+    /// Looks at the losses that producers and full destinations met.
     pub(crate) fn look(&self, state: &mut State) {
-        state.said.extend(self.fares().look(self.now(), &self.pipeline.ledger()));
+        let now = self.now();
+        state.said.extend(self.fares().look(now, &self.pipeline.ledger()));
+        if self.apart.len() < 2 {
+            return;
+        }
+        for index in 0..self.apart.len() {
+            let lane = state.fan_out.as_mut().and_then(|fan_out| fan_out.lane_mut(index));
+            let said = lane.and_then(|lane| lane.watch.look(now, &lane.ledger));
+            state.said.extend(said.map(|what| self.about(index, what)));
+        }
+    }
+
+    /// Says which destination it is about, if there are several.
+    fn about(&self, lane: usize, what: Diagnostic) -> Diagnostic {
+        match self.apart.len() {
+            0 | 1 => what,
+            _ => Diagnostic::Destination { name: self.names.exporter(lane), what: Box::new(what) },
+        }
+    }
+
+    /// How each destination fares.
+    pub(crate) fn destinations(&self, state: &State) -> Vec<DestinationReport> {
+        let now = self.now();
+        let is_closed = self.pipeline.is_closed();
+        let report = |(index, watch, ledger, failing): (usize, Watch, Ledger, _)| {
+            let (delivery, since) = watch.delivery();
+            let state = match health_of(delivery) {
+                _ if is_closed => HealthState::Stopped,
+                HealthState::Ok if watch.is_losing() => HealthState::Degraded,
+                state => state,
+            };
+            let last_failure = watch.last_failure();
+            DestinationReport {
+                name: self.names.exporter(index),
+                ledger,
+                state,
+                failing,
+                last_failure: last_failure.map(|(error, at)| (error, now.saturating_sub(at))),
+                lasting: now.saturating_sub(since),
+            }
+        };
+        match &state.fan_out {
+            Some(fan_out) => {
+                let lanes = fan_out.lanes().iter().enumerate();
+                lanes.map(|(i, lane)| report((i, lane.watch, lane.ledger, lane.failing))).collect()
+            }
+            None => {
+                let ledger = metrics::at_export(&self.pipeline.ledger(), state.flusher.in_export());
+                vec![report((0, *self.fares(), ledger, state.flusher.failing()))]
+            }
+        }
+    }
+
+    /// The books of each exporter, and what it is sending.
+    fn counts(&self, state: &State) -> Vec<(Ledger, u64)> {
+        match &state.fan_out {
+            Some(fan_out) => {
+                let lanes = fan_out.lanes().iter().enumerate();
+                lanes.map(|(index, lane)| (lane.ledger, fan_out.in_export(index))).collect()
+            }
+            None => {
+                let in_export = state.flusher.in_export();
+                vec![(metrics::at_export(&self.pipeline.ledger(), in_export), in_export as u64)]
+            }
+        }
+    }
+}
+
+fn health_of(delivery: Delivery) -> HealthState {
+    match delivery {
+        Delivery::Lossy { .. } => HealthState::Failing,
+        Delivery::Failing { .. } => HealthState::Degraded,
+        Delivery::Delivered => HealthState::Ok,
+    }
+}
+
+fn badness(state: HealthState) -> u8 {
+    match state {
+        HealthState::Ok | HealthState::Off => 0,
+        HealthState::Degraded => 1,
+        HealthState::Failing => 2,
+        HealthState::Stopped => 3,
     }
 }
 

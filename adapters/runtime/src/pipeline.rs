@@ -57,6 +57,19 @@ pub struct PipelineOptions {
     /// The most bytes of a batch. 4,000,000 by default, below the 4 MiB that
     /// gRPC servers accept.
     pub max_batch_bytes: usize,
+    /// How many requests may be in flight at once, to each destination. 1 by default, which
+    /// keeps the order of the batches; with more it is not kept.
+    /// ([Concurrent requests](https://opentelemetry.io/docs/specs/otlp/#otlphttp-concurrent-requests))
+    pub max_concurrent_exports: usize,
+    /// Whether a shutdown waits for what is queued and in flight; it does by default. If
+    /// not, it ends at once, and what was not acknowledged is abandoned.
+    pub wait_at_shutdown: bool,
+    /// The batches that may wait for each of several destinations, behind those in flight.
+    /// 16 by default.
+    pub max_destination_batches: usize,
+    /// The bytes of spans that each of several destinations may hold, waiting and in
+    /// flight; one batch is always taken. 16,000,000 by default.
+    pub max_destination_bytes: usize,
     /// Who is told what goes wrong. A line on stderr each by default.
     pub diagnostics: Diagnostics,
 }
@@ -80,6 +93,10 @@ impl Default for PipelineOptions {
             id_seed: None,
             clock: None,
             max_batch_bytes: 4_000_000,
+            max_concurrent_exports: 1,
+            wait_at_shutdown: true,
+            max_destination_batches: 16,
+            max_destination_bytes: 16_000_000,
             diagnostics: Diagnostics::default(),
         }
     }
@@ -99,6 +116,10 @@ impl core::fmt::Debug for PipelineOptions {
             .field("long_poll", &self.long_poll)
             .field("heartbeat", &self.heartbeat)
             .field("max_batch_bytes", &self.max_batch_bytes)
+            .field("max_concurrent_exports", &self.max_concurrent_exports)
+            .field("wait_at_shutdown", &self.wait_at_shutdown)
+            .field("max_destination_batches", &self.max_destination_batches)
+            .field("max_destination_bytes", &self.max_destination_bytes)
             .finish_non_exhaustive()
     }
 }

@@ -78,6 +78,11 @@ impl<R: Runtime> Exporter<R> for Console {
     fn connect(&self, _: &R) -> Console {
         self.clone()
     }
+
+    /// A pipe that nobody reads.
+    fn may_block(&self) -> bool {
+        true
+    }
 }
 
 impl SpanExporter for Console {
