@@ -11,6 +11,7 @@
 //! ```
 
 pub mod conformance;
+pub mod destinations;
 pub mod faulty;
 pub mod flush;
 pub mod logs;
