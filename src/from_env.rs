@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use throughline_core::{AlwaysOff, AlwaysOn, ParentBased, Sampler, TraceIdRatioBased};
 use throughline_runtime::{
-    Destinations, Diagnostics, Env, Origin, Origins, Resource, Runtime, Severity,
+    Destinations, Diagnostics, Env, Origin, Origins, PipelineOptions, Resource, Runtime, Severity,
 };
 #[cfg(any(feature = "_otlp", feature = "console"))]
 use throughline_runtime::{Exporter, Thread};
@@ -207,7 +207,9 @@ fn batches(env: &mut Env, builder: &mut Builder) {
     if let Some(size) = reader.read("max_queue_size", &["OTEL_BSP_MAX_QUEUE_SIZE"], size) {
         options.max_queue_size = size;
     }
-    if let Some(most) = reader.read("max_concurrent_exports", &[CONCURRENT], size) {
+    let requests =
+        |env: &mut Env, name: &str| env.number::<usize>(name, 1..=PipelineOptions::MOST_CONCURRENT);
+    if let Some(most) = reader.read("max_concurrent_exports", &[CONCURRENT], requests) {
         options.max_concurrent_exports = most;
     }
     if let Some(waits) = reader.read("wait_at_shutdown", &[WAIT], Env::boolean) {

@@ -3,7 +3,6 @@
 use core::time::Duration;
 
 use throughline_core::Described;
-use throughline_runtime::PipelineOptions;
 
 use super::*;
 use crate::config;

@@ -272,16 +272,17 @@ impl Builder {
         self.noted("propagators")
     }
 
-    /// How many requests may be in flight at once, to each destination. 1 by default:
-    /// batches are sent one after the other, in their order.
+    /// How many requests may be in flight at once, to each destination, up to 256. 1 by
+    /// default: batches are sent one after the other, in their order.
     ///
     /// More are for receivers that are far away and programs that make many spans; each
     /// has a connection of its own. The order of batches is then not kept, which no trace
     /// depends on. A request that fails is repeated by itself, and holds its place until
-    /// it is settled.
+    /// it is settled. A console, and what wraps an exporter of the OpenTelemetry SDK, take
+    /// one at a time in any case.
     /// ([Concurrent requests](https://opentelemetry.io/docs/specs/otlp/#otlphttp-concurrent-requests))
     pub fn max_concurrent_exports(mut self, requests: usize) -> Self {
-        self.options.max_concurrent_exports = requests.max(1);
+        self.options.max_concurrent_exports = requests.clamp(1, PipelineOptions::MOST_CONCURRENT);
         self.noted("max_concurrent_exports")
     }
 

@@ -74,9 +74,9 @@ fn settle_both<R: TestRuntime>(
     let (first, second) = (first.exporter(), second.exporter());
     let start = move |runtime| {
         let destinations = Destinations::to(first).and(second);
-        // Several batches, so that several can be in flight.
-        let settings = settings().max_concurrent_exports(requests).max_export_batch_size(3);
-        settings.start_to(runtime, destinations)
+        // Nothing leaves before the call: who blocks a runtime in the middle of a
+        // transmission leaves it half of the time.
+        settings().max_concurrent_exports(requests).start_to(runtime, destinations)
     };
     settle_with(make, call, start, within)
 }

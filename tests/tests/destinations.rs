@@ -26,6 +26,7 @@ type Sending = Pin<Box<dyn Future<Output = Result<Accepted, ExportError>> + Send
 #[derive(Clone)]
 struct Meeting {
     needed: usize,
+    takes: usize,
     now: Arc<AtomicUsize>,
     most: Arc<AtomicUsize>,
     met: Arc<AtomicUsize>,
@@ -36,6 +37,7 @@ impl Meeting {
     fn of(needed: usize) -> Self {
         Meeting {
             needed,
+            takes: usize::MAX,
             now: Arc::default(),
             most: Arc::default(),
             met: Arc::default(),
@@ -49,6 +51,10 @@ impl<R: Runtime> Exporter<R> for Meeting {
 
     fn connect(&self, _: &R) -> Meeting {
         self.clone()
+    }
+
+    fn max_concurrent_exports(&self) -> usize {
+        self.takes
     }
 }
 
@@ -105,6 +111,24 @@ fn as_many_requests_as_are_configured_are_in_flight_at_once() {
             });
         });
     }
+}
+
+/// EXP-1: what an exporter expects of concurrency is kept
+/// ([Span exporter](https://opentelemetry.io/docs/specs/otel/trace/sdk/#span-exporter)).
+#[test]
+fn an_exporter_that_takes_one_request_at_a_time_gets_no_more() {
+    watched("one at a time", || {
+        let exporters = [1, 2].map(|takes| Meeting { takes, ..Meeting::of(takes) });
+        let [one, two] = exporters.clone();
+        let settings = settings().max_export_batch_size(1).max_concurrent_exports(8);
+        let destinations = Destinations::to(one).and(two);
+        let telemetry = settings.start_to(Thread::start().expect("a thread"), destinations);
+        make_spans(&telemetry);
+        let receipt = telemetry.flush_blocking(LONG);
+        assert!(receipt.is_complete(), "{receipt}");
+        let most = exporters.map(|exporter| exporter.most.load(Ordering::SeqCst));
+        assert_eq!(most, [1, 2]);
+    });
 }
 
 /// OTLP-13: one by default, and then the order is kept

@@ -99,6 +99,7 @@ pub(crate) trait Destination<R: Runtime>: Send + Sync {
     fn describe(&self, config: &mut Config);
     fn component(&self) -> Component;
     fn completion(&self) -> Option<Arc<dyn Completion>>;
+    fn max_concurrent_exports(&self) -> usize;
     fn may_block(&self) -> bool;
     /// [`drive`]s with it.
     fn drive(&self, engine: Arc<Engine>, runtime: &R, seat: Seat, goal: Option<Goal>) -> Work;
@@ -137,6 +138,10 @@ where
 
     fn completion(&self) -> Option<Arc<dyn Completion>> {
         <E as Exporter<R>>::completion(self)
+    }
+
+    fn max_concurrent_exports(&self) -> usize {
+        <E as Exporter<R>>::max_concurrent_exports(self)
     }
 
     fn may_block(&self) -> bool {

@@ -40,6 +40,14 @@ pub trait Exporter<R: Runtime>: Clone + Send + Sync + 'static {
         Component::of_type::<Self>()
     }
 
+    /// How many of its connections may be sending at once, whatever a program asks for.
+    /// Any number, if not said otherwise; one that writes to a stream, or shares what
+    /// cannot be shared, says 1.
+    /// ([Export](https://opentelemetry.io/docs/specs/otel/trace/sdk/#exportbatch))
+    fn max_concurrent_exports(&self) -> usize {
+        usize::MAX
+    }
+
     /// Whether beginning to send may block the thread, as writing to a pipe does that nobody
     /// reads. It may not, by default. Where there are several
     /// [destinations](crate::Destinations), one that may has threads of its own.

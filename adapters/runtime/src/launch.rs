@@ -37,7 +37,7 @@ pub(crate) fn launch<R: Runtime>(
     destinations: Destinations<R>,
 ) -> Arc<Engine> {
     let (pipeline, flusher, waker) = create(options);
-    let lanes = lanes(options, destinations.count());
+    let lanes = lanes(options, &destinations);
     let fan_out = (!lanes.is_empty())
         .then(|| FanOut::new(pipeline, options.flusher, lanes, platform::random()));
     let fans_out = fan_out.is_some();
@@ -88,17 +88,19 @@ pub(crate) fn launch<R: Runtime>(
 
 /// The lanes of several destinations, or of several requests in flight; none for one
 /// batch after the other.
-fn lanes(options: &PipelineOptions, destinations: usize) -> Vec<Bounds> {
-    let in_flight = options.max_concurrent_exports.max(1);
-    match (destinations, in_flight) {
-        (1, 1) => Vec::new(),
+fn lanes<R: Runtime>(options: &PipelineOptions, destinations: &Destinations<R>) -> Vec<Bounds> {
+    let asked = options.max_concurrent_exports.min(PipelineOptions::MOST_CONCURRENT);
+    let lane = |destination: &dyn Destination<R>| Bounds {
+        in_flight: asked.min(destination.max_concurrent_exports()).max(1),
+        batches: options.max_destination_batches,
+        bytes: options.max_destination_bytes,
+    };
+    let lanes: Vec<_> = destinations.iter().map(lane).collect();
+    match lanes[..] {
+        [Bounds { in_flight: 1, .. }] => Vec::new(),
         // The pipeline's own queue is before it, and fills when it is slow.
-        (1, _) => vec![Bounds { in_flight, batches: 0, bytes: usize::MAX }],
-        _ => {
-            let batches = options.max_destination_batches;
-            let bytes = options.max_destination_bytes;
-            vec![Bounds { in_flight, batches, bytes }; destinations]
-        }
+        [Bounds { in_flight, .. }] => vec![Bounds { in_flight, batches: 0, bytes: usize::MAX }],
+        _ => lanes,
     }
 }
 

@@ -11,6 +11,13 @@
 //!            ▲ the sans-IO flusher of throughline-core
 //! ```
 //!
+//! With several destinations, or several requests in flight, `dispatch` takes the place of
+//! `drive`, hands the batches over to a lane for each destination, and workers send:
+//!
+//! ```text
+//!   flusher ──▶ dispatch ──▶ lanes (sans-IO too) ──▶ worker, worker … ──▶ exporters
+//! ```
+//!
 //! Programs use the `throughline` crate; this one is for adapters and exporters.
 
 #![forbid(unsafe_code)]

@@ -57,8 +57,10 @@ pub struct PipelineOptions {
     /// The most bytes of a batch. 4,000,000 by default, below the 4 MiB that
     /// gRPC servers accept.
     pub max_batch_bytes: usize,
-    /// How many requests may be in flight at once, to each destination. 1 by default, which
-    /// keeps the order of the batches; with more it is not kept.
+    /// How many requests may be in flight at once, to each destination: from 1, the
+    /// default, which keeps the order of the batches, to
+    /// [`MOST_CONCURRENT`](Self::MOST_CONCURRENT); with more than 1 it is not kept. An
+    /// [exporter](crate::Exporter::max_concurrent_exports) may take fewer.
     /// ([Concurrent requests](https://opentelemetry.io/docs/specs/otlp/#otlphttp-concurrent-requests))
     pub max_concurrent_exports: usize,
     /// Whether a shutdown waits for what is queued and in flight; it does by default. If
@@ -72,6 +74,12 @@ pub struct PipelineOptions {
     pub max_destination_bytes: usize,
     /// Who is told what goes wrong. A line on stderr each by default.
     pub diagnostics: Diagnostics,
+}
+
+impl PipelineOptions {
+    /// The most requests in flight to one destination: 256, each with a task and a
+    /// connection of its own.
+    pub const MOST_CONCURRENT: usize = 256;
 }
 
 impl Default for PipelineOptions {

@@ -79,6 +79,11 @@ impl<R: Runtime> Exporter<R> for Console {
         self.clone()
     }
 
+    /// Lines come in the order of the spans.
+    fn max_concurrent_exports(&self) -> usize {
+        1
+    }
+
     /// A pipe that nobody reads.
     fn may_block(&self) -> bool {
         true

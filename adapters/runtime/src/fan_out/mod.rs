@@ -18,6 +18,8 @@
 //! took it, else dropped for the reason of the last one. It does no I/O and holds no
 //! lock; its drivers are [`dispatch`](crate::dispatch) and [`worker`](crate::worker).
 
+mod ending;
+mod flushes;
 mod lane;
 mod shipment;
 #[cfg(test)]
@@ -27,13 +29,14 @@ mod tests;
 
 use core::ops::Range;
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use throughline_core::{
     Accepted, Batch, DropReason, ExportError, FlusherSettings, Ledger, Pipeline, Ticket,
 };
 
+use flushes::Flushes;
 pub(crate) use lane::Lane;
 use lane::{Flight, Outcome};
 pub(crate) use shipment::Body;
@@ -59,10 +62,7 @@ pub(crate) struct FanOut {
     /// What some lane still holds, by the order in which it was handed over.
     shipments: BTreeMap<u64, Shipment>,
     next_shipment: u64,
-    /// Flushes whose spans are all handed over, with the shipment up to which.
-    marks: VecDeque<(Ticket, u64)>,
-    /// The last flush of which nothing is left.
-    served: Option<Ticket>,
+    flushes: Flushes,
     /// What was settled and is not counted by the pipeline yet.
     settled: Ledger,
     handed_over: u64,
@@ -113,8 +113,7 @@ impl FanOut {
             lanes: lanes.into_iter().map(Lane::new).collect(),
             shipments: BTreeMap::new(),
             next_shipment: 0,
-            marks: VecDeque::new(),
-            served: None,
+            flushes: Flushes::default(),
             settled: Ledger::default(),
             handed_over: 0,
             deadline: None,
@@ -274,108 +273,20 @@ impl FanOut {
 
     /// The flusher has handed over all that this flush covers, and those before it.
     pub(crate) fn mark(&mut self, ticket: Ticket) {
-        let last = self.marks.back_mut();
-        let marked = last.as_ref().map(|last| last.0).max(self.served);
-        if marked.is_some_and(|marked| marked >= ticket) {
-            return;
-        }
-        match last {
-            Some(last) if last.1 == self.next_shipment => last.0 = ticket,
-            _ => self.marks.push_back((ticket, self.next_shipment)),
-        }
+        self.flushes.mark(ticket, self.next_shipment);
         self.serve();
     }
 
     /// Whether all destinations have settled what this flush covers, if the flusher has
     /// handed it over.
     pub(crate) fn is_served(&self, ticket: Ticket) -> bool {
-        self.is_finished() || self.served.is_some_and(|served| ticket <= served)
+        self.is_finished() || self.flushes.is_served(ticket)
     }
 
     fn serve(&mut self) {
         let mut spans = self.shipments.iter().filter(|(_, s)| s.contents == Contents::Spans);
         let oldest = spans.next().map_or(u64::MAX, |(id, _)| *id);
-        while let Some((ticket, mark)) = self.marks.front().copied()
-            && mark <= oldest
-        {
-            self.served = Some(ticket);
-            self.marks.pop_front();
-        }
-    }
-
-    /// What is handed over by the end of the flusher has until then.
-    pub(crate) fn shutdown(&mut self, deadline: Duration) {
-        let deadline = self.deadline.map_or(deadline, |former| former.min(deadline));
-        self.deadline = Some(deadline);
-        // A long wait for a repetition is not for a program that ends.
-        self.lanes.iter_mut().for_each(|lane| lane.hurry(deadline));
-    }
-
-    /// Nothing more is handed over: when all is settled, it is finished.
-    pub(crate) fn close(&mut self) {
-        if self.stage == Stage::Open {
-            self.stage = Stage::Closed;
-            self.finish();
-        }
-    }
-
-    fn finish(&mut self) {
-        let left = self.shipments.values().any(|s| s.contents == Contents::Spans);
-        if self.stage == Stage::Closed && !left {
-            self.stage = Stage::Finished { cut_short: false };
-            self.shipments.clear();
-        }
-    }
-
-    /// Until when everything is to be settled, if it ends.
-    pub(crate) fn deadline(&self) -> Option<Duration> {
-        self.deadline
-    }
-
-    /// Ends it if its time is over.
-    pub(crate) fn look_at_deadline(&mut self, now: Duration) {
-        if self.deadline.is_some_and(|deadline| now >= deadline) {
-            self.cut_short();
-        }
-    }
-
-    /// Ends it now: what is left is lost.
-    pub(crate) fn cut_short(&mut self) {
-        if self.is_finished() {
-            return;
-        }
-        let cut_short = self.shipments.values().any(|s| s.contents == Contents::Spans);
-        for lane in 0..self.lanes.len() {
-            self.lanes[lane].give_up();
-            self.abandon_hopeless(lane);
-            for slot in 0..self.lanes[lane].slots() {
-                if let Some(flight) = self.lanes[lane].empty(slot) {
-                    self.abandon(lane, flight);
-                }
-            }
-        }
-        self.shipments.clear();
-        self.marks.clear();
-        self.stage = Stage::Finished { cut_short };
-    }
-
-    /// Counts what waits in a lane without hope.
-    fn abandon_hopeless(&mut self, lane: usize) {
-        while let Some(shipment) = self.lanes[lane].next_without_hope() {
-            let to = self.shipments.get(&shipment).map_or(0, |shipment| shipment.body.len());
-            self.abandon(lane, Flight { shipment, from: 0, to, attempt: 0 });
-        }
-    }
-
-    fn abandon(&mut self, lane: usize, flight: Flight) {
-        if let Some(shipment) = self.shipments.get_mut(&flight.shipment) {
-            let left = flight.from..shipment.body.len();
-            if shipment.contents == Contents::Spans {
-                self.lanes[lane].ledger.add_dropped(DropReason::Abandoned, left.len() as u64);
-            }
-            shipment.lose(left, DropReason::Abandoned);
-            self.release(lane, flight.shipment);
-        }
+        self.flushes.serve(oldest);
     }
 
     /// A lane is done with a shipment.
