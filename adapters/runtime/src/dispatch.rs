@@ -35,8 +35,11 @@ pub(crate) async fn dispatch<R: Runtime>(
         engine.say(said);
         match step {
             Step::Wait { until, is_finished } => {
-                let is_stirred =
-                    |state: &State| state.can_hand_over() || state.is_finished() != is_finished;
+                // The workers may have reached it, too.
+                let is_stirred = |state: &State| {
+                    let has_changed = state.is_finished() != is_finished;
+                    state.can_hand_over() || has_changed || is_done(state)
+                };
                 engine.idle(&runtime, seat, until, is_stirred).await;
             }
             Step::Yield => yield_now().await,
