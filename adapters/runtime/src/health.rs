@@ -124,9 +124,8 @@ impl fmt::Display for Health {
         let percent = self.queue_fill * 100.0;
         write!(f, "{} for {:.0?}, queue {percent:.0} %", self.state, self.lasting)?;
         write!(f, ", {} spans lost", self.lost)?;
-        match self.last_failure {
-            Some(error) => write!(f, "; last failure {:.0?} ago: {error}", self.last_failure_ago)?,
-            None => {}
+        if let Some(error) = self.last_failure {
+            write!(f, "; last failure {:.0?} ago: {error}", self.last_failure_ago)?;
         }
         if self.destinations.len() > 1 {
             self.destinations
