@@ -214,6 +214,31 @@ fn a_console_that_blocks_on_its_pipe_holds_up_neither_the_collector_nor_the_only
     });
 }
 
+/// Whoever took the seat is told that the workers are done.
+#[test]
+fn a_call_that_blocks_the_only_thread_returns_when_everything_is_settled() {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    watched("a call that blocks the only thread", || {
+        let runtime = tokio_runtime(0);
+        runtime.block_on(async {
+            let memories = [Memory::new(), Memory::new()];
+            let [first, second] = memories.clone();
+            let tokio = Tokio::current().expect("inside");
+            let telemetry = settings().start_to(tokio, Destinations::to(first).and(second));
+            for times in 1..=2 {
+                make_spans(&telemetry);
+                let receipt = telemetry.flush_blocking(HOUR);
+                assert!(receipt.is_complete(), "{receipt}");
+                for memory in &memories {
+                    assert_eq!(memory.spans().len() as u64, times * SPANS, "{receipt}");
+                }
+            }
+            let receipt = telemetry.shutdown_blocking(HOUR);
+            assert!(receipt.is_complete(), "{receipt}");
+        });
+    });
+}
+
 #[test]
 fn an_exporter_that_panics_costs_its_own_destination_its_batch() {
     for script in [Script::PanicsAtOnce, Script::PanicsWhileSending] {
