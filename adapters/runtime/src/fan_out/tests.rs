@@ -271,6 +271,23 @@ fn at_the_deadline_of_shutdown_only_what_a_destination_still_holds_is_abandoned(
 }
 
 #[test]
+fn shutdown_does_not_wait_for_a_repetition_behind_its_deadline() {
+    let mut simulation = simulation(1, &[bounds(1, 4), bounds(1, 4)]);
+    simulation.span();
+    settle(&mut simulation);
+    simulation.poll(HANGING);
+    simulation.answer(HANGING, retry(Some(ms(20_000))));
+    simulation.shutdown(ms(1_000));
+    settle(&mut simulation);
+    for place in [HANGING, GOOD] {
+        assert!(matches!(simulation.poll(place), Order::Export(..)));
+        simulation.answer(place, OK);
+    }
+    assert!(matches!(simulation.hand_on(), Step::Done));
+    assert!(!simulation.state.is_cut_short());
+}
+
+#[test]
 fn a_destination_that_cannot_be_reached_at_shutdown_gives_up_its_queue_and_no_other() {
     let mut simulation = simulation(1, &[bounds(1, 4), bounds(1, 4)]);
     for _ in 0..3 {
