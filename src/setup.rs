@@ -614,10 +614,27 @@ impl Drop for Guard {
         if let Some(telemetry) = self.telemetry.take() {
             let receipt = telemetry.shutdown_blocking(Self::DEADLINE);
             // Nobody sees the receipt.
-            let lost = receipt.ledger().dropped(DropReason::Abandoned);
-            if receipt.outcome() == Outcome::DeadlinePassed && lost > 0 {
-                telemetry.diagnostics().say(&Diagnostic::Abandoned { lost });
+            if receipt.outcome() == Outcome::DeadlinePassed {
+                abandoned(&receipt).iter().for_each(|what| telemetry.diagnostics().say(what));
             }
         }
     }
 }
+
+/// What a shutdown left behind: for everybody, and for some of several destinations.
+fn abandoned(receipt: &Receipt) -> Vec<Diagnostic> {
+    let lost = |ledger: &Ledger| match ledger.dropped(DropReason::Abandoned) {
+        0 => None,
+        lost => Some(Diagnostic::Abandoned { lost }),
+    };
+    let several = if receipt.destinations().len() > 1 { receipt.destinations() } else { &[] };
+    let each = several.iter().filter_map(|each| {
+        let what = Box::new(lost(each.ledger())?);
+        Some(Diagnostic::Destination { name: each.name().into(), what })
+    });
+    lost(receipt.ledger()).into_iter().chain(each).collect()
+}
+
+#[cfg(test)]
+#[path = "setup_tests.rs"]
+mod tests;
