@@ -17,7 +17,7 @@ use crate::{
 /// A running pipeline: its spans are exported in the background.
 ///
 /// It belongs to the process that made it: in a child that was forked off,
-/// flush and shutdown return at once ([`Outcome::Forked`]) and the child's copy
+/// flush and shutdown return at once ([`Outcome::Forked`](crate::Outcome::Forked)) and the child's copy
 /// of the parent's spans is never sent. A child that is to be traced makes a
 /// pipeline of its own.
 ///
