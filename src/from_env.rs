@@ -21,6 +21,7 @@ use crate::setup::{Builder, Guard};
 pub(crate) fn apply(env: &mut Env, builder: &mut Builder) {
     log_level(env, builder);
     no_config_file(env);
+    no_exceptions_as_logs(env);
     detect::from_env(env, builder);
     propagators(env, builder);
     describe(env, builder);
@@ -87,6 +88,18 @@ fn no_config_file(env: &mut Env) {
         if let Some(path) = env.text(variable) {
             env.warn(variable, &path, "is ignored: configuration by file is not supported");
         }
+    }
+}
+
+/// There is no signal of logs for them to move to; nothing is to be lost unheard.
+fn no_exceptions_as_logs(env: &mut Env) {
+    const VARIABLE: &str = "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN";
+    if let Some(value) = env.text(VARIABLE) {
+        env.warn(
+            VARIABLE,
+            &value,
+            "is ignored: exceptions are span events, there is no log signal",
+        );
     }
 }
 

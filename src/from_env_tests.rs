@@ -246,6 +246,17 @@ fn a_configuration_file_is_told_to_be_ignored() {
     assert!(warnings[0].contains("/etc/otel.yaml"), "{warnings:?}");
 }
 
+/// ENV-19: exceptions stay span events, which who asks for logs has to hear
+/// ([Exceptions](https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-spans/)).
+#[test]
+fn who_asks_for_exceptions_as_logs_is_told_that_they_stay_span_events() {
+    for value in ["logs", "logs/dup"] {
+        let (.., warnings) = applied(&[("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN", value)]);
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].contains(value) && warnings[0].contains("span events"));
+    }
+}
+
 /// ENV-2: empty equals unset, for every variable
 /// ([Empty value](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#parsing-empty-value)).
 #[test]
@@ -338,7 +349,7 @@ fn the_table_tells_for_each_setting_who_said_it() {
 }
 
 /// Every variable that is read here.
-const VARIABLES: [&str; 25] = [
+const VARIABLES: [&str; 26] = [
     "OTEL_ATTRIBUTE_COUNT_LIMIT",
     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
     "OTEL_BSP_EXPORT_TIMEOUT",
@@ -353,6 +364,7 @@ const VARIABLES: [&str; 25] = [
     "OTEL_PROPAGATORS",
     "OTEL_RESOURCE_ATTRIBUTES",
     "OTEL_SDK_DISABLED",
+    "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN",
     "OTEL_SERVICE_NAME",
     "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
     "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",

@@ -58,7 +58,7 @@ pub use throughline_runtime::{
 pub use throughline_core::w3c;
 pub use throughline_propagation as propagation;
 pub use throughline_propagation::{extract, inject};
-pub use throughline_runtime::{Carried, SamplingState};
+pub use throughline_runtime::{Baggage, BaggageError, Carried, SamplingState};
 
 // Setup, flush and shutdown.
 pub use config::config;
@@ -74,7 +74,8 @@ pub use throughline_runtime::{
 
 // What the pipeline says about itself.
 pub use throughline_runtime::{
-    Diagnostic, Diagnostics, Health, HealthState, MetricPoint, SdkMetric, SdkMetrics, Severity,
+    Diagnostic, Diagnostics, ExportDurations, ExportOperation, Health, HealthState, MetricPoint,
+    SdkMetric, SdkMetrics, Severity,
 };
 
 /// What the pipeline counts about itself, as OpenTelemetry metrics.

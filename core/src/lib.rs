@@ -25,6 +25,7 @@
 
 mod backoff;
 mod batch;
+mod begun;
 mod bitmap;
 mod body;
 mod bridge;
@@ -129,6 +130,7 @@ pub use counter::cycles;
 pub use guard::{Pushed, Token};
 
 // The pipeline and its memory.
+pub use begun::{Begun, ParentOrigin};
 pub use bitmap::TakenWord;
 pub use doorbell::Doorbell;
 pub use flood::{

@@ -540,6 +540,15 @@ impl Live {
         self.slot.flags.store(flags | sampled, Ordering::Relaxed);
     }
 
+    /// Replaces the kind.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn set_kind(&self, kind: SpanKind) {
+        let before = self.slot.flags.load(Ordering::Relaxed) & 0xff << KIND_SHIFT;
+        // Ordering: Relaxed; a reader sees the one or the other. Others set bits beside it,
+        // but the owner alone moves these.
+        self.slot.flags.fetch_xor(before ^ (kind as u32) << KIND_SHIFT, Ordering::Relaxed);
+    }
+
     /// Children that are still exported one by one, as far as the owner knows.
     #[inline(always)]
     pub(crate) fn children_left(&self) -> u32 {

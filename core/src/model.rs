@@ -108,7 +108,7 @@ impl LiveSpan {
         let live = pipeline.open(0, &Cell::new(0), || opening, None);
         match &live {
             Some(live) => live.shard().count_started(),
-            None => pipeline.count_refused(0),
+            None => pipeline.count_refused(0, &context),
         }
         live.map(LiveSpan)
     }

@@ -4,6 +4,7 @@
 use core::cell::Cell;
 use core::fmt;
 
+use crate::begun::BegunCounters;
 use crate::flood::{self, Floods};
 use crate::frame::{Finished, FrameTag, Plain};
 use crate::id_generator::SeededIds;
@@ -13,8 +14,8 @@ use crate::ring::{Refusal, Ring, UNIT, Unit};
 use crate::sampler::{Additions, Described};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, const_fn};
 use crate::{
-    Decision, Doorbell, DropReason, Ending, Ledger, LiveView, MAX_SHARDS, PollProfile, Sampler,
-    SamplingParameters, Slot, SpanLimits, TakenWord,
+    Begun, Decision, Doorbell, DropReason, Ending, Ledger, LiveView, MAX_SHARDS, ParentOrigin,
+    PollProfile, Sampler, SamplingParameters, Slot, SpanContext, SpanLimits, TakenWord,
 };
 
 /// Where spans go: live-span table, rings, sampler, limits, ledger.
@@ -92,6 +93,8 @@ pub struct Shard {
     /// flusher.
     announce_mask: usize,
     ring: Ring<FrameTag>,
+    /// What neither of the first two counts.
+    begun: BegunCounters,
 }
 
 impl Shard {
@@ -109,6 +112,7 @@ impl Shard {
                 unsampled: AtomicUsize::new(0),
                 announce_mask: announce_every.next_power_of_two() - 1,
                 ring: Ring::new(units, bytes),
+                begun: BegunCounters::new(),
             }
         }
     }
@@ -234,8 +238,26 @@ impl Pipeline {
                 // Ordering: Relaxed; `read` acquired what came after the counts.
                 self.shards.iter().map(|s| counter(s).load(Ordering::Relaxed) as u64).sum()
             };
-            (sum(|shard| &shard.started), sum(|shard| &shard.unsampled))
+            let mut sums = (sum(|shard| &shard.started), sum(|shard| &shard.unsampled));
+            for (recorded, dropped) in self.shards.iter().map(|shard| shard.begun.sums()) {
+                sums = (sums.0 + recorded, sums.1 + dropped);
+            }
+            sums
         })
+    }
+
+    /// How many spans began so far, by their parents' origins and the sampler's decisions.
+    pub fn begun(&self) -> Begun {
+        let mut begun = Begun::default();
+        for shard in self.shards {
+            // Ordering: Relaxed, no value is read through them.
+            let started = shard.started.load(Ordering::Relaxed);
+            begun.add(ParentOrigin::Local, Decision::RecordAndSample, started);
+            let unsampled = shard.unsampled.load(Ordering::Relaxed);
+            begun.add(ParentOrigin::Local, Decision::Drop, unsampled);
+            begun.add_all(&shard.begun);
+        }
+        begun
     }
 
     /// The spans that are under way, as far as they stay while they are read.
@@ -354,10 +376,22 @@ impl Pipeline {
         self.shard(shard).count_started();
     }
 
+    /// Counts a span that begins below this parent.
+    #[inline(always)]
+    pub(crate) fn count_begun(&self, shard: usize, parent: &SpanContext, decision: Decision) {
+        let shard = self.shard(shard);
+        let own = match decision {
+            Decision::Drop => &shard.unsampled,
+            Decision::RecordOnly | Decision::RecordAndSample => &shard.started,
+        };
+        // Ordering: Relaxed, as in `count_started` and `count_unsampled`.
+        shard.begun.of(parent, decision).unwrap_or(own).fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Counts a span for which there is no slot.
     #[cold]
-    pub(crate) fn count_refused(&self, shard: usize) {
-        self.shard(shard).count_started();
+    pub(crate) fn count_refused(&self, shard: usize, parent: &SpanContext) {
+        self.count_begun(shard, parent, Decision::RecordAndSample);
         self.counters.count_dropped(DropReason::LiveTableFull, 1);
     }
 

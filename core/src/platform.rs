@@ -124,7 +124,7 @@ pub trait Carry: Clone + Default + Debug + Send + Sync + 'static {
     #[must_use]
     fn with_trace_state(self, trace_state: &TraceStateBuf) -> Self;
 
-    /// The baggage, empty if there is none.
+    /// The baggage as it is sent, empty if there is none.
     fn baggage(&self) -> Baggage<'_>;
 }
 

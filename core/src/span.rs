@@ -224,6 +224,16 @@ impl<P: Platform> Span<P> {
         }
     }
 
+    /// Replaces the kind, for other APIs in which it may come late; the sampler has not seen
+    /// it. Where it is known, it is told [when the span begins](crate::SpanOptions::kind).
+    /// Bare targets, where code is dear, do not have this.
+    #[cfg(not(target_os = "none"))]
+    pub fn update_kind(&mut self, kind: crate::SpanKind) {
+        if let Some(mut span) = self.writer() {
+            span.set_kind(kind);
+        }
+    }
+
     /// Runs the closure inside the span, then ends it.
     ///
     /// The span is the current one meanwhile. If the closure panics, the span

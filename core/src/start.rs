@@ -232,7 +232,7 @@ pub(crate) fn begin<'a, P: Platform>(
     };
     let flags = flags.with_sampled(decision == Some(Decision::RecordAndSample));
     if decision == Some(Decision::Drop) {
-        pipeline.count_unsampled(local.shard());
+        pipeline.count_begun(local.shard(), &parent, Decision::Drop);
         let route = origin.route.with_flags(flags, false);
         let carried = changed.unwrap_or(origin.carried);
         return Beginning::of(State::unrecorded(trace, span, route, carried));
@@ -259,7 +259,7 @@ pub(crate) fn begin<'a, P: Platform>(
         callsite,
     };
     let Some(mut live) = pipeline.open(local.shard(), local.place(), || opening, above) else {
-        pipeline.count_refused(local.shard());
+        pipeline.count_refused(local.shard(), &parent);
         if has_parent {
             return Beginning::of(origin.transparent());
         }
@@ -276,14 +276,14 @@ pub(crate) fn begin<'a, P: Platform>(
     }
     let carried = changed.unwrap_or(carried);
     let carried = if carried.is_empty() { carried } else { carried.bound_to(trace) };
-    if decision.is_none() {
+    let Some(decision) = decision else {
         let state = State::recorded(live, carried);
         return Beginning {
             state,
             undecided: Some(Undecided { parent, name: options.name, kind, route }),
         };
-    }
-    pipeline.count_started(local.shard());
+    };
+    pipeline.count_begun(local.shard(), &parent, decision);
     set_trace_state::<P>(&mut live, &carried);
     Beginning::of(State::recorded(live, carried))
 }
@@ -317,7 +317,8 @@ fn surplus<P: Platform>(
             State::recorded(live, carried)
         }
         None => {
-            pipeline.count_refused(local.shard());
+            let parent = SpanContext::new(opening.trace, opening.parent, opening.flags);
+            pipeline.count_refused(local.shard(), &parent);
             let route = route.with_flags(opening.flags, false);
             State::unrecorded(opening.trace, opening.span, route, carried)
         }
@@ -375,7 +376,7 @@ impl Undecided<'_> {
         let route = route.with_flags(flags, false);
         match decision {
             Decision::Drop => {
-                pipeline.count_unsampled(local.shard());
+                pipeline.count_begun(local.shard(), &parent, decision);
                 return State::unrecorded(trace, span, route, carried);
             }
             Decision::RecordOnly => {}
@@ -390,7 +391,7 @@ impl Undecided<'_> {
                 live.set_sampled();
             }
         }
-        live.shard().count_started();
+        pipeline.count_begun(local.shard(), &parent, decision);
         set_trace_state::<P>(&mut live, &carried);
         State::recorded(live, carried)
     }

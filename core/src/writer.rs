@@ -216,6 +216,11 @@ impl<'a> Writer<'a> {
         let _ = self.write(|body, bytes| body.rename(bytes, name));
     }
 
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn set_kind(&mut self, kind: crate::SpanKind) {
+        self.live.set_kind(kind);
+    }
+
     /// Sets the trace state, once; one that does not fit is left out.
     pub(crate) fn set_trace_state(&mut self, text: &str) {
         let _ = self.write(|body, bytes| body.set_trace_state(bytes, text));

@@ -10,7 +10,9 @@ use crate::propagator::{AnyGetter, Propagator};
 ///
 /// It does not depend on a trace: it is read and written without one. Received
 /// entries take the place of those that the context had; malformed ones are left
-/// out, and so are those beyond 64 entries or 8,192 bytes.
+/// out, and so are those beyond 64 entries or 8,192 bytes. Entries whose names are no
+/// tokens are not written: [`Baggage::local_len`](throughline_runtime::Baggage::local_len)
+/// tells how many those are.
 /// ([Baggage](https://www.w3.org/TR/baggage/))
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Baggage;

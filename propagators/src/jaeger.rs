@@ -7,9 +7,9 @@
 //!
 //! Rules: [Propagation format](https://www.jaegertracing.io/sdk-migration/#propagation-format).
 
-use throughline_core::w3c::{BaggageBuf, Decoded, Setter};
+use throughline_core::w3c::{Decoded, Setter};
 use throughline_core::{Carry, SpanContext, SpanId, TraceFlags, TraceId};
-use throughline_runtime::{Context, SamplingState};
+use throughline_runtime::{Baggage, Context, SamplingState};
 
 use crate::b3::of_sender;
 use crate::hex::{padded, trimmed};
@@ -89,21 +89,18 @@ fn baggage_key(header: &str) -> Option<&str> {
     (prefix.eq_ignore_ascii_case(BAGGAGE_PREFIX) && !key.is_empty()).then_some(key)
 }
 
-/// Apart, since most messages have none and it takes 16 KiB of stack.
-#[inline(never)]
+/// Adds these to what the context has; what does not fit is left out.
+#[cold]
 fn with_baggage(context: Context, keys: &[&str], carrier: &dyn AnyGetter) -> Context {
-    let known = context.carried().baggage().as_str();
-    let (mut baggage, _) = BaggageBuf::<8192>::from_headers([known.as_bytes()]);
-    for key in keys {
-        let value =
-            carrier.first(key).map(trimmed).and_then(|value| core::str::from_utf8(value).ok());
-        if let (Some(key), Some(value)) = (baggage_key(key), value) {
-            // What is no key of W3C's, or does not fit, is left out.
-            let _ = baggage.insert(key, &Decoded::new(value).to_string(), "");
-        }
-    }
-    let carried = context.carried().with_baggage(&baggage);
-    context.with_carried(carried)
+    let entry = |key: &&str| {
+        let value = carrier.first(key).map(trimmed);
+        let value = value.and_then(|value| core::str::from_utf8(value).ok())?;
+        Some((baggage_key(key)?.to_owned(), Decoded::new(value).to_string()))
+    };
+    let entries: Vec<_> = keys.iter().filter_map(entry).collect();
+    let mut baggage = Baggage::of(&context);
+    baggage.extend(entries.iter().map(|(key, value)| (key.as_str(), value.as_str(), "")));
+    baggage.into_context(context)
 }
 
 const TRACE_ID: &str = "uber-trace-id";

@@ -108,6 +108,10 @@ fn as_many_requests_as_are_configured_are_in_flight_at_once() {
                 assert_eq!(taken.len() as u64, SPANS, "something was sent twice");
                 assert_eq!(taken.into_iter().collect::<HashSet<_>>(), made);
                 assert_eq!(receipt.destinations().len(), 1);
+                // Each request is an export of its own.
+                let metrics = telemetry.metrics();
+                let [durations] = metrics.export_durations() else { panic!("all ended alike") };
+                assert_eq!(durations.count(), SPANS);
             });
         });
     }

@@ -214,7 +214,7 @@ fn a_bridge_that_comes_and_goes_leaves_nothing_behind() {
         next();
         context().scope(|| {
             next();
-            context().scope(|| next());
+            context().scope(&mut next);
             next();
         });
         for has_bridge in [false, true] {

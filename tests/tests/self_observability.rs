@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
 
 use throughline::{
-    Builder, Diagnostic, Diagnostics, DropReason, Exporter, HealthState, Runtime, SdkMetric,
-    Telemetry, Thread, builder, span,
+    Additions, Builder, Carried, Context, Decision, Diagnostic, Diagnostics, DropReason,
+    ExportOperation, Exporter, HealthState, Runtime, Sampler, SamplingParameters, SdkMetric,
+    SpanContext, SpanId, Telemetry, Thread, TraceFlags, TraceId, builder, span,
 };
 use throughline_core::{Accepted, Batch, ExportError, Failure, SpanExporter};
 
@@ -165,13 +166,17 @@ fn points(telemetry: &Telemetry) -> BTreeMap<&'static str, Vec<(String, u64)>> {
     for point in metrics.points() {
         let kinds = ["error.type", "otel.span.sampling_result"];
         let kind = point.attributes.iter().find(|(key, _)| kinds.contains(key));
-        let kind = kind.map_or(String::new(), |(_, value)| match value {
-            throughline::Value::Str(text) => (*text).to_owned(),
-            other => panic!("{other:?}"),
-        });
+        let kind = kind.map_or("", |(_, value)| text_of(value)).to_owned();
         values.entry(point.metric.name()).or_default().push((kind, point.value));
     }
     values
+}
+
+fn text_of<'a>(value: &throughline::Value<'a>) -> &'a str {
+    match value {
+        throughline::Value::Str(text) => text,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// OBS-2, OBS-4 to OBS-7
@@ -190,7 +195,7 @@ fn the_ledger_has_the_names_of_the_conventions_and_adds_up() {
     assert!(!telemetry.flush_blocking(Duration::from_millis(200)).is_complete());
     let values = points(&telemetry);
     let one = |value| vec![(String::new(), value)];
-    assert_eq!(values["otel.sdk.span.started"], [("".to_owned(), 4), ("DROP".to_owned(), 0)]);
+    assert_eq!(values["otel.sdk.span.started"], [("RECORD_AND_SAMPLE".to_owned(), 4)]);
     assert_eq!(values["otel.sdk.span.live"], one(0));
     assert_eq!(values["otel.sdk.exporter.span.inflight"], one(2));
     // Counted when it is handed over, whatever comes of it.
@@ -274,4 +279,90 @@ fn a_handler_that_panics_leaves_the_pipeline_working() {
     export_one(&telemetry);
     export_one(&telemetry);
     assert_eq!(telemetry.ledger().exported(), 2);
+}
+
+/// OBS-2: where parents are, and what the sampler decided, of all spans
+/// ([SDK metrics](https://opentelemetry.io/docs/specs/semconv/otel/sdk-metrics/)).
+#[test]
+fn spans_that_began_are_told_apart_by_their_parents_origin_and_the_decision() {
+    let (telemetry, ..) = start(builder().sampler(Picky));
+    let remote = |flags| {
+        let (trace, span) = (TraceId::from_bytes([1; 16]), SpanId::from_bytes([2; 8]));
+        let context = Context::remote(SpanContext::remote(trace, span, flags), Carried::default());
+        context.with_pipeline(telemetry.pipeline())
+    };
+    let begin = || span!("work").in_scope(|| span!("child").in_scope(|| ()));
+    telemetry.context().scope(begin);
+    remote(TraceFlags::SAMPLED).scope(begin);
+    remote(TraceFlags::NONE).scope(|| {
+        span!("unsampled").in_scope(|| {
+            span!("dropped").in_scope(|| ());
+            span!("recorded").in_scope(|| ());
+        });
+    });
+    let expected = [
+        ("none RECORD_AND_SAMPLE", 1),
+        ("local DROP", 1),
+        ("local RECORD_ONLY", 1),
+        ("local RECORD_AND_SAMPLE", 2),
+        ("remote DROP", 1),
+        ("remote RECORD_AND_SAMPLE", 1),
+    ];
+    let metrics = telemetry.metrics();
+    let found = metrics.points_of(SdkMetric::SpanStarted).into_iter().map(|point| {
+        let texts: Vec<_> = point.attributes.iter().map(|(_, text)| text_of(text)).collect();
+        (texts.join(" "), point.value)
+    });
+    assert_eq!(found.collect::<Vec<_>>(), expected.map(|(what, n)| (what.to_owned(), n)));
+    assert_eq!((telemetry.ledger().started(), telemetry.ledger().unsampled()), (5, 2));
+    // What is only recorded goes to nobody, and has been processed.
+    assert!(telemetry.flush_blocking(LONG).is_complete());
+    assert_eq!(points(&telemetry)["otel.sdk.processor.span.processed"], [("".to_owned(), 5)]);
+}
+
+/// Decides by the name.
+#[derive(Debug)]
+struct Picky;
+
+impl Sampler for Picky {
+    fn should_sample(&self, known: &SamplingParameters<'_>, _: &mut Additions<'_>) -> Decision {
+        match known.name {
+            "recorded" => Decision::RecordOnly,
+            "dropped" | "unsampled" => Decision::Drop,
+            _ => Decision::RecordAndSample,
+        }
+    }
+
+    fn description(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Picky")
+    }
+}
+
+/// OBS-8: one duration per export, after its last attempt, told once
+/// ([SDK metrics](https://opentelemetry.io/docs/specs/semconv/otel/sdk-metrics/)).
+#[test]
+fn each_export_has_one_duration_and_says_how_it_ended() {
+    let (telemetry, exporter, _told) = start(builder());
+    let (sender, ended) = mpsc::channel();
+    telemetry.on_export(|_| panic!("as the test wants"));
+    telemetry.on_export(move |operation: &ExportOperation| {
+        let _ = sender.send((operation.error_type(), operation.duration()));
+    });
+    export_one(&telemetry);
+    assert_eq!(ended.recv_timeout(LONG).map(|(why, _)| why), Ok(None));
+    exporter.now(FAILS);
+    export_one(&telemetry);
+    assert_eq!(ended.recv_timeout(LONG).map(|(why, _)| why), Ok(Some("401".into())));
+    exporter.now(REJECTS);
+    export_one(&telemetry);
+    assert_eq!(ended.recv_timeout(LONG).map(|(why, _)| why), Ok(Some("rejected".into())));
+    exporter.now(HANGS);
+    telemetry.context().scope(|| span!("work").in_scope(|| ()));
+    assert!(!telemetry.shutdown_blocking(Duration::from_millis(100)).is_complete());
+    assert_eq!(ended.recv_timeout(LONG).map(|(why, _)| why), Ok(Some("abandoned".into())));
+    let metrics = telemetry.metrics();
+    let mut counts: Vec<_> = metrics.export_durations().iter().map(|all| all.count()).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [1, 1, 1, 1]);
+    assert!(ended.try_recv().is_err());
 }

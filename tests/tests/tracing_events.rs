@@ -79,6 +79,25 @@ fn an_event_with_an_error_is_an_exception() {
     assert_eq!(span.status, (StatusCode::Error, "the order is not stored".to_owned()));
 }
 
+/// EXC-2: so is one that the program describes itself.
+/// ([Exceptions](https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-spans/))
+#[test]
+fn an_event_with_the_attributes_of_an_exception_is_one() {
+    let stage = Stage::new();
+    stage.run(|| {
+        info_span!("store").in_scope(|| {
+            info!(exception.r#type = "Refused", exception.message = "no", "not stored");
+            info!(exceptional = true, "stored");
+        });
+    });
+    let events = stage.finish().span("store").events;
+    let names: Vec<_> = events.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["exception", "stored"]);
+    let of = |key: &str| events[0].1.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str());
+    assert_eq!((of("exception.type"), of("exception.message")), (Some("Refused"), Some("no")));
+    assert_eq!(of("message"), Some("not stored"));
+}
+
 /// EXC-1: what the program says itself wins over what is made from the error.
 /// ([Record exception](https://opentelemetry.io/docs/specs/otel/trace/api/#record-exception))
 #[test]

@@ -7,7 +7,10 @@ use std::panic::catch_unwind;
 use throughline::exporters::Memory;
 use throughline::log::Lines;
 use throughline::tracing::{LogFormat, TracingLayer, context_of};
-use throughline::{AlwaysOff, Context, Ending, SpanKind, StatusCode, Thread, builder};
+use throughline::{
+    Additions, AlwaysOff, Context, Decision, Ending, Sampler, SamplingParameters, SpanKind,
+    StatusCode, Thread, builder,
+};
 use throughline_tests::conformance::{DEADLINE, current};
 use throughline_tests::logs::Caught;
 use throughline_tests::subscribed::{Stage, as_error, refused};
@@ -88,16 +91,70 @@ fn the_fields_of_opentelemetry_are_not_attributes() {
 }
 
 #[test]
-fn a_kind_or_status_that_is_none_or_comes_late_is_an_attribute() {
+fn name_kind_and_status_may_come_late_and_what_is_none_is_an_attribute() {
     let stage = Stage::new();
     stage.run(|| {
-        let span = info_span!("span", otel.kind = Empty, otel.status_code = "fine");
-        span.record("otel.kind", "client");
+        let span = info_span!(
+            "span",
+            otel.name = Empty,
+            otel.kind = Empty,
+            otel.status_code = "fine",
+            otel.status_description = Empty,
+        );
+        span.record("otel.kind", "client").record("otel.name", "named later");
+        info_span!("again", otel.kind = "server").record("otel.kind", "sideways");
+        info_span!("changed", otel.kind = "server").record("otel.kind", "Producer");
+        // Nothing of it is ever said.
+        info_span!("silent", otel.name = Empty, otel.kind = Empty, otel.status_code = Empty);
     });
-    let span = stage.finish().span("span");
-    assert_eq!((span.kind, span.status.0), (SpanKind::Internal, StatusCode::Unset));
-    assert_eq!(span.attribute("otel.kind"), Some("client"));
-    assert_eq!(span.attribute("otel.status_code"), Some("fine"));
+    let memory = stage.finish();
+    let span = memory.span("named later");
+    assert_eq!((span.kind, span.status.0), (SpanKind::Client, StatusCode::Unset));
+    assert_eq!(span.attributes, [("otel.status_code".to_owned(), "fine".to_owned())]);
+    let again = memory.span("again");
+    assert_eq!((again.kind, again.attribute("otel.kind")), (SpanKind::Server, Some("sideways")));
+    assert_eq!(memory.span("changed").kind, SpanKind::Producer);
+    let silent = memory.span("silent");
+    assert_eq!((silent.kind, &silent.attributes[..]), (SpanKind::Internal, &[][..]));
+}
+
+/// Keeps what is called so, of that kind.
+#[derive(Debug)]
+struct ByName;
+
+impl Sampler for ByName {
+    fn should_sample(&self, known: &SamplingParameters<'_>, _: &mut Additions<'_>) -> Decision {
+        match (known.name, known.kind) {
+            ("GET /orders", SpanKind::Server) => Decision::RecordAndSample,
+            _ => Decision::Drop,
+        }
+    }
+
+    fn description(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ByName")
+    }
+}
+
+#[test]
+fn a_sampler_sees_the_name_and_the_kind_that_fields_give() {
+    let memory = Memory::new();
+    let thread = Thread::start().expect("the system gives a thread");
+    let telemetry = builder().sampler(ByName).start(thread, memory.clone());
+    let dispatch = Dispatch::new(registry().with(TracingLayer::new()));
+    dispatcher::with_default(&dispatch, || {
+        telemetry.context().scope(|| {
+            info_span!("request", otel.name = "GET /orders", otel.kind = "server");
+            info_span!("request", otel.kind = ?SpanKind::Server, otel.name = %"GET /orders");
+            info_span!("request", otel.name = "GET /orders");
+            // It comes too late for the sampler.
+            info_span!("request", otel.name = Empty, otel.kind = "server")
+                .record("otel.name", "GET /orders");
+        });
+    });
+    let receipt = telemetry.shutdown_blocking(DEADLINE);
+    assert_eq!((receipt.ledger().started(), receipt.ledger().unsampled()), (2, 2));
+    let names: Vec<_> = memory.spans().into_iter().map(|span| (span.name, span.kind)).collect();
+    assert_eq!(names, vec![("GET /orders".to_owned(), SpanKind::Server); 2]);
 }
 
 #[test]

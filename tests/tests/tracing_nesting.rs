@@ -1,6 +1,7 @@
 //! One current context for `tracing`'s guards and our scopes.
 
 use core::future::Future;
+use std::sync::mpsc;
 
 use throughline::tracing::context_of;
 use throughline::{Context, CurrentSpan, StatusCode, span};
@@ -144,6 +145,56 @@ fn a_span_may_be_entered_on_several_threads_at_once() {
     let shared = memory.span("shared").span_id;
     let children = memory.spans().into_iter().filter(|span| span.parent_span_id == shared);
     assert_eq!(children.count(), 800);
+}
+
+#[test]
+fn enters_and_exits_of_two_threads_may_interleave_and_the_last_handle_end_the_span_elsewhere() {
+    let stage = Stage::new();
+    let span = stage.run(|| info_span!("shared"));
+    let id = span.id();
+    let (to_other, from_first) = mpsc::channel();
+    let (to_first, from_other) = mpsc::channel();
+    let is_current = || Context::current().span_context().is_valid();
+    std::thread::scope(|scope| {
+        let (dispatch, other) = (&stage.dispatch, span.clone());
+        scope.spawn(move || {
+            dispatcher::with_default(dispatch, || {
+                from_first.recv().expect("the first has entered");
+                let inside = other.enter();
+                to_first.send(()).expect("the first waits");
+                from_first.recv().expect("the first has left");
+                // That the other left changes nothing here.
+                assert!(is_current());
+                span!("second").end();
+                drop(inside);
+                assert!(!is_current());
+                drop(other);
+                to_first.send(()).expect("the first waits");
+            });
+        });
+        dispatcher::with_default(dispatch, || {
+            let inside = span.enter();
+            to_other.send(()).expect("the other waits");
+            from_other.recv().expect("the other has entered");
+            span!("first").end();
+            drop(inside);
+            assert!(!is_current());
+            to_other.send(()).expect("the other waits");
+            from_other.recv().expect("the other has left");
+            // Left, and entered again, and closed while it is.
+            let again = span.clone().entered();
+            drop(span);
+            assert!(is_current());
+            info_span!("late").follows_from(id);
+            drop(again);
+            assert!(!is_current());
+        });
+    });
+    let memory = stage.finish();
+    let shared = memory.span("shared").span_id;
+    for name in ["first", "second", "late"] {
+        assert_eq!(memory.span(name).parent_span_id, shared, "{name}");
+    }
 }
 
 #[test]

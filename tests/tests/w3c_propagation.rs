@@ -3,9 +3,9 @@
 
 use throughline::exporters::Memory;
 use throughline::propagation::{Standard, preset_global};
-use throughline::w3c::{BAGGAGE, BaggageBuf, Setter, TRACEPARENT, TRACESTATE};
+use throughline::w3c::{BAGGAGE, Setter, TRACEPARENT, TRACESTATE};
 use throughline::{
-    AlwaysOff, AlwaysOn, Carry, Context, InSpanExt, ParentBased, SpanId, Telemetry, Tokio,
+    AlwaysOff, AlwaysOn, Baggage, Context, InSpanExt, ParentBased, SpanId, Telemetry, Tokio,
     TraceFlags, builder, inject, span,
 };
 use throughline_tests::places::tokio_runtime;
@@ -210,22 +210,17 @@ fn baggage_that_a_service_adds_goes_on_below_and_not_beside() {
     let context = extract(incoming("01").0.as_slice());
     let (inside, outside) = telemetry.context().scope(|| {
         span!(parent: &context, "serve").in_scope(|| {
-            let current = Context::current();
-            let mut baggage =
-                BaggageBuf::<8192>::from_headers([current.carried().baggage().as_str().as_bytes()])
-                    .0;
+            let mut baggage = Baggage::current();
             baggage.insert("tenant", "Käse & Co", "").expect("room");
-            let carried = current.carried().with_baggage(&baggage);
-            let inside =
-                current.with_carried(carried).scope(|| span!("call").in_scope(Headers::outgoing));
+            let below = baggage.into_context(Context::current());
+            let inside = below.scope(|| span!("call").in_scope(Headers::outgoing));
             (inside, Headers::outgoing())
         })
     });
     assert_eq!(outside.get(BAGGAGE), Some(BAG));
     assert_eq!(inside.get(TRACESTATE), Some(STATE), "the trace state stays");
     let received = extract(inside.0.as_slice());
-    let tenant = received.carried().baggage().get("tenant").expect("sent").to_string();
-    assert_eq!(tenant, "Käse & Co");
+    assert_eq!(Baggage::of(&received).get("tenant").as_deref(), Some("Käse & Co"));
     settle(&runtime, &telemetry, 2);
 }
 

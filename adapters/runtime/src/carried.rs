@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use throughline_core::w3c::{Baggage, BaggageBuf, TraceState, TraceStateBuf};
+use throughline_core::w3c::{self, TraceState, TraceStateBuf};
 use throughline_core::{Carry, TraceId};
+
+use crate::Baggage;
 
 /// The trace state and the baggage of a context, shared by all contexts below.
 ///
@@ -15,8 +17,7 @@ pub struct Carried(Option<Arc<Content>>);
 struct Content {
     trace: TraceId,
     trace_state: TraceStateBuf,
-    /// The header's text.
-    baggage: Box<str>,
+    baggage: Baggage,
     sampling: SamplingState,
     /// Which trace it is about; the invalid id where the sender named none.
     sampling_of: TraceId,
@@ -43,18 +44,20 @@ pub enum SamplingState {
 
 impl Carried {
     /// Carries these; nothing is allocated when both are empty.
-    pub fn new(trace_state: TraceStateBuf, baggage: &BaggageBuf) -> Self {
-        Carried::of(Content {
-            trace_state,
-            baggage: baggage.as_str().into(),
-            ..Carried::default().content()
-        })
+    pub fn new(trace_state: TraceStateBuf, baggage: impl Into<Baggage>) -> Self {
+        let baggage = baggage.into();
+        Carried::of(Content { trace_state, baggage, ..Carried::default().content() })
     }
 
     /// The same with another baggage.
     #[must_use]
-    pub fn with_baggage(&self, baggage: &BaggageBuf) -> Self {
-        Carried::of(Content { baggage: baggage.as_str().into(), ..self.content() })
+    pub fn with_baggage(&self, baggage: impl Into<Baggage>) -> Self {
+        Carried::of(Content { baggage: baggage.into(), ..self.content() })
+    }
+
+    /// The baggage with what is not sent, if there is any.
+    pub(crate) fn whole_baggage(&self) -> Option<&Baggage> {
+        self.0.as_ref().map(|content| &content.baggage)
     }
 
     /// The same with another sampling state, of this trace; of whichever begins,
@@ -87,7 +90,7 @@ impl Carried {
             None => Content {
                 trace: TraceId::INVALID,
                 trace_state: TraceStateBuf::new(),
-                baggage: Box::default(),
+                baggage: Baggage::default(),
                 sampling: SamplingState::InFlags,
                 sampling_of: TraceId::INVALID,
             },
@@ -127,7 +130,7 @@ impl Carry for Carried {
     }
 
     #[inline]
-    fn baggage(&self) -> Baggage<'_> {
-        self.0.as_ref().map(|content| Baggage::new(&content.baggage)).unwrap_or_default()
+    fn baggage(&self) -> w3c::Baggage<'_> {
+        self.0.as_ref().map(|content| content.baggage.as_w3c()).unwrap_or_default()
     }
 }

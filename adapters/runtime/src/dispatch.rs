@@ -28,10 +28,14 @@ pub(crate) async fn dispatch<R: Runtime>(
             () if state.seat != seat => Step::NotMine,
             () => {
                 engine.look(state);
-                state.hand_on(engine.now(), engine.anchor())
+                let step = state.hand_on(engine.now(), engine.anchor());
+                if state.is_finished() {
+                    engine.abandon(state);
+                }
+                step
             }
         };
-        let (step, said) = engine.with(|state| (next(state), core::mem::take(&mut state.said)));
+        let (step, said) = engine.with(|state| (next(state), state.take_said()));
         engine.say(said);
         match step {
             Step::Wait { until, is_finished } => {

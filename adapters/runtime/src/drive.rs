@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use throughline_core::{Accepted, Action, ExportError, Heartbeats, Moment, SpanExporter};
 
-use crate::Runtime;
 use crate::clock::{self, Anchor};
 use crate::engine::{Engine, Goal, Seat, State};
+use crate::observe::ONLY;
 use crate::race::{First, race};
 use crate::transmission::{FAR, PANICKED, exporting, with_timeout, yield_now};
+use crate::{Diagnostic, ExportOperation, Runtime};
 
 /// Drives the flusher until it is finished, or the goal is reached.
 ///
@@ -38,8 +39,14 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
             }
             engine.look(state);
             let anchor = engine.anchor();
-            match state.flusher.poll(engine.now(), |ticks| anchor.unix_nanos(ticks)) {
+            let now = engine.now();
+            let action = state.flusher.poll(now, |ticks| anchor.unix_nanos(ticks));
+            if state.flusher.is_finished() {
+                engine.abandon(state);
+            }
+            match action {
                 Action::Export => {
+                    state.operations[0].begin(now, ONLY);
                     let batch = state.flusher.batch();
                     match exporting(|| connection.export(&batch)) {
                         Ok(sending) => Step::send(sending, What::Batch, state),
@@ -72,7 +79,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                 Action::Finished => Step::Done,
             }
         };
-        let (step, said) = engine.with(|state| (next(state), core::mem::take(&mut state.said)));
+        let (step, said) = engine.with(|state| (next(state), state.take_said()));
         engine.say(said);
         match step {
             Step::Export { sending, what, timeout, turn } => {
@@ -84,14 +91,16 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                 let over = |state: &State| !is_mine(state) || state.flusher.is_finished();
                 let over = pin!(engine.changed_for(Some(seat), over));
                 if let First::Right(result) = race(over, sending).await {
-                    engine.with(|state| {
+                    let said = engine.with(|state| {
                         if is_mine(state) {
                             match what {
                                 What::Batch => engine.on_export(state, result),
                                 What::Heartbeats => state.on_heartbeats(result),
                             }
                         }
+                        state.take_said()
                     });
+                    engine.say(said);
                 }
             }
             Step::Wait(until) => engine.idle(&runtime, seat, until, |_| false).await,
@@ -135,6 +144,11 @@ impl<S> Step<S> {
 }
 
 impl State {
+    /// What is to be told now that the lock is released.
+    pub(crate) fn take_said(&mut self) -> (Vec<Diagnostic>, Vec<ExportOperation>) {
+        (core::mem::take(&mut self.said), core::mem::take(&mut self.ended))
+    }
+
     fn on_heartbeats(&mut self, result: Result<Accepted, ExportError>) {
         if let Some(heartbeats) = &mut self.heartbeats {
             heartbeats.on_export(result);

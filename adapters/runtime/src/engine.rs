@@ -11,9 +11,10 @@ use throughline_core::{Entry, ExportError, Heartbeats, Pipeline, Ticket};
 use crate::clock::{Anchor, FixedClock};
 use crate::fan_out::FanOut;
 use crate::metrics::Names;
+use crate::operation::{Listeners, Operations};
 use crate::pipeline::{DriverWaker, StdFlusher};
 use crate::watch::Watch;
-use crate::{Completion, Diagnostic, Diagnostics};
+use crate::{Completion, Diagnostic, Diagnostics, ExportOperation};
 
 pub(crate) struct Engine {
     pub(crate) pipeline: &'static Pipeline,
@@ -25,6 +26,7 @@ pub(crate) struct Engine {
     pub(crate) origin: Instant,
     pub(crate) diagnostics: Diagnostics,
     pub(crate) names: Arc<Names>,
+    pub(crate) listeners: Listeners,
     /// Apart from the state, which is locked while an exporter begins to send, and
     /// an exporter may ask for the health. Locked after the state, for moments.
     pub(crate) watch: Mutex<Watch>,
@@ -71,6 +73,10 @@ pub(crate) struct State {
     /// The most that `otel.sdk.processor.span.processed` has said: what was handed
     /// over and then abandoned at the end shall not make it fall.
     pub(crate) processed: u64,
+    /// Of each exporter.
+    pub(crate) operations: Vec<Operations>,
+    /// Exports that have ended, to be told once the lock is released.
+    pub(crate) ended: Vec<ExportOperation>,
 }
 
 /// Who drives the flusher: the background task, or a blocked caller.
@@ -93,7 +99,10 @@ impl State {
         fan_out: Option<FanOut>,
         heartbeats: Option<Heartbeats<Vec<u8>, Vec<Entry>>>,
     ) -> Self {
+        let exporters = fan_out.as_ref().map_or(1, |fan_out| fan_out.lanes().len());
         State {
+            operations: (0..exporters).map(|_| Operations::default()).collect(),
+            ended: Vec::new(),
             flusher,
             fan_out,
             heartbeats,

@@ -25,6 +25,7 @@ use crate::dispatch::dispatch;
 use crate::engine::{Engine, Goal, Seat, State};
 use crate::fan_out::{Bounds, FanOut, Place};
 use crate::metrics::Names;
+use crate::operation::Listeners;
 use crate::pipeline::create;
 use crate::race::race;
 use crate::transmission::FAR;
@@ -55,6 +56,7 @@ pub(crate) fn launch<R: Runtime>(
         origin,
         diagnostics: options.diagnostics.clone(),
         names: Arc::new(Names::new(destinations.iter().map(Destination::component))),
+        listeners: Listeners::default(),
         watch: Mutex::default(),
         clock: options.clock,
         reports_leaks: AtomicBool::new(options.report_leaks),

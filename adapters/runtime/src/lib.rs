@@ -22,6 +22,7 @@
 
 #![forbid(unsafe_code)]
 
+mod baggage;
 mod carried;
 mod clock;
 mod completion;
@@ -37,12 +38,14 @@ mod engine;
 mod env;
 mod exporter;
 mod fan_out;
+mod grpc_code;
 pub mod guards;
 mod health;
 mod launch;
 mod live;
 mod metrics;
 mod observe;
+mod operation;
 mod panics;
 mod pipeline;
 mod platform;
@@ -63,6 +66,7 @@ mod transmission;
 mod watch;
 mod worker;
 
+pub use baggage::{Baggage, BaggageError};
 pub use carried::{Carried, SamplingState};
 pub use clock::FixedClock;
 pub use component::Component;
@@ -73,9 +77,11 @@ pub use detector::{DetectError, Detector};
 pub use diagnostics::{Diagnostic, Diagnostics, Severity};
 pub use env::{Env, Warning};
 pub use exporter::{Completion, Exporter};
+pub use grpc_code::grpc_code_name;
 pub use health::{Health, HealthState};
 pub use live::{LiveSpan, LiveSpans, LiveState};
 pub use metrics::{MetricPoint, SdkMetric, SdkMetrics};
+pub use operation::{ExportDurations, ExportOperation};
 pub use panics::record_panics;
 pub use pipeline::PipelineOptions;
 #[cfg(feature = "bridge")]

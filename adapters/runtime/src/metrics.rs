@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use throughline_core::{DropReason, Ledger, Value};
+use throughline_core::{Begun, Decision, DropReason, Ledger, ParentOrigin, Value};
 
-use crate::Component;
+use crate::{Component, ExportDurations};
 
 /// A reading of everything that is counted about a pipeline, as metrics with the
 /// names of the [conventions for SDKs](https://opentelemetry.io/docs/specs/semconv/otel/sdk-metrics/).
@@ -15,7 +15,7 @@ use crate::Component;
 ///
 /// | metric | what is counted |
 /// |---|---|
-/// | `otel.sdk.span.started` | spans that began; those not recorded with `otel.span.sampling_result=DROP` |
+/// | `otel.sdk.span.started` | spans that began, with `otel.span.parent.origin` and `otel.span.sampling_result` |
 /// | `otel.sdk.span.live` | recorded spans under way |
 /// | `otel.sdk.processor.span.queue.size` | how much of the queue is taken, in spans as `max_queue_size` counts |
 /// | `otel.sdk.processor.span.queue.capacity` | the size of the queue, counted so |
@@ -23,19 +23,21 @@ use crate::Component;
 /// | `otel.sdk.exporter.span.inflight` | spans that the exporter is sending, through all repetitions |
 /// | `otel.sdk.exporter.span.exported` | spans delivered; those lost, with `error.type` |
 ///
-/// `error.type` is `queue_full` and `already_shutdown`, as the conventions say, and
-/// the [name](DropReason::as_str) of the reason for the others. Of `started`,
-/// recorded spans carry no sampling result: what is recorded and not sampled is
-/// only known apart when it ends.
+/// The histogram `otel.sdk.exporter.operation.duration` is
+/// [`export_durations`](Self::export_durations). `error.type` is `queue_full` and
+/// `already_shutdown`, as the conventions say, and the [name](DropReason::as_str) of the
+/// reason for the others. What is recorded and not sampled is processed when it ends.
 #[derive(Clone, Debug)]
 pub struct SdkMetrics {
     pub(crate) ledger: Ledger,
+    pub(crate) begun: Begun,
     pub(crate) live: u64,
     pub(crate) queue_size: u64,
     pub(crate) queue_capacity: u64,
     pub(crate) processed: u64,
     /// Of each exporter: its books, and what it is sending.
     pub(crate) exporters: Vec<(Ledger, u64)>,
+    pub(crate) operations: Vec<ExportDurations>,
     pub(crate) names: Arc<Names>,
 }
 
@@ -132,7 +134,7 @@ impl SdkMetric {
 
 impl SdkMetrics {
     /// The values, metric by metric. What never happened is left out where it is
-    /// told apart by `error.type`.
+    /// told apart by `error.type`, by the origin of a parent or by a decision.
     pub fn points(&self) -> impl Iterator<Item = MetricPoint<'_>> {
         SdkMetric::ALL.into_iter().flat_map(|metric| self.points_of(metric))
     }
@@ -143,17 +145,27 @@ impl SdkMetrics {
         let one = |value, attributes| vec![MetricPoint { metric, value, attributes }];
         match metric {
             SdkMetric::SpanStarted => {
-                let mut points = one(ledger.started(), vec![]);
-                let drop = vec![("otel.span.sampling_result", Value::Str("DROP"))];
-                points.extend(one(ledger.unsampled(), drop));
-                points
+                let each = ParentOrigin::ALL
+                    .into_iter()
+                    .flat_map(|origin| DECISIONS.map(|(decision, name)| (origin, decision, name)));
+                let point = |(origin, decision, name)| {
+                    let value = self.begun.count(origin, decision);
+                    let attributes = vec![
+                        ("otel.span.parent.origin", Value::Str(origin.as_str())),
+                        ("otel.span.sampling_result", Value::Str(name)),
+                    ];
+                    (value > 0).then_some(MetricPoint { metric, value, attributes })
+                };
+                each.filter_map(point).collect()
             }
             SdkMetric::SpanLive => one(self.live, vec![]),
             SdkMetric::QueueSize => one(self.queue_size, self.names.of_processor()),
             SdkMetric::QueueCapacity => one(self.queue_capacity, self.names.of_processor()),
             SdkMetric::Processed => {
                 let processor = self.names.of_processor();
-                with_losses(metric, self.processed, processor, ledger, is_lost_before_export)
+                // What is recorded and not sampled goes to no exporter: that is all there is to do.
+                let processed = self.processed + ledger.dropped(DropReason::RecordOnly);
+                with_losses(metric, processed, processor, ledger, is_lost_before_export)
             }
             SdkMetric::InFlight => self
                 .by_exporter()
@@ -166,6 +178,13 @@ impl SdkMetrics {
                 })
                 .collect(),
         }
+    }
+
+    /// How long exports took so far, by how they ended: the histogram
+    /// [`ExportOperation::NAME`](crate::ExportOperation::NAME). Nothing where an exporter
+    /// asks while it begins to send.
+    pub fn export_durations(&self) -> &[ExportDurations] {
+        &self.operations
     }
 
     /// What became of the spans.
@@ -225,7 +244,11 @@ impl Names {
         ]
     }
 
-    fn of_exporter(&self, index: usize) -> Attributes<'_> {
+    pub(crate) fn exporter_kind(&self, index: usize) -> &'static str {
+        self.exporters.get(index).map_or("", |(_, component)| component.kind())
+    }
+
+    pub(crate) fn of_exporter(&self, index: usize) -> Attributes<'_> {
         let Some((name, component)) = self.exporters.get(index) else { return Vec::new() };
         let mut attributes = vec![
             ("otel.component.name", Value::Str(name)),
@@ -277,5 +300,12 @@ pub(crate) fn is_wanted(reason: DropReason) -> bool {
 fn is_lost_before_export(reason: DropReason) -> bool {
     !is_lost_at_export(reason) && !is_wanted(reason)
 }
+
+/// By their names in metrics.
+const DECISIONS: [(Decision, &str); 3] = [
+    (Decision::Drop, "DROP"),
+    (Decision::RecordOnly, "RECORD_ONLY"),
+    (Decision::RecordAndSample, "RECORD_AND_SAMPLE"),
+];
 
 const PROCESSOR: &str = "batching_span_processor";

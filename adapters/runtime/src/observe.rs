@@ -1,8 +1,8 @@
 //! What a running pipeline says about itself.
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
-use throughline_core::{Accepted, ExportError, Ledger};
+use throughline_core::{Accepted, DropReason, ExportError, Ledger};
 
 use crate::engine::{Engine, State};
 use crate::fan_out::Place;
@@ -11,7 +11,8 @@ use crate::pipeline::SLOT;
 use crate::transmission::is_exporting_here;
 use crate::watch::{Delivery, Watch};
 use crate::{
-    DestinationReport, Diagnostic, Diagnostics, Health, HealthState, SdkMetrics, Telemetry,
+    DestinationReport, Diagnostic, Diagnostics, ExportOperation, Health, HealthState, SdkMetrics,
+    Telemetry,
 };
 
 impl Telemetry {
@@ -60,30 +61,46 @@ impl Telemetry {
     pub fn metrics(&self) -> SdkMetrics {
         let engine = &self.engine;
         let pipeline = engine.pipeline;
-        let (ledger, processed, exporters) = if engine.is_forked() || is_exporting_here() {
-            // The lock is not to be had: what is settled is known without it.
-            let ledger = pipeline.ledger();
-            (ledger, metrics::handed_over(&ledger), Vec::new())
-        } else {
-            // Nothing is settled meanwhile, so that the numbers belong together.
-            let mut state = engine.lock();
-            let ledger = pipeline.ledger();
-            let handed_over = match &state.fan_out {
-                Some(fan_out) => fan_out.handed_over(),
-                None => metrics::handed_over(&ledger) + state.flusher.in_export() as u64,
+        let (ledger, processed, exporters, operations) =
+            if engine.is_forked() || is_exporting_here() {
+                // The lock is not to be had: what is settled is known without it.
+                let ledger = pipeline.ledger();
+                (ledger, metrics::handed_over(&ledger), Vec::new(), Vec::new())
+            } else {
+                // Nothing is settled meanwhile, so that the numbers belong together.
+                let mut state = engine.lock();
+                let ledger = pipeline.ledger();
+                let handed_over = match &state.fan_out {
+                    Some(fan_out) => fan_out.handed_over(),
+                    None => metrics::handed_over(&ledger) + state.flusher.in_export() as u64,
+                };
+                state.processed = state.processed.max(handed_over);
+                let operations = state.operations.iter().enumerate();
+                let operations =
+                    operations.flat_map(|(exporter, of)| of.durations(exporter, &engine.names));
+                (ledger, state.processed, engine.counts(&state), operations.collect())
             };
-            state.processed = state.processed.max(handed_over);
-            (ledger, state.processed, engine.counts(&state))
-        };
         SdkMetrics {
             ledger,
+            begun: pipeline.begun(),
             live: pipeline.live_count() as u64,
             queue_size: pipeline.queue_used().div_ceil(SLOT) as u64,
             queue_capacity: (pipeline.queue_capacity() / SLOT) as u64,
             processed,
             exporters,
+            operations,
             names: engine.names.clone(),
         }
+    }
+
+    /// Calls the closure with each export that ends from now on, for a histogram of
+    /// [their durations](ExportOperation::NAME).
+    ///
+    /// It runs on whatever thread drives the pipeline, so it must not wait; it holds no
+    /// lock of ours, spans in it are not recorded, and a panic in it is caught. It is
+    /// never removed. Records of live spans (heartbeats) are no exports.
+    pub fn on_export(&self, listener: impl Fn(&ExportOperation) + Send + Sync + 'static) {
+        self.engine.listeners.add(Arc::new(listener));
     }
 
     /// Who is told what goes wrong.
@@ -94,8 +111,9 @@ impl Telemetry {
 
 impl Engine {
     /// Tells the handler what was noted, under no lock.
-    pub(crate) fn say(&self, said: Vec<Diagnostic>) {
+    pub(crate) fn say(&self, (said, ended): (Vec<Diagnostic>, Vec<ExportOperation>)) {
         said.iter().for_each(|diagnostic| self.diagnostics.say(diagnostic));
+        ended.iter().for_each(|operation| self.listeners.tell(operation));
     }
 
     fn fares(&self) -> MutexGuard<'_, Watch> {
@@ -105,8 +123,22 @@ impl Engine {
     /// What became of the batch, and what that changes.
     pub(crate) fn on_export(&self, state: &mut State, result: Result<Accepted, ExportError>) {
         let (now, before) = (self.now(), self.pipeline.ledger());
+        let spans = state.flusher.batch().len();
         state.flusher.on_export(now, result);
         let after = self.pipeline.ledger();
+        let is_over = match result {
+            Err(ExportError::Retry { .. }) => {
+                let exhausted = |ledger: &Ledger| ledger.dropped(DropReason::RetriesExhausted);
+                exhausted(&after) > exhausted(&before)
+            }
+            // The halves come next.
+            Err(ExportError::TooLarge) => spans <= 1,
+            _ => true,
+        };
+        if is_over {
+            let ended = state.operations[0].end(now, ONLY, result, &self.names);
+            self.keep(state, ended);
+        }
         state.said.extend(self.fares().on_export(now, result, &before, &after));
     }
 
@@ -119,12 +151,35 @@ impl Engine {
     ) {
         let now = self.now();
         let Some(fan_out) = &mut state.fan_out else { return };
+        let is_of_spans = fan_out.is_of_spans(place);
         let Some(before) = fan_out.lane_mut(place.lane).map(|lane| lane.ledger) else { return };
-        state.settle_at(now, place, result);
+        let is_over = state.settle_at(now, place, result);
+        if is_over
+            && is_of_spans
+            && let Some(operations) = state.operations.get_mut(place.lane)
+        {
+            let ended = operations.end(now, place, result, &self.names);
+            self.keep(state, ended);
+        }
         let Some(fan_out) = &mut state.fan_out else { return };
         let Some(lane) = fan_out.lane_mut(place.lane) else { return };
         let said = lane.watch.on_export(now, result, &before, &lane.ledger);
         state.said.extend(said.map(|what| self.about(place.lane, what)));
+    }
+
+    /// The exports under way, if there are any, come to no end.
+    pub(crate) fn abandon(&self, state: &mut State) {
+        let now = self.now();
+        for exporter in 0..state.operations.len() {
+            while let Some(ended) = state.operations[exporter].abandon(now, exporter, &self.names) {
+                self.keep(state, Some(ended));
+            }
+        }
+    }
+
+    fn keep(&self, state: &mut State, ended: Option<ExportOperation>) {
+        // Where nobody listens, nothing is allocated.
+        state.ended.extend(ended.filter(|_| !self.listeners.is_empty()));
     }
 
     /// Looks at the losses that producers and full destinations met.
@@ -213,6 +268,9 @@ fn badness(state: HealthState) -> u8 {
         HealthState::Stopped => 3,
     }
 }
+
+/// Where there is one destination with one request in flight.
+pub(crate) const ONLY: Place = Place { lane: 0, slot: 0 };
 
 /// From how much of the queue on it counts as nearly full.
 const NEARLY_FULL: f64 = 0.9;

@@ -32,7 +32,7 @@ pub(crate) async fn work<R: Runtime, C: SpanExporter>(
             () if is_seated(state) => state.next_at(engine.now(), place),
             () => Step::NotMine,
         };
-        let (step, said) = engine.with(|state| (next(state), core::mem::take(&mut state.said)));
+        let (step, said) = engine.with(|state| (next(state), state.take_said()));
         engine.say(said);
         match step {
             Step::Export { body, spans, timeout, turn } => {
@@ -55,11 +55,13 @@ pub(crate) async fn work<R: Runtime, C: SpanExporter>(
                     }
                 };
                 if let Some(result) = result {
-                    engine.with(|state| {
+                    let said = engine.with(|state| {
                         if is_mine(state) {
                             engine.on_export_at(state, place, result);
                         }
+                        state.take_said()
                     });
+                    engine.say(said);
                 }
             }
             Step::Wait(until) => {
@@ -104,6 +106,10 @@ impl State {
         let timeout = self.fan_out.as_ref().and_then(FanOut::export_timeout);
         match self.order_at(now, place) {
             Order::Export(body, spans) => {
+                let is_of_spans = self.fan_out.as_ref().is_some_and(|all| all.is_of_spans(place));
+                if is_of_spans && let Some(operations) = self.operations.get_mut(place.lane) {
+                    operations.begin(now, place);
+                }
                 Step::Export { body, spans, timeout, turn: self.taken_over }
             }
             Order::Wait(until) => Step::Wait(until),
@@ -120,17 +126,17 @@ impl State {
         order
     }
 
-    /// What became of what was sent at this place.
+    /// What became of what was sent at this place. Returns whether it will not be repeated.
     pub(crate) fn settle_at(
         &mut self,
         now: Duration,
         place: Place,
         result: Result<Accepted, ExportError>,
-    ) {
-        if let Some(fan_out) = &mut self.fan_out {
-            fan_out.on_export(place, now, result);
-            self.flusher.settle(&fan_out.take_settled());
-        }
+    ) -> bool {
+        let Some(fan_out) = &mut self.fan_out else { return false };
+        let is_over = fan_out.on_export(place, now, result);
+        self.flusher.settle(&fan_out.take_settled());
+        is_over
     }
 
     /// Whether nothing is to be sent any more, and never will be.

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Nothing is counted twice: the instruments read the ledger when the SDK collects,
-//! and cost nothing in between. Names and attributes are those of [`SdkMetrics`].
+//! and cost nothing in between. The histogram of [`ExportOperation`]s alone is told of each
+//! export when it ends. Names and attributes are those of [`SdkMetrics`].
 //! Without an SDK, [`Telemetry::metrics`] gives the same numbers.
 //!
 //! ```
@@ -33,10 +34,11 @@
 use opentelemetry::metrics::{AsyncInstrument, Meter, MeterProvider};
 use opentelemetry::{InstrumentationScope, KeyValue, Value as Theirs};
 use throughline_core::Value;
-use throughline_runtime::{MetricPoint, SdkMetric, SdkMetrics, Telemetry};
+use throughline_runtime::{ExportOperation, MetricPoint, SdkMetric, SdkMetrics, Telemetry};
 
 /// Makes an observable instrument for each metric of [`SdkMetrics`], which reads
-/// this pipeline for as long as the provider lives, also after its shutdown.
+/// this pipeline for as long as the provider lives, also after its shutdown; and a
+/// histogram of how long its exports take, from now on.
 ///
 /// To be called once for a pipeline and a provider: a second call makes a second set
 /// of instruments, and what an SDK does with values that are observed twice is
@@ -50,6 +52,17 @@ pub fn observe(telemetry: &Telemetry, provider: &(impl MeterProvider + ?Sized)) 
     for metric in SdkMetric::ALL {
         observe_one(&meter, metric, telemetry.clone());
     }
+    let durations = meter
+        .f64_histogram(ExportOperation::NAME)
+        .with_description(ExportOperation::DESCRIPTION)
+        .with_unit(ExportOperation::UNIT)
+        .with_boundaries(ExportOperation::BOUNDS.to_vec())
+        .build();
+    telemetry.on_export(move |operation| {
+        operation.with_attributes(|attributes| {
+            durations.record(operation.duration().as_secs_f64(), &all_theirs(attributes));
+        });
+    });
 }
 
 fn observe_one(meter: &Meter, metric: SdkMetric, telemetry: Telemetry) {
@@ -80,10 +93,12 @@ fn observe_one(meter: &Meter, metric: SdkMetric, telemetry: Telemetry) {
 
 fn tell(metrics: &SdkMetrics, metric: SdkMetric, mut observe: impl FnMut(u64, &[KeyValue])) {
     for MetricPoint { value, attributes, .. } in metrics.points_of(metric) {
-        let attributes: Vec<KeyValue> =
-            attributes.iter().map(|(key, value)| KeyValue::new(*key, theirs(value))).collect();
-        observe(value, &attributes);
+        observe(value, &all_theirs(&attributes));
     }
+}
+
+fn all_theirs(attributes: &[(&'static str, Value<'_>)]) -> Vec<KeyValue> {
+    attributes.iter().map(|(key, value)| KeyValue::new(*key, theirs(value))).collect()
 }
 
 /// Points carry texts and numbers alone.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
 use throughline_memory::Memory;
-use throughline_runtime::{PipelineOptions, Span, Telemetry, Thread};
+use throughline_runtime::{ExportOperation, PipelineOptions, Span, Telemetry, Thread};
 
 /// The values by metric and `error.type` or sampling result, and whether they only
 /// grow.
@@ -16,6 +16,10 @@ fn collected(provider: &SdkMeterProvider, exporter: &InMemoryMetricExporter) -> 
     let mut seen = Vec::new();
     for resource in exporter.get_finished_metrics().expect("in memory") {
         for metric in resource.scope_metrics().flat_map(|scope| scope.metrics()) {
+            if metric.name() == ExportOperation::NAME {
+                assert_eq!(metric.unit(), "s");
+                continue;
+            }
             assert_eq!(metric.unit(), "{span}");
             let mut add = |value, is_monotonic, attributes| {
                 let attributes: BTreeMap<String, String> = attributes;
@@ -69,8 +73,7 @@ fn a_provider_reads_the_ledger_under_the_names_of_the_conventions() {
     assert!(telemetry.flush_blocking(Duration::from_secs(10)).is_complete());
     let seen = collected(&provider, &exporter);
     let value = |name: &str| {
-        let found: Vec<&Seen> =
-            seen.iter().filter(|seen| seen.name == name && seen.attributes.len() != 1).collect();
+        let found: Vec<&Seen> = seen.iter().filter(|seen| seen.name == name).collect();
         assert_eq!(found.len(), 1, "{name}: {seen:?}");
         (found[0].value, found[0].is_monotonic)
     };
@@ -86,12 +89,58 @@ fn a_provider_reads_the_ledger_under_the_names_of_the_conventions() {
     assert_eq!(attributes["otel.component.type"], "batching_span_processor");
     assert!(attributes["otel.component.name"].starts_with("batching_span_processor/"));
 
+    let started = seen.iter().find(|seen| seen.name == "otel.sdk.span.started");
+    let attributes = &started.expect("it was found above").attributes;
+    assert_eq!(attributes["otel.span.parent.origin"], "none");
+    assert_eq!(attributes["otel.span.sampling_result"], "RECORD_AND_SAMPLE");
+
     // Values are read anew each time.
     telemetry.context().scope(|| drop(Span::start(&CALLSITE, |_| ())));
     let seen = collected(&provider, &exporter);
-    let started =
-        seen.iter().find(|seen| seen.name == "otel.sdk.span.started" && seen.attributes.is_empty());
+    let started = seen.iter().find(|seen| seen.name == "otel.sdk.span.started");
     assert_eq!(started.map(|seen| seen.value), Some(4));
+}
+
+/// OBS-8: a histogram in seconds
+/// ([SDK metrics](https://opentelemetry.io/docs/specs/semconv/otel/sdk-metrics/)).
+#[test]
+fn a_provider_has_a_histogram_of_how_long_exports_take() {
+    let telemetry = Telemetry::start(
+        &PipelineOptions::default(),
+        Thread::start().expect("a thread"),
+        Memory::new(),
+    );
+    let exporter = InMemoryMetricExporter::default();
+    let provider = SdkMeterProvider::builder().with_periodic_exporter(exporter.clone()).build();
+    throughline_metrics::observe(&telemetry, &provider);
+    // Told after the instrument, which came first.
+    let (sender, told) = std::sync::mpsc::channel();
+    telemetry.on_export(move |operation| {
+        let _ = sender.send(operation.duration().as_secs_f64());
+    });
+    let mut total = 0.0;
+    for _ in 0..2 {
+        telemetry.context().scope(|| drop(Span::start(&CALLSITE, |_| ())));
+        assert!(telemetry.flush_blocking(Duration::from_secs(10)).is_complete());
+        total += told.recv_timeout(Duration::from_secs(10)).expect("it has ended");
+    }
+    provider.force_flush().expect("in memory");
+    let collected = exporter.get_finished_metrics().expect("in memory");
+    let all = collected.iter().flat_map(|resource| resource.scope_metrics());
+    let metric = all.flat_map(|scope| scope.metrics()).find(|m| m.name() == ExportOperation::NAME);
+    let metric = metric.expect("it is there");
+    let AggregatedMetrics::F64(MetricData::Histogram(histogram)) = metric.data() else {
+        panic!("{:?}", metric.data());
+    };
+    let points: Vec<_> = histogram.data_points().collect();
+    let [point] = &points[..] else { panic!("both ended alike: {points:?}") };
+    assert_eq!((metric.unit(), point.count(), point.sum()), ("s", 2, total));
+    assert_eq!(point.bounds().collect::<Vec<_>>(), ExportOperation::BOUNDS);
+    let attributes = texts(point.attributes());
+    assert_eq!(
+        attributes.keys().collect::<Vec<_>>(),
+        ["otel.component.name", "otel.component.type"]
+    );
 }
 
 static CALLSITE: throughline_core::Callsite =

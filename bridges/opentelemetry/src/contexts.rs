@@ -4,7 +4,7 @@ use opentelemetry::Context as Theirs;
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::TraceContextExt;
 use throughline_core::{Carry, Pipeline};
-use throughline_runtime::{Carried, Context};
+use throughline_runtime::{Baggage, Carried, Context};
 
 use crate::in_scope::InScope;
 use crate::{baggage, identity, pipelines};
@@ -13,7 +13,7 @@ use crate::{baggage, identity, pipelines};
 ///
 /// Values of other types stay there. A span without valid ids counts as none.
 pub fn from_opentelemetry(theirs: &Theirs) -> Context {
-    to_ours(theirs, None)
+    to_ours(theirs, Around::default())
 }
 
 /// The counterpart of a context of throughline, with nothing else in it.
@@ -21,21 +21,26 @@ pub fn to_opentelemetry(ours: &Context) -> Theirs {
     to_theirs(ours, false, &Theirs::new())
 }
 
-/// The counterpart of theirs; `around` is the pipeline of what it was attached in.
-pub(crate) fn to_ours(theirs: &Theirs, around: Option<&'static Pipeline>) -> Context {
-    let (span, baggage) = (theirs.span(), theirs.baggage());
+/// What a context of theirs was attached in.
+#[derive(Default)]
+pub(crate) struct Around {
+    pub(crate) pipeline: Option<&'static Pipeline>,
+    /// There if it still is the baggage of the context.
+    pub(crate) baggage: Option<Baggage>,
+}
+
+/// The counterpart of theirs.
+pub(crate) fn to_ours(theirs: &Theirs, around: Around) -> Context {
+    let span = theirs.span();
+    let baggage = around.baggage.unwrap_or_else(|| match theirs.baggage() {
+        none if none.is_empty() => Baggage::default(),
+        baggage => baggage::to_ours(baggage),
+    });
     let ids = identity::to_ours(span.span_context());
     let state = identity::state_to_ours(span.span_context());
-    // The buffer for baggage is 8 KiB; most contexts have none.
-    let carried = if !baggage.is_empty() {
-        Carried::new(state, &baggage::to_ours(baggage))
-    } else if !state.is_empty() {
-        Carried::default().with_trace_state(&state)
-    } else {
-        Carried::default()
-    };
+    let carried = Carried::new(state, baggage);
     let mut ours = Context::remote(ids, carried);
-    if let Some(pipeline) = pipelines::of(ids.span_id()).or(around) {
+    if let Some(pipeline) = pipelines::of(ids.span_id()).or(around.pipeline) {
         ours = ours.with_pipeline(pipeline);
     }
     if theirs.is_telemetry_suppressed() { ours.suppressed() } else { ours }
@@ -73,14 +78,10 @@ fn with_span(ours: &Context, is_recording: bool, base: Theirs) -> Theirs {
 }
 
 fn with_baggage(ours: &Context, base: Theirs) -> Theirs {
-    let baggage = ours.carried().baggage();
+    let baggage = Baggage::of(ours);
     match (baggage.is_empty(), base.baggage().is_empty()) {
         (true, true) => base,
         (true, false) => base.with_cleared_baggage(),
-        (false, _) => base.with_baggage(baggage_of(ours)),
+        (false, _) => base.with_baggage(baggage::to_theirs(&baggage)),
     }
-}
-
-fn baggage_of(ours: &Context) -> opentelemetry::baggage::Baggage {
-    baggage::to_theirs(ours.carried().baggage())
 }

@@ -21,9 +21,9 @@ use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
 use opentelemetry::{Context as Theirs, ContextGuard};
 use throughline_core::{Bridge, Pipeline};
-use throughline_runtime::{Context, Std, set_bridge};
+use throughline_runtime::{Baggage, Context, Std, set_bridge};
 
-use crate::contexts;
+use crate::contexts::{self, Around};
 
 /// Keeps both in step from now on. Whether that is done by this crate: another bridge may
 /// have come first.
@@ -47,6 +47,8 @@ struct Attached {
     guard: Option<ContextGuard>,
     mark: Mark,
     pipeline: Option<&'static Pipeline>,
+    /// What theirs is made from: it has names that theirs cannot have.
+    baggage: Baggage,
 }
 
 /// By what a context of theirs is known again.
@@ -114,15 +116,19 @@ impl Bridge<Std> for InStep {
         let noted = NOTED.try_with(|noted| {
             let noted = noted.borrow();
             let top = noted.entered.last().or(noted.ambient.as_ref());
-            top.map(|top| (top.guard.is_some(), top.mark, top.pipeline))
+            top.map(|top| (top.guard.is_some(), top.mark, top.pipeline, top.baggage.clone()))
         });
         let noted = noted.ok()?;
         Theirs::map_current(|theirs| match noted {
             None if is_plain(theirs) => None,
-            None => Some(contexts::to_ours(theirs, None)),
+            None => Some(contexts::to_ours(theirs, Around::default())),
             Some((false, ..)) => None,
-            Some((_, mark, _)) if mark == Mark::of(theirs) => None,
-            Some((_, _, pipeline)) => Some(contexts::to_ours(theirs, pipeline)),
+            Some((_, mark, ..)) if mark == Mark::of(theirs) => None,
+            Some((_, mark, pipeline, baggage)) => {
+                let is_same = mark.baggage == Mark::of(theirs).baggage;
+                let baggage = is_same.then_some(baggage);
+                Some(contexts::to_ours(theirs, Around { pipeline, baggage }))
+            }
         })
     }
 }
@@ -136,7 +142,7 @@ impl Attached {
         let guard = catch_unwind(AssertUnwindSafe(|| theirs.attach())).ok();
         // Their stack has a limit, beyond which it stays as it is.
         let guard = guard.filter(|_| Theirs::map_current(Mark::of) == mark);
-        Attached { guard, mark, pipeline: context.pipeline() }
+        Attached { guard, mark, pipeline: context.pipeline(), baggage: Baggage::of(context) }
     }
 }
 

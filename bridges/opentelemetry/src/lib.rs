@@ -73,6 +73,7 @@
 
 #![forbid(unsafe_code)]
 
+mod additions;
 mod baggage;
 mod contexts;
 mod identity;

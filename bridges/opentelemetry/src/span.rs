@@ -1,15 +1,13 @@
 //! A span of ours, made by their API.
 
-use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use opentelemetry::KeyValue;
-use opentelemetry::trace::{self, SpanBuilder, SpanContext, Status};
+use opentelemetry::trace::{self, SpanBuilder, SpanContext};
 use throughline_core::{Callsite, Carry, Ending};
 use throughline_runtime::{Span as Ours, SpanOptions};
 
-use crate::in_scope::linked;
+use crate::additions::{To, additions};
 use crate::pipelines::{self, Listed};
 use crate::{identity, values};
 
@@ -48,8 +46,8 @@ impl Span {
         }
     }
 
-    fn ours(&mut self) -> Option<&mut Ours> {
-        self.ours.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut()
+    fn to(&mut self) -> Option<To<'_>> {
+        self.ours.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut().map(To::Own)
     }
 
     fn take(&mut self) -> Option<Ours> {
@@ -59,33 +57,19 @@ impl Span {
 }
 
 fn fill(span: &mut Ours, builder: &SpanBuilder) {
-    for KeyValue { key, value, .. } in builder.attributes.iter().flatten() {
-        values::with_value(value, |value| span.set_attribute(key.as_str(), value));
+    for attribute in builder.attributes.iter().flatten() {
+        To::Own(span).set_attribute(attribute);
     }
     for link in builder.links.iter().flatten() {
-        let to = linked(&link.span_context);
-        values::with_pairs(&link.attributes, |pairs| span.add_link(&to, pairs));
+        To::Own(span).add_link(&link.span_context, &link.attributes);
     }
     for event in builder.events.iter().flatten() {
-        let at = values::unix_nanos(event.timestamp);
-        values::with_pairs(&event.attributes, |pairs| span.add_event_at(&event.name, at, pairs));
+        To::Own(span).add_event(&event.name, event.timestamp, &event.attributes);
     }
 }
 
 impl trace::Span for Span {
-    fn add_event_with_timestamp<T>(
-        &mut self,
-        name: T,
-        timestamp: SystemTime,
-        attributes: Vec<KeyValue>,
-    ) where
-        T: Into<Cow<'static, str>>,
-    {
-        if let Some(span) = self.ours() {
-            let (name, at) = (name.into(), values::unix_nanos(timestamp));
-            values::with_pairs(&attributes, |pairs| span.add_event_at(&name, at, pairs));
-        }
-    }
+    additions!();
 
     fn span_context(&self) -> &SpanContext {
         &self.context
@@ -93,36 +77,6 @@ impl trace::Span for Span {
 
     fn is_recording(&self) -> bool {
         self.is_recording
-    }
-
-    fn set_attribute(&mut self, attribute: KeyValue) {
-        if let Some(span) = self.ours() {
-            let KeyValue { key, value, .. } = attribute;
-            values::with_value(&value, |value| span.set_attribute(key.as_str(), value));
-        }
-    }
-
-    fn set_status(&mut self, status: Status) {
-        if let Some(span) = self.ours() {
-            let (code, description) = values::status(&status);
-            span.set_status(code, description);
-        }
-    }
-
-    fn update_name<T>(&mut self, new_name: T)
-    where
-        T: Into<Cow<'static, str>>,
-    {
-        if let Some(span) = self.ours() {
-            span.update_name(&new_name.into());
-        }
-    }
-
-    fn add_link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
-        if let Some(span) = self.ours() {
-            let to = linked(&span_context);
-            values::with_pairs(&attributes, |pairs| span.add_link(&to, pairs));
-        }
     }
 
     fn end_with_timestamp(&mut self, timestamp: SystemTime) {

@@ -7,7 +7,8 @@ use opentelemetry::trace::{SpanBuilder, TraceContextExt};
 use throughline_core::{Callsite, Pipeline};
 use throughline_runtime::{Context, SpanOptions};
 
-use crate::{Span, contexts, values};
+use crate::contexts::{self, Around};
+use crate::{Span, values};
 
 /// throughline as a tracer of one instrumentation scope.
 ///
@@ -38,7 +39,8 @@ impl Tracer {
             // It knows more than its counterpart: what links lead to, for one.
             Context::current()
         } else {
-            contexts::to_ours(theirs, Context::current().pipeline())
+            let pipeline = Context::current().pipeline();
+            contexts::to_ours(theirs, Around { pipeline, baggage: None })
         };
         match self.pipeline {
             Some(pipeline) if ours.pipeline().is_none() => ours.with_pipeline(pipeline),

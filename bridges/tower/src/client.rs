@@ -1,19 +1,14 @@
 //! The layer of clients.
 
-use core::fmt::Display;
-use core::task::{Context as TaskContext, Poll};
-
-use http::{HeaderMap, Request, Response};
-use http_body::Body;
+use http::HeaderMap;
+use http::request::Parts;
 use throughline_core::SpanKind;
 use throughline_core::w3c::BAGGAGE;
 use throughline_propagation::{Headers, global};
 use throughline_runtime::{Span, SpanOptions};
 use tower_layer::Layer;
-use tower_service::Service;
 
-use crate::outcome::Outcome;
-use crate::response::ResponseFuture;
+use crate::spanned::{Client, Side};
 use crate::{grpc, method, url};
 
 /// Puts each request into a CLIENT span, whose context goes along in its headers.
@@ -48,64 +43,43 @@ impl<S> Layer<S> for ClientLayer {
     type Service = Client<S>;
 
     fn layer(&self, inner: S) -> Client<S> {
-        Client { inner }
+        Client::new(inner, *self)
     }
 }
 
-/// A service whose requests are CLIENT spans. Made by [`ClientLayer`].
-#[derive(Clone, Copy, Debug)]
-pub struct Client<S> {
-    inner: S,
-}
+impl Side for ClientLayer {
+    const KIND: SpanKind = SpanKind::Client;
 
-impl<S, A, B> Service<Request<A>> for Client<S>
-where
-    S: Service<Request<A>, Response = Response<B>>,
-    S::Error: Display,
-    B: Body,
-    B::Error: Display,
-{
-    type Response = Response<crate::ResponseBody<S::Future, B>>;
-    type Error = S::Error;
-    type Future = ResponseFuture<S::Future, B>;
-
-    fn poll_ready(&mut self, task: &mut TaskContext<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(task)
-    }
-
-    fn call(&mut self, mut request: Request<A>) -> Self::Future {
-        let is_grpc = grpc::is_grpc(request.headers());
-        let outcome = Outcome::new(SpanKind::Client, request.method(), is_grpc);
-        let mut span = start(&request, is_grpc);
-        inject(&span, request.headers_mut());
-        let call = span.enter_for(|| self.inner.call(request));
-        ResponseFuture::new(call, outcome, span)
+    fn start(&self, request: &mut Parts, is_grpc: bool) -> Span {
+        let span = start(request, is_grpc);
+        inject(&span, &mut request.headers);
+        span
     }
 }
 
-fn start<A>(request: &Request<A>, is_grpc: bool) -> Span {
-    let known = method::callsite(request.method());
+fn start(request: &Parts, is_grpc: bool) -> Span {
+    let known = method::callsite(&request.method);
+    let mut options = SpanOptions::new().kind(SpanKind::Client);
+    let called = is_grpc.then(|| grpc::method(request.uri.path()));
+    if let Some(called) = called {
+        options = options.name(called);
+    }
     let callsite = if is_grpc { &method::GRPC } else { known };
-    let options = SpanOptions::new().kind(SpanKind::Client);
     Span::start_with(callsite, options, |span| {
-        let authority = url::authority(request.uri(), request.headers());
+        let authority = url::authority(&request.uri, &request.headers);
         if let Some(authority) = &authority {
-            let scheme = request.uri().scheme_str().unwrap_or("http");
+            let scheme = request.uri.scheme_str().unwrap_or("http");
             span.set_attribute("server.address", url::host(authority));
             if let Some(port) = url::port(authority, scheme) {
                 span.set_attribute("server.port", i64::from(port));
             }
         }
-        if is_grpc {
-            let method = grpc::method(request.uri().path());
-            span.update_name(method);
-            span.set_attribute("rpc.system.name", "grpc");
-            span.set_attribute("rpc.method", method);
-            return;
+        if let Some(called) = called {
+            return grpc::describe(span, called);
         }
-        method::describe(span, request.method(), known);
-        span.set_attribute("url.full", url::full(request.uri(), authority.as_ref()).as_str());
-        if let Some(ResendCount(count)) = request.extensions().get() {
+        method::describe(span, &request.method, known);
+        span.set_attribute("url.full", url::full(&request.uri, authority.as_ref()).as_str());
+        if let Some(ResendCount(count)) = request.extensions.get() {
             span.set_attribute("http.request.resend_count", i64::from(*count));
         }
     })

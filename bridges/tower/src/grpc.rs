@@ -5,7 +5,7 @@
 use http::{HeaderMap, header};
 use throughline_core::StatusCode;
 use throughline_core::w3c::Decoded;
-use throughline_runtime::CurrentSpan;
+use throughline_runtime::{CurrentSpan, Span, grpc_code_name};
 
 /// Whether the message is one of gRPC.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
@@ -23,11 +23,17 @@ pub(crate) fn method(path: &str) -> &str {
     }
 }
 
+/// Sets what a span of this method has from the beginning.
+pub(crate) fn describe(span: &mut Span, method: &str) {
+    span.set_attribute("rpc.system.name", "grpc");
+    span.set_attribute("rpc.method", method);
+}
+
 /// Records the status that headers or trailers bring; whether they do.
 pub(crate) fn record(headers: &HeaderMap, is_server: bool) -> bool {
     let Some(status) = headers.get("grpc-status") else { return false };
     let number = status.to_str().ok().and_then(|text| text.parse::<usize>().ok());
-    let name = number.and_then(|number| CODES.get(number)).copied().unwrap_or("UNKNOWN");
+    let name = number.map_or("UNKNOWN", grpc_code_name);
     let message = headers.get("grpc-message").and_then(|message| message.to_str().ok());
     record_name(name, message.unwrap_or_default(), is_server);
     true
@@ -47,27 +53,6 @@ fn record_name(name: &str, message: &str, is_server: bool) {
         CurrentSpan::set_status(StatusCode::Error, &Decoded::new(message).to_string());
     }
 }
-
-/// By their numbers.
-const CODES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
 
 /// Those that are the server's fault.
 /// ([gRPC server span](https://opentelemetry.io/docs/specs/semconv/rpc/grpc/#server))

@@ -44,9 +44,11 @@ mod method;
 mod outcome;
 mod response;
 mod server;
+mod spanned;
 mod url;
 
-pub use client::{Client, ClientLayer, ResendCount};
+pub use client::{ClientLayer, ResendCount};
 pub use response::{ResponseBody, ResponseFuture};
-pub use server::{PeerOf, RouteOf, Server, ServerLayer};
+pub use server::{PeerOf, RouteOf, ServerLayer};
+pub use spanned::{Client, Server, Side, Spanned};
 pub use throughline_propagation::Headers;

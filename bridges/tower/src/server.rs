@@ -1,21 +1,16 @@
 //! The layer of servers.
 
-use core::fmt::Display;
 use core::net::SocketAddr;
-use core::task::{Context as TaskContext, Poll};
 
 use http::request::Parts;
-use http::{HeaderMap, Request, Response, header};
-use http_body::Body;
+use http::{HeaderMap, header};
 use throughline_core::{Pipeline, SpanKind};
 use throughline_propagation::Headers;
 use throughline_runtime::{Span, SpanOptions};
 use tower_layer::Layer;
-use tower_service::Service;
 
 use crate::forwarded::Forwarded;
-use crate::outcome::Outcome;
-use crate::response::ResponseFuture;
+use crate::spanned::{Server, Side};
 use crate::{grpc, method, url};
 
 /// Finds the route of a request: what the router left among its extensions, or the
@@ -95,39 +90,15 @@ impl<S> Layer<S> for ServerLayer {
     type Service = Server<S>;
 
     fn layer(&self, inner: S) -> Server<S> {
-        Server { inner, settings: self.0 }
+        Server::new(inner, *self)
     }
 }
 
-/// A service whose requests are SERVER spans. Made by [`ServerLayer`].
-#[derive(Clone, Copy, Debug)]
-pub struct Server<S> {
-    inner: S,
-    settings: Settings,
-}
+impl Side for ServerLayer {
+    const KIND: SpanKind = SpanKind::Server;
 
-impl<S, A, B> Service<Request<A>> for Server<S>
-where
-    S: Service<Request<A>, Response = Response<B>>,
-    S::Error: Display,
-    B: Body,
-    B::Error: Display,
-{
-    type Response = Response<crate::ResponseBody<S::Future, B>>;
-    type Error = S::Error;
-    type Future = ResponseFuture<S::Future, B>;
-
-    fn poll_ready(&mut self, task: &mut TaskContext<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(task)
-    }
-
-    fn call(&mut self, request: Request<A>) -> Self::Future {
-        let (head, body) = request.into_parts();
-        let is_grpc = grpc::is_grpc(&head.headers);
-        let outcome = Outcome::new(SpanKind::Server, &head.method, is_grpc);
-        let mut span = self.settings.start(&head, is_grpc);
-        let call = span.enter_for(|| self.inner.call(Request::from_parts(head, body)));
-        ResponseFuture::new(call, outcome, span)
+    fn start(&self, request: &mut Parts, is_grpc: bool) -> Span {
+        self.0.start(request, is_grpc)
     }
 }
 
@@ -139,22 +110,23 @@ impl Settings {
         }
         let known = method::callsite(&request.method);
         let callsite = if is_grpc { &method::GRPC } else { known };
-        let options = SpanOptions::new().parent(&parent).kind(SpanKind::Server);
+        let called = is_grpc.then(|| grpc::method(request.uri.path()));
+        let route = if is_grpc { None } else { (self.route)(request) };
+        let routed = route.map(|route| format!("{} {route}", known.name()));
+        let mut options = SpanOptions::new().parent(&parent).kind(SpanKind::Server);
+        if let Some(name) = called.or(routed.as_deref()) {
+            options = options.name(name);
+        }
         Span::start_with(callsite, options, |span| {
             let forwarded = Forwarded::of(&request.headers);
             let scheme = forwarded.proto.or(request.uri.scheme_str()).unwrap_or(self.scheme);
             self.describe_ends(span, request, &forwarded, scheme);
-            if is_grpc {
-                let method = grpc::method(request.uri.path());
-                span.update_name(method);
-                span.set_attribute("rpc.system.name", "grpc");
-                span.set_attribute("rpc.method", method);
-                return;
+            if let Some(called) = called {
+                return grpc::describe(span, called);
             }
             method::describe(span, &request.method, known);
-            if let Some(route) = (self.route)(request) {
+            if let Some(route) = route {
                 span.set_attribute("http.route", route);
-                span.update_name(&format!("{} {route}", known.name()));
             }
             span.set_attribute("url.scheme", scheme);
             span.set_attribute("url.path", request.uri.path());

@@ -72,7 +72,7 @@ impl Said {
     ) -> R {
         let metadata = event.metadata();
         let name = match &self.message {
-            _ if self.error.is_some() => "exception",
+            _ if self.is_exception() => "exception",
             Some(_) if is_unnamed(metadata.name()) => self.message(),
             _ => metadata.name(),
         };
@@ -83,6 +83,12 @@ impl Said {
             all.add("message", Value::Str(self.message()));
         }
         use_it(name, all.as_slice())
+    }
+
+    /// Whether it has an error, or what describes one by the conventions.
+    fn is_exception(&self) -> bool {
+        let describes = |name: &str| matches!(name, "exception.type" | "exception.message");
+        self.error.is_some() || self.fields.iter().any(|(name, _)| describes(name))
     }
 
     /// The text, empty if there is none.

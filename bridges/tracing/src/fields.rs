@@ -1,7 +1,7 @@
 //! Fields of spans as attributes.
 
 use core::error::Error;
-use core::fmt::{self, Debug};
+use core::fmt::{Debug, Display};
 
 use throughline_core::{SpanKind, StatusCode, Value};
 use throughline_runtime::Span;
@@ -23,6 +23,8 @@ pub(crate) struct First<'a> {
     pub(crate) span: &'a mut Span,
     pub(crate) site: &'static Site,
     pub(crate) status: &'a mut Status,
+    /// Whether it began with the name that a field gives it.
+    pub(crate) is_named: bool,
 }
 
 /// Fields that are recorded later.
@@ -40,8 +42,7 @@ trait Target {
     fn set(&mut self, field: &'static Named, value: Value<'_>);
     fn set_other(&mut self, key: &str, value: Value<'_>);
     fn rename(&mut self, name: &str);
-    /// Whether the kind was there when the span began.
-    fn has_kind(&self) -> bool;
+    fn set_kind(&mut self, kind: SpanKind);
 }
 
 impl Target for First<'_> {
@@ -67,11 +68,14 @@ impl Target for First<'_> {
     }
 
     fn rename(&mut self, name: &str) {
-        self.span.update_name(name);
+        // As a rule it began with it.
+        if !self.is_named {
+            self.span.update_name(name);
+        }
     }
 
-    fn has_kind(&self) -> bool {
-        true
+    fn set_kind(&mut self, _: SpanKind) {
+        // It began with it.
     }
 }
 
@@ -96,8 +100,8 @@ impl Target for Later<'_> {
         self.spans.with(self.id, |open| open.span.update_name(name));
     }
 
-    fn has_kind(&self) -> bool {
-        false
+    fn set_kind(&mut self, kind: SpanKind) {
+        self.spans.with(self.id, |open| open.span.update_kind(kind));
     }
 }
 
@@ -119,9 +123,11 @@ fn textual<T: Target>(target: &mut T, field: &Field, text: &str) {
     match named.role {
         Role::Attribute => target.set(named, Value::Str(text)),
         Role::Name => target.rename(text),
-        Role::Kind if target.has_kind() && kind(text).is_some() => {}
-        // It comes too late, or is none: it is not lost.
-        Role::Kind => target.set(named, Value::Str(text)),
+        Role::Kind => match kind(text) {
+            Some(kind) => target.set_kind(kind),
+            // It is not lost.
+            None => target.set(named, Value::Str(text)),
+        },
         Role::StatusDescription => target.status().description = Some(text.to_owned()),
         Role::StatusCode => match code(text) {
             Some(code) => target.status().code = Some(code),
@@ -194,27 +200,37 @@ macro_rules! visit {
 
 visit!(First<'_>, Later<'_>);
 
-/// The kind of a span that is created, if a field says it.
-pub(crate) fn kind_of(attributes: &Attributes<'_>) -> Option<SpanKind> {
-    struct Kind(Option<SpanKind>);
+/// What fields say about a span that is created, for the sampler to see.
+#[derive(Debug, Default)]
+pub(crate) struct Beforehand {
+    pub(crate) name: Option<String>,
+    pub(crate) kind: Option<SpanKind>,
+}
 
-    impl Visit for Kind {
-        fn record_str(&mut self, field: &Field, value: &str) {
-            if field.name() == "otel.kind" {
-                self.0 = kind(value);
-            }
-        }
-
-        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-            if field.name() == "otel.kind" {
-                self.0 = kind(&format!("{value:?}"));
-            }
-        }
+impl Beforehand {
+    pub(crate) fn of(attributes: &Attributes<'_>) -> Self {
+        let mut found = Beforehand::default();
+        attributes.record(&mut found);
+        found
     }
 
-    let mut found = Kind(None);
-    attributes.record(&mut found);
-    found.0
+    fn hear(&mut self, field: &Field, value: &dyn Display) {
+        match field.name() {
+            "otel.name" => self.name = Some(value.to_string()),
+            "otel.kind" => self.kind = kind(&value.to_string()),
+            _ => {}
+        }
+    }
+}
+
+impl Visit for Beforehand {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.hear(field, &value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.hear(field, &format_args!("{value:?}"));
+    }
 }
 
 fn kind(text: &str) -> Option<SpanKind> {

@@ -8,7 +8,7 @@ use tracing_subscriber::layer::{self, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::event::Said;
-use crate::fields::{First, Later, Status, kind_of};
+use crate::fields::{Beforehand, First, Later, Status};
 use crate::profile::Profile;
 use crate::site::Site;
 use crate::spans::{Open, Spans};
@@ -50,7 +50,8 @@ impl TracingLayer {
     /// An event with an error (as `&dyn Error`, or at level ERROR as the field `error`, which
     /// is what `#[instrument(err)]` makes) is named `exception` and has
     /// `exception.message` and, if there are errors behind it,
-    /// `exception.stacktrace`, unless it has fields of these names itself.
+    /// `exception.stacktrace`, unless it has fields of these names itself. So is one with
+    /// a field `exception.type` or `exception.message`.
     /// ([Exceptions](https://opentelemetry.io/docs/specs/otel/trace/exceptions/))
     #[must_use]
     pub fn events(mut self, on: bool) -> Self {
@@ -140,16 +141,24 @@ where
         } else if attributes.is_root() {
             options = Some(SpanOptions::new().root());
         }
-        if site.has_kind {
-            let kind = kind_of(attributes).unwrap_or(SpanKind::Internal);
-            options = Some(options.unwrap_or_default().kind(kind));
+        let beforehand;
+        let mut is_named = false;
+        if site.has_beforehand {
+            beforehand = Beforehand::of(attributes);
+            let kind = beforehand.kind.unwrap_or(SpanKind::Internal);
+            let mut with = options.unwrap_or_default().kind(kind);
+            if let Some(name) = &beforehand.name {
+                with = with.name(name);
+                is_named = true;
+            }
+            options = Some(with);
         }
         let mut status = Status::default();
         let fill = |span: &mut Span| {
             if self.location {
                 say_where(metadata, span);
             }
-            let mut first = First { span, site, status: &mut status };
+            let mut first = First { span, site, status: &mut status, is_named };
             attributes.record(&mut first);
         };
         let span = match options {

@@ -32,9 +32,9 @@
 //!
 //! | `tracing` | throughline |
 //! |---|---|
-//! | the span's name, or its field `otel.name` | the name |
+//! | the span's name, or its field `otel.name` | the name; samplers see the field if the span is created with it |
 //! | the target | the name of the instrumentation scope |
-//! | `otel.kind`: `server`, `client`, `producer`, `consumer`, `internal` | the kind, if the span is created with it |
+//! | `otel.kind`: `server`, `client`, `producer`, `consumer`, `internal` | the kind; samplers see it if the span is created with it |
 //! | `otel.status_code`: `ok`, `error`; `otel.status_description` or `otel.status_message` | the status |
 //! | other fields | attributes: numbers, truth values and text as they are, `u64` above `i64` and 128 bits as text, others by their `Debug` |
 //! | an error as a field | its message; the errors behind it as an array `<field>.chain` |

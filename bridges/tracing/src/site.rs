@@ -16,8 +16,8 @@ pub(crate) struct Site {
     metadata: &'static Metadata<'static>,
     pub(crate) callsite: Callsite,
     fields: Vec<Named>,
-    /// Whether there is a field for the kind.
-    pub(crate) has_kind: bool,
+    /// Whether there is a field for the name or the kind, which samplers see.
+    pub(crate) has_beforehand: bool,
     /// Whether no two fields have one name.
     pub(crate) is_distinct: bool,
 }
@@ -75,7 +75,9 @@ impl Site {
         Box::leak(Box::new(Site {
             metadata,
             callsite: Callsite::new(metadata.name(), scope),
-            has_kind: fields.iter().any(|field| field.role == Role::Kind),
+            has_beforehand: fields
+                .iter()
+                .any(|field| matches!(field.role, Role::Name | Role::Kind)),
             is_distinct,
             fields,
         }))

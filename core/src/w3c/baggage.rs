@@ -11,6 +11,9 @@
 //! twice. Members that are malformed are passed over and counted, so that they
 //! harm neither the others nor the request.
 //!
+//! Keys are those that the header can have, tokens of HTTP. The baggage of programs with
+//! an allocator, above this crate, takes any text as a name.
+//!
 //! Rules: [W3C Baggage](https://www.w3.org/TR/baggage/) and
 //! [OpenTelemetry, Baggage](https://opentelemetry.io/docs/specs/otel/baggage/api/).
 

@@ -3,7 +3,7 @@
 //! A list of at most 32 *members* `key=value`, the most recently changed one at
 //! the left. [`TraceState`] borrows the text; every change yields a new
 //! [`TraceStateBuf`] in *normal form*: no white space or empty member between
-//! members, no key twice, at most 512 characters.
+//! members, no key twice, at most 513 characters.
 //!
 //! A received list is taken as a whole or not at all: one malformed member, or
 //! 33 members, discard it. A key that comes twice does not; the left-most is
@@ -81,7 +81,7 @@ impl<'a> TraceState<'a> {
     /// A copy in which this key has this value and stands at the left end.
     ///
     /// The others keep their order. Where they no longer fit, whole members go:
-    /// the right-most of 33; of more than 512 characters first the right-most
+    /// the right-most of 33; of more than 513 characters first the right-most
     /// of those longer than 128 characters, then the right-most. The new one
     /// always stays.
     /// ([Mutating the tracestate field](https://www.w3.org/TR/trace-context-2/#mutating-the-tracestate-field),
@@ -89,15 +89,10 @@ impl<'a> TraceState<'a> {
     ///
     /// # Errors
     ///
-    /// [`InvalidKey`](TraceStateError::InvalidKey),
-    /// [`InvalidValue`](TraceStateError::InvalidValue), or
-    /// [`MemberTooLong`](TraceStateError::MemberTooLong) where key and value
-    /// are both of 256 characters.
+    /// [`InvalidKey`](TraceStateError::InvalidKey) or
+    /// [`InvalidValue`](TraceStateError::InvalidValue).
     pub fn insert(&self, key: &str, value: &str) -> Result<TraceStateBuf, TraceStateError> {
         let inserted = Member::new(key, value)?;
-        if inserted.len() > MAX_LENGTH {
-            return Err(TraceStateError::MemberTooLong);
-        }
         let mut list = List::of(inserted);
         for (key, value) in self.members() {
             // A full list refuses the right-most ones, which are to go.
@@ -150,11 +145,11 @@ impl<'a> Iterator for TraceStateMembers<'a> {
     }
 }
 
-/// A valid trace state that owns its text: normal form, at most 512 characters,
+/// A valid trace state that owns its text: normal form, at most 513 characters,
 /// empty by default.
 ///
 /// 512 is what [limits](https://www.w3.org/TR/trace-context-2/#tracestate-limits)
-/// asks a system to hand on at least.
+/// asks a system to hand on at least; with one more, every valid member has room.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct TraceStateBuf(String<MAX_LENGTH>);
 
@@ -167,7 +162,7 @@ impl TraceStateBuf {
     /// Joins the values of all `tracestate` headers of a message, in order.
     ///
     /// Empty members are dropped, and of members with one key all but the
-    /// left-most. What is longer than 512 characters loses whole members: first
+    /// left-most. What is longer than 513 characters loses whole members: first
     /// the right-most of those longer than 128 characters, then the right-most.
     /// ([Field values](https://www.w3.org/TR/trace-context-2/#tracestate-header-field-values),
     /// [limits](https://www.w3.org/TR/trace-context-2/#tracestate-limits))
@@ -284,8 +279,6 @@ pub enum TraceStateError {
     InvalidValue,
     /// There are more than 32 members.
     TooManyMembers,
-    /// A member alone is longer than 512 characters.
-    MemberTooLong,
 }
 
 impl fmt::Display for TraceStateError {
@@ -295,7 +288,6 @@ impl fmt::Display for TraceStateError {
             Self::InvalidKey => "tracestate key is not valid",
             Self::InvalidValue => "tracestate value is not valid",
             Self::TooManyMembers => "tracestate has more than 32 members",
-            Self::MemberTooLong => "tracestate member is longer than 512 characters",
         })
     }
 }
@@ -374,7 +366,7 @@ impl<'a> List<'a> {
     }
 
     /// Removes whole members, none of the left-most `kept`, until the text has
-    /// at most 512 characters.
+    /// at most 513 characters.
     fn truncate(&mut self, kept: usize) {
         let mut len = self.0.iter().map(|member| member.len() + 1).sum::<usize>();
         // Each member was counted with a comma, of which there is one less.
@@ -410,8 +402,9 @@ fn split(header: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// [tracestate header field values](https://www.w3.org/TR/trace-context-2/#tracestate-header-field-values)
 const MAX_MEMBERS: usize = 32;
 
-/// [tracestate limits](https://www.w3.org/TR/trace-context-2/#tracestate-limits)
-const MAX_LENGTH: usize = 512;
+/// A key and a value of 256 characters each, which is more than what
+/// [tracestate limits](https://www.w3.org/TR/trace-context-2/#tracestate-limits) asks for.
+const MAX_LENGTH: usize = 513;
 
 /// Members longer than this go first.
 const LONG: usize = 128;

@@ -3,6 +3,7 @@
 
 #![cfg(unix)]
 
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
@@ -52,6 +53,29 @@ fn axum_and_reqwest_show_a_request_from_both_ends() {
 }
 
 #[test]
+fn hyper_shows_each_request_of_a_connection() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    drop(listener);
+    let server = start(env!("CARGO_BIN_EXE_hyper"), &address.to_string());
+    let mut stream = loop {
+        // The first connection is the one that it serves.
+        match TcpStream::connect(address) {
+            Ok(stream) => break stream,
+            Err(_) => std::thread::yield_now(),
+        }
+    };
+    let requests = "GET /7 HTTP/1.1\r\nHost: shop\r\n\r\nGET /8 HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n";
+    stream.write_all(requests.as_bytes()).expect("it reads");
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).expect("answers");
+    assert!(answers.contains("hello /7\n") && answers.contains("hello /8\n"), "{answers}");
+    let out = output(server);
+    assert!(line(&out, "GET ").contains("server"), "{out}");
+    assert_eq!(out.matches("greet").count(), 2, "{out}");
+}
+
+#[test]
 fn tonic_shows_a_call_from_both_ends() {
     let out = output(start(env!("CARGO_BIN_EXE_tonic"), ""));
     assert!(out.contains("Serving\n"), "{out}");
@@ -64,6 +88,7 @@ fn tonic_shows_a_call_from_both_ends() {
 fn a_quickstart_has_25_lines_at_most() {
     for source in [
         include_str!("../src/bin/axum.rs"),
+        include_str!("../src/bin/hyper.rs"),
         include_str!("../src/bin/reqwest.rs"),
         include_str!("../src/bin/tonic.rs"),
     ] {

@@ -4,15 +4,18 @@ use core::error::Error;
 use core::pin::pin;
 
 use example_runtimes::ServiceRuntime;
+use futures::io::{AsyncRead, AsyncWrite};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
-use hyper::http::uri::{PathAndQuery, Scheme, Uri};
+use hyper::http::uri::{PathAndQuery, Uri};
 use hyper::{Request, Response};
 use smol_hyper::rt::FuturesIo;
 use throughline::tower::ClientLayer;
 use tower::{Layer, ServiceExt, service_fn};
+
+use crate::tls;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -47,18 +50,15 @@ async fn send<R: ServiceRuntime>(
     mut request: Request<Full<Bytes>>,
 ) -> Result<Response<Incoming>, Failure> {
     let url = request.uri().clone();
-    if url.scheme() != Some(&Scheme::HTTP) {
-        return Err("only http URLs can be forwarded to".into());
-    }
+    let is_secure = match url.scheme_str().map(str::to_ascii_lowercase).as_deref() {
+        Some("http") => false,
+        Some("https") => true,
+        _ => return Err("only http and https URLs can be forwarded to".into()),
+    };
     let host = url.host().ok_or("the URL has no host")?;
-    let port = url.port_u16().unwrap_or(80);
+    let port = url.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
     let name = host.trim_start_matches('[').trim_end_matches(']');
     let stream = runtime.connect(name, port).await?;
-    let (mut sender, connection) = http1::handshake(FuturesIo::new(stream)).await?;
-    // It ends with the response's body, or when nobody waits for that any more.
-    runtime.spawn(async move {
-        let _ = connection.await;
-    });
     let host = match url.port() {
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
@@ -66,6 +66,27 @@ async fn send<R: ServiceRuntime>(
     request.headers_mut().insert(HOST, HeaderValue::try_from(host)?);
     let path = url.path_and_query().map_or("/", PathAndQuery::as_str);
     *request.uri_mut() = Uri::try_from(path)?;
+    if is_secure {
+        exchange(&runtime, tls::connect(name, stream).await?, request).await
+    } else {
+        exchange(&runtime, stream, request).await
+    }
+}
+
+async fn exchange<R, S>(
+    runtime: &R,
+    stream: S,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>, Failure>
+where
+    R: ServiceRuntime,
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (mut sender, connection) = http1::handshake(FuturesIo::new(stream)).await?;
+    // It ends with the response's body, or when nobody waits for that any more.
+    runtime.spawn(async move {
+        let _ = connection.await;
+    });
     Ok(sender.send_request(request).await?)
 }
 

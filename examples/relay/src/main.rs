@@ -13,6 +13,7 @@ mod forward;
 mod relay;
 mod signals;
 mod telemetry;
+mod tls;
 
 use core::error::Error;
 use core::net::SocketAddr;
@@ -21,16 +22,16 @@ use core::time::Duration;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
-use example_runtimes::{ServiceRuntime, serve};
+use clap::Parser;
+use example_runtimes::{On, Program, ServiceRuntime, serve};
 use hyper_util::service::TowerToHyperService;
 use throughline::tower::ServerLayer;
-use throughline::{AsyncStd, Smol, Tokio};
 use tower::{Layer, service_fn};
 
 /// Takes requests at `POST /relay` and forwards each element of their JSON array
-/// `[{"url": …, "arguments": …}]`. Exports as the `OTEL_*` variables say, and not
-/// at all without an endpoint.
+/// `[{"url": …, "arguments": …}]`, of 16 MiB at most. URLs are http or https; of https,
+/// the authorities in the file that SSL_CERT_FILE names are trusted, or else Mozilla's.
+/// Exports as the `OTEL_*` variables say, and not at all without an endpoint.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "relay", version)]
 struct Args {
@@ -42,16 +43,9 @@ struct Args {
     runtime: On,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum On {
-    Tokio,
-    Smol,
-    AsyncStd,
-}
-
 fn main() -> ExitCode {
     let args = Args::parse();
-    match start(&args) {
+    match args.runtime.block_on(Relay(&args)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("relay: {error}");
@@ -60,14 +54,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(args: &Args) -> Result<(), Box<dyn Error>> {
-    match args.runtime {
-        On::Tokio => {
-            let runtime = tokio::runtime::Runtime::new()?;
-            runtime.block_on(run(args, Tokio::new(runtime.handle().clone())))
-        }
-        On::Smol => smol::block_on(run(args, Smol::global())),
-        On::AsyncStd => async_std::task::block_on(run(args, AsyncStd)),
+struct Relay<'a>(&'a Args);
+
+impl Program for Relay<'_> {
+    type Output = ();
+
+    async fn run<R: ServiceRuntime>(self, runtime: R) -> Result<(), Box<dyn Error>> {
+        run(self.0, runtime).await
     }
 }
 

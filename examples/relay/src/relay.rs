@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use example_runtimes::ServiceRuntime;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
@@ -33,6 +33,9 @@ pub(crate) async fn handle<R: ServiceRuntime>(
     let end = runtime.now() + WITHIN;
     let body = runtime.timeout(WITHIN, Limited::new(body, MAX_BODY_BYTES).collect()).await;
     let Some(body) = body else { return Ok(plain(StatusCode::REQUEST_TIMEOUT)) };
+    if body.as_ref().is_err_and(|error| error.is::<LengthLimitError>()) {
+        return Ok(plain(StatusCode::PAYLOAD_TOO_LARGE));
+    }
     let elements = body.ok().and_then(|body| elements(&body.to_bytes()));
     let Some(elements) = elements else { return Ok(plain(StatusCode::BAD_REQUEST)) };
 
@@ -106,6 +109,7 @@ const DRAIN: Duration = Duration::from_millis(250);
 /// For all of them: the answer is out before 5 s have passed.
 const WITHIN: Duration = Duration::from_millis(4_750);
 
+/// A longer body is answered 413, as whether it is an array is not known.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
 #[cfg(test)]

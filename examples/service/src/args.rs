@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Parser, ValueEnum};
+use example_runtimes::On;
 
 use crate::sampling::{HeadSampler, TailRules};
 
@@ -48,13 +49,6 @@ pub(crate) struct Args {
     /// Print the summary as one JSON object on stdout.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum On {
-    Tokio,
-    Smol,
-    AsyncStd,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

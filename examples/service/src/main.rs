@@ -31,15 +31,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Parser;
-use example_runtimes::ServiceRuntime;
+use example_runtimes::{Program, ServiceRuntime};
 use futures::StreamExt;
 use futures::channel::{mpsc, oneshot};
 use futures::future::{Either, join, select};
 use throughline::exporters::Otlp;
-use throughline::{AsyncStd, Builder, Env, Smol, TailSampler, Tokio};
+use throughline::{Builder, Env, TailSampler};
 use throughline_viewer::{StoreLimits, Viewer, ViewerConfig};
 
-use args::{Args, On, Protocol};
+use args::{Args, Protocol};
 use load::Load;
 use orders::Shop;
 use report::Report;
@@ -49,7 +49,8 @@ use wire::HttpClient;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let started = logging::start().map_err(Box::from).and_then(|()| start(&args));
+    let started = logging::start().map_err(Box::from);
+    let started = started.and_then(|()| args.runtime.block_on(Service(&args)));
     match started {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -60,14 +61,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(args: &Args) -> Result<bool, Box<dyn Error>> {
-    match args.runtime {
-        On::Tokio => {
-            let runtime = tokio::runtime::Runtime::new()?;
-            runtime.block_on(run(args, Tokio::new(runtime.handle().clone())))
-        }
-        On::Smol => smol::block_on(run(args, Smol::global())),
-        On::AsyncStd => async_std::task::block_on(run(args, AsyncStd)),
+struct Service<'a>(&'a Args);
+
+impl Program for Service<'_> {
+    type Output = bool;
+
+    async fn run<R: ServiceRuntime>(self, runtime: R) -> Result<bool, Box<dyn Error>> {
+        run(self.0, runtime).await
     }
 }
 

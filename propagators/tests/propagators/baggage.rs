@@ -2,9 +2,8 @@
 //! [W3C Baggage](https://www.w3.org/TR/baggage/)
 
 use throughline_core::Carry;
-use throughline_core::w3c::BaggageBuf;
-use throughline_propagation::Baggage;
-use throughline_runtime::Context;
+use throughline_propagation::{Baggage, Jaeger, Propagator};
+use throughline_runtime::{Baggage as Held, Context};
 
 use crate::carrier::{List, baggage, extracted, forwarded, injected};
 
@@ -26,9 +25,9 @@ fn a_changed_baggage_is_in_a_new_context_and_the_old_one_stays() {
     assert_eq!((baggage(&old).as_str(), baggage(&new).as_str()), ("a=1;p", "a=1;p,b=2"));
     assert!(new.carried().baggage().get("b").is_some_and(|value| value == "2"));
     assert_eq!(new.carried().baggage().entries().count(), 2);
-    let (mut held, _) = BaggageBuf::<8192>::from_headers([baggage(&new).as_bytes()]);
+    let mut held = Held::of(&new);
     assert!(held.remove("a"));
-    let removed = new.clone().with_carried(new.carried().with_baggage(&held));
+    let removed = held.into_context(new);
     assert_eq!(removed.scope(|| baggage(&Context::current())), "b=2");
 }
 
@@ -48,7 +47,7 @@ fn names_keep_their_case_and_any_text_comes_back_unchanged() {
 #[test]
 fn baggage_can_be_cleared_before_a_call_to_somebody_untrusted() {
     let known = extracted(&Baggage, &[("baggage", "secret=1")]);
-    let cleared = known.clone().with_carried(known.carried().with_baggage(&BaggageBuf::new()));
+    let cleared = Held::default().into_context(known);
     assert_eq!(injected(&Baggage, &cleared), List::default());
 }
 
@@ -84,8 +83,30 @@ fn what_is_within_the_limits_goes_on_whole_and_no_member_is_cut() {
     assert_eq!(out.get("baggage"), Some(list.as_str()));
 }
 
-fn with(context: &Context, key: &str, value: &str) -> Context {
-    let (mut held, _) = BaggageBuf::<8192>::from_headers([baggage(context).as_bytes()]);
-    held.insert(key, value, "").expect("room");
-    context.clone().with_carried(context.carried().with_baggage(&held))
+/// BAG-3: [Overview](https://opentelemetry.io/docs/specs/otel/baggage/api/#overview);
+/// WB-5: [key](https://www.w3.org/TR/baggage/#key).
+#[test]
+fn names_that_are_no_tokens_are_left_out_of_the_header_and_the_others_go() {
+    let context = with(&with(&with(&Context::empty(), "größe", "7"), "a", "1"), "b c", "2");
+    assert_eq!(injected(&Baggage, &context), List::of(&[("baggage", "a=1")]));
+    assert_eq!(Held::of(&context).local_len(), 2);
+    let alone = with(&Context::empty(), "größe", "7");
+    assert_eq!(injected(&Baggage, &alone), List::default());
+}
+
+/// PROP-2: [Extract](https://opentelemetry.io/docs/specs/otel/context/api-propagators/#extract).
+#[test]
+fn what_jaeger_brings_is_added_to_what_the_context_has() {
+    let known = with(&with(&Context::empty(), "größe", "7"), "a", "1");
+    let carrier = [("uberctx-b", "x%20y"), ("UberCtx-a", "2")];
+    let context = Jaeger.extract(known, &&carrier[..]);
+    let held = Held::of(&context);
+    assert_eq!((held.get("größe").as_deref(), held.len()), (Some("7"), 3));
+    assert_eq!((held.get("a").as_deref(), held.get("b").as_deref()), (Some("2"), Some("x y")));
+}
+
+fn with(context: &Context, name: &str, value: &str) -> Context {
+    let mut held = Held::of(context);
+    held.insert(name, value, "").expect("room");
+    held.into_context(context.clone())
 }

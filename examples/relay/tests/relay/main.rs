@@ -6,6 +6,7 @@
 mod behaviour;
 mod ending;
 mod http;
+mod https;
 mod process;
 mod target;
 mod traceparent;
@@ -19,8 +20,11 @@ macro_rules! on {
                 each_element_is_posted_in_order_with_its_arguments_as_they_came
                 null_and_an_empty_array_forward_nothing
                 any_other_body_is_answered_400
+                a_body_that_is_too_long_to_be_read_is_answered_413
                 another_path_or_method_is_refused
                 a_target_that_fails_does_not_fail_the_request
+                a_target_behind_https_is_reached_if_its_certificate_is_trusted
+                an_element_that_hangs_leaves_time_for_the_next_one
                 no_header_of_the_request_is_passed_on
                 requests_are_served_at_once_and_contexts_never_mix
                 header_fields_of_16_kib_are_taken
@@ -62,6 +66,7 @@ macro_rules! on {
                 several_requests_with_a_valid_traceparent
                 several_requests_without_a_traceparent
                 several_requests_with_an_illegal_traceparent
+                bytes_that_are_not_ascii
                 random_flag
             });
             on!(@cases $runtime tracestate {

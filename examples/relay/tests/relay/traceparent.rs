@@ -229,6 +229,17 @@ fn one_new_trace(relay: &Relay, headers: &[(&str, &str)]) {
     assert_ne!(sent[0].0, TRACE);
 }
 
+/// TP-3, TP-8: obsolete text of HTTP is no identity, and harms nothing else.
+pub(crate) fn bytes_that_are_not_ascii(runtime: &str) {
+    let relay = Relay::start(runtime);
+    for parent in
+        [format!("{PARENT}\u{a0}"), format!("\u{feff}{PARENT}"), PARENT.replace('1', "１")]
+    {
+        restarts(&relay, &[("traceparent", &parent), ("tracestate", "a=1")]);
+    }
+    continues(&relay, &[("traceparent", PARENT), ("x-other", "größe")]);
+}
+
 /// TP-12, TP-13, SC-9: the random flag goes on as it came, and no unknown one.
 pub(crate) fn random_flag(runtime: &str) {
     let relay = Relay::start(runtime);

@@ -190,6 +190,8 @@ pub(crate) fn oversized(runtime: &str) {
     let exactly = format!("a={},b={}", "v".repeat(254), "w".repeat(253));
     assert_eq!(exactly.len(), 512);
     stays(&relay, &exactly);
+    // The longest member there may be.
+    stays(&relay, &format!("{}={}", "k".repeat(256), "v".repeat(256)));
     let long = format!("long={}", "v".repeat(200));
     let short: Vec<String> = (0..30).map(|i| format!("k{i:02}={}", "v".repeat(12))).collect();
     let short = short.join(",");
