@@ -41,11 +41,11 @@ fn told(destinations: Destinations<Thread>) -> Vec<String> {
 
 #[test]
 fn what_is_abandoned_is_told_for_everybody_and_for_each_of_several_destinations() {
-    let all = "the pipeline ended by its deadline with 1 spans not sent".to_owned();
-    let hanging = core::any::type_name::<Hangs>().to_owned();
+    let all = "the pipeline ended by its deadline with 1 spans not sent";
+    let hanging = core::any::type_name::<Hangs>();
     assert_eq!(told(Destinations::to(Discard)), Vec::<String>::new());
-    assert_eq!(told(Destinations::to(Hangs)), [all.clone()]);
+    assert_eq!(told(Destinations::to(Hangs)), [all]);
     // The other one has it.
-    assert_eq!(told(Destinations::to(Hangs).and(Discard)), [hanging.clone()]);
-    assert_eq!(told(Destinations::to(Hangs).and(Hangs)), [all, hanging.clone(), hanging]);
+    assert_eq!(told(Destinations::to(Hangs).and(Discard)), [hanging]);
+    assert_eq!(told(Destinations::to(Hangs).and(Hangs)), [all, hanging, hanging]);
 }
