@@ -89,7 +89,17 @@ pub(crate) fn describe(builder: &Builder) -> Config {
         Some(threshold) => set("long_poll", &format_args!("{threshold:?}")),
         None => set("long_poll", &"never"),
     }
-    set("budgets.children_per_span", &options.budgets.children_per_span);
+    let budgets = &options.budgets;
+    let children = Some(budgets.children_per_span).filter(|children| *children < u32::MAX);
+    for (name, most) in [
+        ("budgets.children_per_span", children),
+        ("budgets.spans_per_callsite_per_second", budgets.spans_per_callsite_per_second),
+    ] {
+        match most {
+            Some(most) => set(name, &most),
+            None => set(name, &"no limit"),
+        }
+    }
     match options.heartbeat {
         Some(after) => set("heartbeat", &format_args!("{after:?}")),
         None => set("heartbeat", &"never"),

@@ -30,6 +30,7 @@ pub(crate) fn apply(env: &mut Env, builder: &mut Builder) {
         builder.origins.note("sampler", variable);
     }
     limits(env, builder);
+    budgets(env, builder);
     batches(env, builder);
     let mut reader = Reader { env, origins: &mut builder.origins };
     if let Some(disabled) = reader.read("disabled", &["OTEL_SDK_DISABLED"], Env::boolean) {
@@ -203,6 +204,29 @@ fn limits(env: &mut Env, builder: &mut Builder) {
     );
 }
 
+/// Budgets against floods, of which the specification knows nothing.
+fn budgets(env: &mut Env, builder: &mut Builder) {
+    let budgets = &mut builder.options.budgets;
+    let mut reader = Reader { env, origins: &mut builder.origins };
+    let children = |env: &mut Env, name: &str| budget(env, name, 0);
+    if let Some(most) = reader.read("budgets.children_per_span", &[CHILDREN], children) {
+        budgets.children_per_span = most.unwrap_or(u32::MAX);
+    }
+    let spans = |env: &mut Env, name: &str| budget(env, name, 1);
+    if let Some(most) = reader.read("budgets.spans_per_callsite_per_second", &[CALLSITE], spans) {
+        budgets.spans_per_callsite_per_second = most;
+    }
+}
+
+/// A number, or `none` for no limit.
+fn budget(env: &mut Env, name: &str, least: u32) -> Option<Option<u32>> {
+    let text = env.text(name)?;
+    if text.trim().eq_ignore_ascii_case("none") {
+        return Some(None);
+    }
+    env.number(name, least..).map(Some)
+}
+
 fn batches(env: &mut Env, builder: &mut Builder) {
     const BATCH: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
     let (options, origins) = (&mut builder.options, &mut builder.origins);
@@ -357,6 +381,8 @@ impl Name {
 const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
 const CONCURRENT: &str = "THROUGHLINE_MAX_CONCURRENT_EXPORTS";
 const WAIT: &str = "THROUGHLINE_WAIT_AT_SHUTDOWN";
+const CHILDREN: &str = "THROUGHLINE_CHILDREN_PER_SPAN";
+const CALLSITE: &str = "THROUGHLINE_SPANS_PER_CALLSITE_PER_SECOND";
 
 #[cfg(test)]
 #[path = "from_env_tests.rs"]

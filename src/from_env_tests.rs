@@ -286,18 +286,23 @@ fn each_variable_has_its_setting_in_code() {
             ("OTEL_LOG_LEVEL", "none"),
             ("THROUGHLINE_MAX_CONCURRENT_EXPORTS", "4"),
             ("THROUGHLINE_WAIT_AT_SHUTDOWN", "false"),
+            ("THROUGHLINE_CHILDREN_PER_SPAN", "none"),
+            ("THROUGHLINE_SPANS_PER_CALLSITE_PER_SECOND", "50"),
         ];
         assert_eq!(apply_to(&mut builder, &pairs), Vec::<String>::new());
         config::describe(&builder)
     };
     let mut limits = throughline_core::SpanLimits::new();
     limits.event_count = 7;
+    let mut budgets = throughline_core::SpanBudgets::new();
+    (budgets.children_per_span, budgets.spans_per_callsite_per_second) = (u32::MAX, Some(50));
     let builder = crate::builder()
         .disabled(true)
         .attribute("a", "1")
         .service_name("shop")
         .sampler(AlwaysOff)
         .limits(limits)
+        .budgets(budgets)
         .schedule_delay(Duration::from_millis(1))
         .export_timeout(None)
         .max_queue_size(600)
@@ -349,7 +354,7 @@ fn the_table_tells_for_each_setting_who_said_it() {
 }
 
 /// Every variable that is read here.
-const VARIABLES: [&str; 26] = [
+const VARIABLES: [&str; 28] = [
     "OTEL_ATTRIBUTE_COUNT_LIMIT",
     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
     "OTEL_BSP_EXPORT_TIMEOUT",
@@ -373,10 +378,54 @@ const VARIABLES: [&str; 26] = [
     "OTEL_TRACES_EXPORTER",
     "OTEL_TRACES_SAMPLER",
     "OTEL_TRACES_SAMPLER_ARG",
+    "THROUGHLINE_CHILDREN_PER_SPAN",
     "THROUGHLINE_MAX_CONCURRENT_EXPORTS",
     "THROUGHLINE_RESOURCE_DETECTORS",
+    "THROUGHLINE_SPANS_PER_CALLSITE_PER_SECOND",
     "THROUGHLINE_WAIT_AT_SHUTDOWN",
 ];
+
+#[test]
+fn budgets_against_floods_are_numbers_or_none_and_anything_else_is_told() {
+    let budgets = |children: &str, spans: &str| {
+        let pairs = [
+            ("THROUGHLINE_CHILDREN_PER_SPAN", children),
+            ("THROUGHLINE_SPANS_PER_CALLSITE_PER_SECOND", spans),
+        ];
+        let (options, .., warnings) = applied(&pairs);
+        let budgets = options.budgets;
+        let both = (budgets.children_per_span, budgets.spans_per_callsite_per_second);
+        (both, warnings)
+    };
+    assert_eq!(budgets("", ""), ((10_000, None), vec![]));
+    assert_eq!(budgets("0", "1"), ((0, Some(1)), vec![]));
+    assert_eq!(budgets(" None", "NONE"), ((u32::MAX, None), vec![]));
+    let (both, warnings) = budgets("-1", "0");
+    assert_eq!(both, (10_000, None));
+    assert_eq!(
+        warnings,
+        [
+            "THROUGHLINE_CHILDREN_PER_SPAN=\"-1\" is not a number in range, ignored",
+            "THROUGHLINE_SPANS_PER_CALLSITE_PER_SECOND=\"0\" is out of range, ignored",
+        ]
+    );
+}
+
+/// A variable that makes no sense leaves what the code said.
+#[test]
+fn a_budget_of_the_code_stays_unless_the_variable_says_another_one() {
+    let mut budgets = throughline_core::SpanBudgets::new();
+    budgets.children_per_span = 5;
+    let mut builder = crate::builder().budgets(budgets);
+    apply_to(&mut builder, &[("THROUGHLINE_SPANS_PER_CALLSITE_PER_SECOND", "9")]);
+    let config = config::describe(&builder);
+    let row = |name| config.get(name).map(|setting| setting.to_string()).unwrap_or_default();
+    assert_eq!(row("budgets.children_per_span"), "budgets.children_per_span=5 (code)");
+    assert_eq!(
+        row("budgets.spans_per_callsite_per_second"),
+        "budgets.spans_per_callsite_per_second=9 (THROUGHLINE_SPANS_PER_CALLSITE_PER_SECOND)"
+    );
+}
 
 /// LIM-5: [attribute limits](https://opentelemetry.io/docs/specs/otel/common/#attribute-limits).
 #[test]

@@ -181,9 +181,12 @@ impl Builder {
     /// `throughline.surplus.min_ns` and `throughline.surplus.max_ns`. They stand for
     /// their parent, so what is below them is not lost, and are in the ledger as
     /// [`DropReason::Surplus`](crate::DropReason::Surplus).
+    ///
+    /// [`Builder::init`] takes `THROUGHLINE_CHILDREN_PER_SPAN` (from 0 on) and
+    /// `THROUGHLINE_SPANS_PER_CALLSITE_PER_SECOND` (from 1 on); `none` is without limit.
     pub fn budgets(mut self, budgets: SpanBudgets) -> Self {
         self.options.budgets = budgets;
-        self.noted("budgets.children_per_span")
+        self.noted("budgets.children_per_span").noted("budgets.spans_per_callsite_per_second")
     }
 
     /// How long a finished span waits for others. 5 s by default.

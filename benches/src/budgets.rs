@@ -84,11 +84,19 @@ pub(crate) fn missed(figures: &Figures) -> Vec<String> {
     missed
 }
 
-/// The row of tail sampling.
-fn missed_tail(figures: &Figures) -> Option<String> {
-    let added = figures.tail?.added();
-    let sentence = "tail sampling, off the producer's path: ≤ 60 ns per span more";
-    (added > 60.0).then(|| format!("{sentence}; it is {added:.1} ns"))
+/// The rows of tail sampling.
+fn missed_tail(figures: &Figures) -> Vec<String> {
+    let Some(tail) = figures.tail else { return Vec::new() };
+    let mut missed = Vec::new();
+    if tail.added() > 60.0 {
+        let sentence = "tail sampling, off the producer's path: ≤ 60 ns per span more";
+        missed.push(format!("{sentence}; it is {:.1} ns", tail.added()));
+    }
+    if tail.allocations > 0.0 {
+        let sentence = "tail sampling: allocations per span: 0";
+        missed.push(format!("{sentence}; it is {:.4}", tail.allocations));
+    }
+    missed
 }
 
 /// The row of two threads.
@@ -156,6 +164,7 @@ const fn budget(sentence: &'static str, scenario: Scenario, limit: Limit) -> Bud
 mod tests {
     use super::*;
     use crate::flat_out::Account;
+    use crate::tail::Tail;
 
     #[test]
     fn a_budget_is_missed_above_its_limit_only() {
@@ -165,6 +174,24 @@ mod tests {
         let missed: Vec<String> =
             BUDGETS.iter().filter_map(|budget| budget.excess(&figures)).collect();
         assert_eq!(missed, ["trace and span id as hex for a log line: ≤ 15 ns; it is 15.5 ns"]);
+    }
+
+    #[test]
+    fn tail_sampling_has_a_budget_of_time_and_none_of_allocations() {
+        let tail = Tail { without: 50.0, few_kept: 110.0, all_kept: 300.0, allocations: 0.0 };
+        let missed = |tail| {
+            let mut figures = Figures::default();
+            figures.tail = Some(tail);
+            missed_tail(&figures)
+        };
+        assert!(missed(tail).is_empty());
+        assert_eq!(
+            missed(Tail { few_kept: 110.5, allocations: 0.0001, ..tail }),
+            [
+                "tail sampling, off the producer's path: ≤ 60 ns per span more; it is 60.5 ns",
+                "tail sampling: allocations per span: 0; it is 0.0001",
+            ]
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ use throughline::{Runtime, Thread};
 use crate::scenario::Scenario;
 use crate::stopwatch::Stopwatch;
 use crate::system::System;
+use crate::tail::{self, Way};
 use crate::throughline::Throughline;
 
 /// Does the path that the first argument names as often as the second says.
@@ -38,17 +39,21 @@ enum Path {
     Of(Scenario),
     /// What was made by total CPU's spans, from the queue to OTLP bytes.
     Drain,
+    /// From the queue to the batch, by way of tail sampling.
+    Tail(Way),
 }
 
 fn count(path: Path, times: u32) {
-    let mut system = Throughline::on(|| Nowhere);
     let mut watch = Stopwatch::default();
+    let system = || Throughline::on(|| Nowhere);
     match path {
-        Path::Of(scenario) => drop(system.run(scenario, times, &mut watch)),
+        Path::Of(scenario) => drop(system().run(scenario, times, &mut watch)),
         Path::Drain => {
+            let mut system = system();
             system.make(times);
             watch.time(|| system.settle(Scenario::TotalCpu));
         }
+        Path::Tail(way) => tail::drain(way, times, &mut watch),
     }
 }
 
@@ -77,7 +82,7 @@ impl Runtime for Nowhere {
     }
 }
 
-const PATHS: [(&str, Path); 12] = [
+const PATHS: [(&str, Path); 15] = [
     ("child", Path::Of(Scenario::Child)),
     ("child with 4 attributes and 1 event", Path::Of(Scenario::Attributes)),
     ("unsampled root", Path::Of(Scenario::UnsampledRoot)),
@@ -90,4 +95,7 @@ const PATHS: [(&str, Path); 12] = [
     ("ids as hex", Path::Of(Scenario::Hex)),
     ("log fields", Path::Of(Scenario::LogFields)),
     ("drain to OTLP bytes", Path::Drain),
+    ("drain to a batch", Path::Tail(Way::Without)),
+    ("drain, 5 % kept by tail sampling", Path::Tail(Way::FewKept)),
+    ("drain, all kept by tail sampling", Path::Tail(Way::AllKept)),
 ];

@@ -32,6 +32,7 @@ pub(crate) fn render(figures: &Figures) -> String {
             "nanos_per_span_without": tail.without,
             "nanos_per_span_few_kept": tail.few_kept,
             "nanos_per_span_all_kept": tail.all_kept,
+            "allocations_per_span": tail.allocations,
         })),
         "large_trace": by_system(&figures.large_trace, account),
         "memory": by_system(&figures.memory, |memory| {

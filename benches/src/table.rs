@@ -106,7 +106,7 @@ fn write_tail(figures: &Figures, out: &mut String) -> std::fmt::Result {
     ] {
         writeln!(out, "  {name:<26}{nanos:>8.1} ns  {:>+7.1} ns", nanos - tail.without)?;
     }
-    Ok(())
+    writeln!(out, "  {:<26}{:>11.3}", "allocations", tail.allocations)
 }
 
 fn write_large_trace(figures: &Figures, out: &mut String) -> std::fmt::Result {

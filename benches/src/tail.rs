@@ -19,12 +19,18 @@ use throughline_core::{
     TakenWord, UNIT, Wakeup,
 };
 
+use crate::alloc;
+use crate::stopwatch::Stopwatch;
+
 /// Nanoseconds per span.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Tail {
     pub(crate) without: f64,
     pub(crate) few_kept: f64,
     pub(crate) all_kept: f64,
+    /// Allocations per span on the whole way, from its start to the batch, where
+    /// few are kept or all, whichever is more.
+    pub(crate) allocations: f64,
 }
 
 impl Tail {
@@ -37,28 +43,48 @@ impl Tail {
 /// The three in turns; the least of each counts.
 pub(crate) fn run(time: Duration) -> Tail {
     let mut without = Driven::new(NoTail);
-    let (mut few, mut all) = (Driven::new(tail(0.05)), Driven::new(tail(1.0)));
-    let mut least = Tail { without: f64::MAX, few_kept: f64::MAX, all_kept: f64::MAX };
+    let (mut few, mut all) = (Driven::new(tail(FEW, TRACES)), Driven::new(tail(1.0, TRACES)));
+    let least = f64::MAX;
+    let mut least = Tail { without: least, few_kept: least, all_kept: least, allocations: 0.0 };
     let began = Instant::now();
     while began.elapsed() < time || least.all_kept == f64::MAX {
-        least.without = least.without.min(without.round());
-        least.few_kept = least.few_kept.min(few.round());
-        least.all_kept = least.all_kept.min(all.round());
+        least.without = least.without.min(without.nanos());
+        least.few_kept = least.few_kept.min(few.nanos());
+        least.all_kept = least.all_kept.min(all.nanos());
     }
+    // Memory of traces is used a first time, and then again.
+    least.allocations = few.allocations().max(all.allocations());
     least
+}
+
+/// What is counted in instructions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Way {
+    Without,
+    FewKept,
+    AllKept,
+}
+
+/// Drains so many spans while the watch runs.
+pub(crate) fn drain(way: Way, spans: u32, watch: &mut Stopwatch) {
+    match way {
+        Way::Without => Driven::new(NoTail).drain_all(spans, watch),
+        Way::FewKept => Driven::new(tail(FEW, FEW_TRACES)).drain_all(spans, watch),
+        Way::AllKept => Driven::new(tail(1.0, FEW_TRACES)).drain_all(spans, watch),
+    }
 }
 
 type Rules = Vec<Rule<Box<dyn Predicate + Send + Sync>>>;
 
-fn tail(ratio: f64) -> Buffer<Vec<Unit>, Vec<Chain>, Book<Vec<Trace>, Rules>> {
+fn tail(ratio: f64, traces: usize) -> Buffer<Vec<Unit>, Vec<Chain>, Book<Vec<Trace>, Rules>> {
     let rules: Rules = vec![
         Rule::new(Box::new(Failed.or(Panicked)), Amount::All),
         Rule::new(Box::new(SlowerThan(Duration::from_secs(60))), Amount::All),
         Rule::new(Box::new(AnyTrace), Amount::ratio(ratio)),
     ];
-    let book = Book::new(vec![Trace::EMPTY; TRACES], rules, BookSettings::new(), 1);
+    let book = Book::new(vec![Trace::EMPTY; traces], rules, BookSettings::new(), 1);
     let book = book.expect("the rules have no conditions on single spans");
-    Buffer::new(vec![Unit::EMPTY; 131_072 / Unit::CELLS], vec![Chain::EMPTY; TRACES], book)
+    Buffer::new(vec![Unit::EMPTY; 131_072 / Unit::CELLS], vec![Chain::EMPTY; traces], book)
 }
 
 /// A pipeline whose flusher is driven here.
@@ -75,7 +101,7 @@ impl<T: Stage> Driven<T> {
         let heads: Vec<throughline_core::Unit<FrameTag>> =
             (0..units).map(|_| Default::default()).collect();
         let shard = Shard::new(heads.leak(), vec![0; units * UNIT].leak(), units / 8);
-        let pipeline: &'static Pipeline = Box::leak(Box::new(Pipeline::new(Parts {
+        let pipeline = Pipeline::new(Parts {
             shards: vec![shard].leak(),
             slots: (0..8_192).map(|_| Slot::new()).collect::<Vec<_>>().leak(),
             slot_words: (0..128).map(|_| TakenWord::new(0)).collect::<Vec<_>>().leak(),
@@ -86,7 +112,9 @@ impl<T: Stage> Driven<T> {
             limits: SpanLimits::new(),
             resource: &[],
             wakeup: &Nobody,
-        })));
+        });
+        // Which traces are kept hangs on their ids: the same ones on every run.
+        let pipeline: &'static Pipeline = Box::leak(Box::new(pipeline.with_seeded_ids(1)));
         let (bytes, entries) = (vec![0; 4_000_000], vec![Entry::default(); 512]);
         let settings = FlusherSettings::new();
         let flusher = Flusher::with_tail(pipeline, settings, bytes, entries, tail, 1);
@@ -96,28 +124,71 @@ impl<T: Stage> Driven<T> {
         Driven { context, flusher, now: Duration::ZERO, _under_way: under_way }
     }
 
-    /// Makes spans, then drains them. Returns the nanoseconds of the latter.
-    fn round(&mut self) -> f64 {
-        for _ in 0..ROUND / (AT_ONCE * PER_TRACE) {
-            self.make();
-        }
-        self.now += Duration::from_micros(10) * ROUND;
-        let began = Instant::now();
-        loop {
-            match self.flusher.poll(self.now, |ticks| ticks) {
-                Action::Export => self.flusher.on_export(self.now, Ok(Accepted::default())),
-                Action::Yield => {}
-                Action::Wait { .. } | Action::Finished => break,
-            }
-        }
-        began.elapsed().as_nanos() as f64 / f64::from(ROUND)
+    /// Nanoseconds per span of draining.
+    fn nanos(&mut self) -> f64 {
+        self.make(PER_LOOK);
+        let mut watch = Stopwatch::default();
+        self.drain(&mut watch);
+        watch.elapsed().as_nanos() as f64 / f64::from(PER_LOOK)
     }
 
-    fn make(&self) {
-        let roots: Vec<Span> = (0..AT_ONCE).map(|_| span!(parent: &self.context, "root")).collect();
-        let contexts: Vec<Context> = roots.iter().map(Span::context).collect();
+    /// Allocations per span of making and draining.
+    fn allocations(&mut self) -> f64 {
+        let mut contexts = Vec::with_capacity(AT_ONCE as usize);
+        let mut roots = Vec::with_capacity(AT_ONCE as usize);
+        let rounds = 4;
+        let count = alloc::count(|| {
+            for _ in 0..rounds {
+                for _ in 0..PER_LOOK / GROUP {
+                    self.make_group(&mut roots, &mut contexts);
+                }
+                self.drain(&mut Stopwatch::default());
+            }
+        });
+        count as f64 / f64::from(rounds * PER_LOOK)
+    }
+
+    /// Makes and drains so many spans. What comes before the first ones are decided
+    /// and forgotten does not count.
+    fn drain_all(&mut self, spans: u32, watch: &mut Stopwatch) {
+        for _ in 0..2 * FEW_TRACES as u32 / (PER_LOOK / PER_TRACE) {
+            self.make(PER_LOOK);
+            self.drain(&mut Stopwatch::default());
+        }
+        let mut left = spans;
+        while left > 0 {
+            let now = left.min(1_000);
+            self.make(now);
+            self.drain(watch);
+            left -= now;
+        }
+    }
+
+    /// Drains what was made in the time between two looks.
+    fn drain(&mut self, watch: &mut Stopwatch) {
+        self.now += BookSettings::new().look_interval;
+        watch.time(|| {
+            loop {
+                match self.flusher.poll(self.now, |ticks| ticks) {
+                    Action::Export => self.flusher.on_export(self.now, Ok(Accepted::default())),
+                    Action::Yield => {}
+                    Action::Wait { .. } | Action::Finished => break,
+                }
+            }
+        });
+    }
+
+    fn make(&self, spans: u32) {
+        let (mut roots, mut contexts) = (Vec::new(), Vec::new());
+        (0..spans / GROUP).for_each(|_| self.make_group(&mut roots, &mut contexts));
+    }
+
+    /// Traces side by side.
+    fn make_group(&self, roots: &mut Vec<Span>, contexts: &mut Vec<Context>) {
+        roots.extend((0..AT_ONCE).map(|_| span!(parent: &self.context, "root")));
+        contexts.extend(roots.iter().map(Span::context));
         for child in 1..PER_TRACE {
-            for context in &contexts {
+            for context in &*contexts {
                 let mut span = span!(
                     parent: context,
                     "child",
@@ -130,6 +201,8 @@ impl<T: Stage> Driven<T> {
                 span.end();
             }
         }
+        contexts.clear();
+        roots.drain(..).for_each(Span::end);
     }
 }
 
@@ -140,8 +213,13 @@ impl Wakeup for Nobody {
 }
 
 static SAMPLER: ParentBased<AlwaysOn> = ParentBased::new(AlwaysOn);
+/// As many as by default.
 const TRACES: usize = 24_576;
-const AT_ONCE: u32 = 64;
+/// So few that they are soon used a second time, where time is not measured.
+const FEW_TRACES: usize = 3_072;
+const FEW: f64 = 0.05;
+const AT_ONCE: u32 = 50;
 const PER_TRACE: u32 = 10;
-/// What ends between two looks of the book.
-const ROUND: u32 = 2_560;
+const GROUP: u32 = AT_ONCE * PER_TRACE;
+/// What ends between two looks of the book, at 100,000 spans per second.
+const PER_LOOK: u32 = 2_500;

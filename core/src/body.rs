@@ -24,6 +24,7 @@ pub(crate) struct Body {
     pub(crate) dropped_links: u32,
     status: StatusCode,
     renamed: bool,
+    has_trace_state: bool,
     /// Where the first event begins, if there is one.
     first_event: u32,
 }
@@ -73,6 +74,7 @@ impl Body {
             dropped_links: 0,
             status: StatusCode::Unset,
             renamed: false,
+            has_trace_state: false,
             first_event: 0,
         }
     }
@@ -80,14 +82,25 @@ impl Body {
     /// Whether something was dropped or the name is another one.
     #[inline]
     pub(crate) fn is_unusual(&self) -> bool {
-        let dropped = self.dropped_attributes | self.dropped_events | self.dropped_links;
-        dropped | u32::from(self.renamed) != 0
+        self.has_dropped() | self.renamed
+    }
+
+    /// Whether something was dropped.
+    #[inline]
+    pub(crate) fn has_dropped(&self) -> bool {
+        self.dropped_attributes | self.dropped_events | self.dropped_links != 0
     }
 
     /// Whether the name is not that of the call site.
     #[inline]
     pub(crate) fn is_renamed(&self) -> bool {
         self.renamed
+    }
+
+    /// Whether there is a status or a trace state.
+    #[inline]
+    pub(crate) fn is_remarkable(&self) -> bool {
+        u8::from(self.has_trace_state) | self.status as u8 != 0
     }
 
     /// How many events there are.
@@ -324,7 +337,9 @@ impl Body {
 
     /// Sets the trace state; done once, at the start.
     pub(crate) fn set_trace_state(&mut self, bytes: &mut [u8], text: &str) -> Result<(), NoRoom> {
-        self.text(bytes, None, TRACE_STATE, text)
+        self.text(bytes, None, TRACE_STATE, text)?;
+        self.has_trace_state = true;
+        Ok(())
     }
 
     fn text(

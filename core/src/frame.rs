@@ -16,10 +16,24 @@ use crate::{Callsite, LiveView, SpanId, UNIT};
 #[derive(Clone, Copy, Debug)]
 pub struct FrameTag {
     pub(crate) callsite: &'static Callsite,
-    /// Where in the span's message the first event begins.
-    pub(crate) events_at: u32,
+    /// Where in the span's message the first event begins, and [`REMARKABLE`].
+    events_at: u32,
     /// How many events there are.
     pub(crate) events: u32,
+}
+
+impl FrameTag {
+    #[inline(always)]
+    fn new(callsite: &'static Callsite, at: u32, is_remarkable: bool, body: &Body) -> Self {
+        let remarkable = if is_remarkable { REMARKABLE } else { 0 };
+        FrameTag { callsite, events_at: at | remarkable, events: body.events() }
+    }
+
+    /// Whether the span may have a status, a trace state, or an unusual ending.
+    #[inline]
+    pub(crate) fn is_remarkable(&self) -> bool {
+        self.events_at & REMARKABLE != 0
+    }
 }
 
 /// How a span came to its end.
@@ -116,7 +130,7 @@ impl<'a> Plain<'a> {
     pub(crate) fn tag(&self) -> FrameTag {
         let name = self.callsite.name_field.len();
         let events_at = self.body.first_event().map_or(0, |at| (BODY_AT + name) as u32 + at);
-        FrameTag { callsite: self.callsite, events_at, events: self.body.events() }
+        FrameTag::new(self.callsite, events_at, self.body.is_remarkable(), self.body)
     }
 
     /// Fills [`len`](Self::len) bytes of whole units; what is behind them may be
@@ -174,12 +188,19 @@ impl<'a> Finished<'a> {
             None => 0,
             Some(at) => body_at(self.callsite, self.parent, self.body) as u32 + at,
         };
-        FrameTag { callsite: self.callsite, events_at, events: self.body.events() }
+        // Where code is dearer, whoever wants to know looks at every span.
+        let is_remarkable = cfg!(target_os = "none")
+            || self.ending != Ending::Completed
+            || self.body.is_remarkable();
+        FrameTag::new(self.callsite, events_at, is_remarkable, self.body)
     }
 
     /// Fills [`len`](Self::len) bytes.
     pub(crate) fn write(&self, frame: &mut [u8]) {
         let &Finished { body, callsite, .. } = self;
+        if !cfg!(target_os = "none") && body.has_dropped() {
+            self.slot.pipeline().counters().count_limited();
+        }
         let mut out = Out::new(frame);
         out.header(SPAN, self.span_len);
         if let Some(fixed) = out.chunk() {
@@ -269,7 +290,7 @@ pub(crate) fn stamp(frame: &mut [u8], tag: &FrameTag, unix_nanos: impl Fn(u64) -
     // behind by a tick, and times that the program gave may be anything.
     let begun = stamp_one(times, 1, &unix_nanos, 0);
     stamp_one(times, 10, &unix_nanos, begun);
-    let (mut at, mut events) = (start + tag.events_at as usize, tag.events);
+    let (mut at, mut events) = (start + (tag.events_at & !REMARKABLE) as usize, tag.events);
     while events > 0 {
         let Some(rest) = frame.get_mut(at..) else { return };
         let (head, len) = match rest {
@@ -314,6 +335,12 @@ fn stamp_one(bytes: &mut [u8], at: usize, unix_nanos: &impl Fn(u64) -> u64, leas
 /// The length of the tag and the length before a span's message in a frame.
 #[inline]
 pub(crate) fn header_len(frame: &[u8]) -> usize {
+    // Nearly all lengths take one byte or two. Where code is dearer, one way is enough.
+    if !cfg!(target_os = "none")
+        && let [_, first, 0..0x80, ..] = frame
+    {
+        return 2 + usize::from(*first >= ONE_BYTE as u8);
+    }
     2 + frame.iter().skip(1).take_while(|byte| **byte >= ONE_BYTE as u8).count()
 }
 
@@ -326,6 +353,9 @@ fn write_end(text: &str, out: &mut Out<'_>) {
     let value = (&Value::Str(text), wire::field_len(text.len()));
     value::field(ATTRIBUTE, END_ATTRIBUTE, value, bounds, out);
 }
+
+/// No frame is so long that its events begin there.
+const REMARKABLE: u32 = 1 << 31;
 
 const PARENT: usize = 10;
 const FIXED: usize = 9 + 9 + 18 + 10 + 6 + 2;

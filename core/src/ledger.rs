@@ -80,6 +80,7 @@ pub struct Ledger {
     exported: u64,
     dropped: [u64; DropReason::ALL.len()],
     heartbeats: u64,
+    limited: u64,
 }
 
 impl Ledger {
@@ -102,6 +103,13 @@ impl Ledger {
     /// [`Heartbeats`](crate::Heartbeats). They are counted nowhere else.
     pub const fn heartbeats(&self) -> u64 {
         self.heartbeats
+    }
+
+    /// Spans of which attributes, events or links were left out, because of a
+    /// [limit](crate::SpanLimits) or for want of memory. They are among the others; the
+    /// record of each says how many.
+    pub const fn limited(&self) -> u64 {
+        self.limited
     }
 
     /// Spans that were lost for this reason.
@@ -163,6 +171,7 @@ impl Ledger {
             exported: self.exported.saturating_sub(earlier.exported),
             dropped,
             heartbeats: self.heartbeats.saturating_sub(earlier.heartbeats),
+            limited: self.limited.saturating_sub(earlier.limited),
         }
     }
 }
@@ -175,6 +184,7 @@ impl core::ops::Add for Ledger {
         self.unsampled += other.unsampled;
         self.exported += other.exported;
         self.heartbeats += other.heartbeats;
+        self.limited += other.limited;
         for (count, more) in self.dropped.iter_mut().zip(other.dropped) {
             *count += more;
         }
@@ -208,6 +218,7 @@ pub(crate) struct Counters {
     exported: AtomicUsize,
     dropped: [AtomicUsize; DropReason::ALL.len()],
     heartbeats: AtomicUsize,
+    limited: AtomicUsize,
 }
 
 impl Counters {
@@ -222,6 +233,7 @@ impl Counters {
                     AtomicUsize::new(0), AtomicUsize::new(0),
                 ],
                 heartbeats: AtomicUsize::new(0),
+                limited: AtomicUsize::new(0),
             }
         }
     }
@@ -243,6 +255,12 @@ impl Counters {
         self.heartbeats.fetch_add(records as usize, Ordering::Relaxed);
     }
 
+    /// Counts a span once, whatever was left out of it.
+    pub(crate) fn count_limited(&self) {
+        // Ordering: Relaxed, no value is read through it.
+        self.limited.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Reads what is behind first, so that no span ends before it started.
     pub(crate) fn read(&self, started: impl FnOnce() -> (u64, u64)) -> Ledger {
         // Ordering: Acquire, see `count_exported`.
@@ -252,12 +270,15 @@ impl Counters {
             *count = counter.load(Ordering::Acquire) as u64;
         }
         let (started, unsampled) = started();
-        // Nobody sends them where code is dearer.
-        let heartbeats = match cfg!(target_os = "none") {
-            true => 0,
-            // Ordering: Relaxed, as it was counted.
-            false => self.heartbeats.load(Ordering::Relaxed) as u64,
+        // Nobody sends heartbeats, nor tells of limits, where code is dearer.
+        let (heartbeats, limited) = match cfg!(target_os = "none") {
+            true => (0, 0),
+            // Ordering: Relaxed, as they were counted.
+            false => (
+                self.heartbeats.load(Ordering::Relaxed) as u64,
+                self.limited.load(Ordering::Relaxed) as u64,
+            ),
         };
-        Ledger { started, unsampled, exported, dropped, heartbeats }
+        Ledger { started, unsampled, exported, dropped, heartbeats, limited }
     }
 }

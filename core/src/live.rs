@@ -15,17 +15,18 @@
 //! used it: a reader that finds the same state before and after has read one
 //! span, not two.
 
-use core::cell::Cell;
+mod table;
+mod view;
+
 use core::ptr;
 
-use crate::bitmap::Bitmap;
-use crate::body::{self, Body};
+pub(crate) use table::LiveTable;
+pub use view::{LastPoll, LiveView};
+
+use crate::body::Body;
 use crate::flood::SUPPORTED;
-use crate::start::UNIX;
-use crate::sync::{AtomicPtr, AtomicU32, Ordering, Region, UnsafeCell, Word, const_fn};
-use crate::{
-    Callsite, Pipeline, Scope, Shard, SpanContext, SpanId, SpanKind, TakenWord, TraceFlags, TraceId,
-};
+use crate::sync::{AtomicPtr, AtomicU32, Ordering, UnsafeCell, Word, const_fn};
+use crate::{Callsite, Pipeline, Scope, Shard, SpanContext, SpanId, SpanKind, TraceFlags, TraceId};
 
 /// Room for one live span: 512 bytes.
 ///
@@ -78,56 +79,6 @@ struct Record {
     bytes: [u8; INLINE],
 }
 
-/// What a span that is under way shows to others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LiveView {
-    /// Ids and flags.
-    pub context: SpanContext,
-    /// The parent, invalid for a root.
-    pub parent_span_id: SpanId,
-    /// Whether the parent is a span of another process.
-    pub has_remote_parent: bool,
-    /// The name with which the span began.
-    pub name: &'static str,
-    /// The kind.
-    pub kind: SpanKind,
-    /// Whose code began it.
-    pub scope: &'static Scope,
-    /// Clock ticks at the start; with bit 63 it is
-    /// [of the program](Self::start_unix_nanos).
-    pub start_ticks: u64,
-    /// Whether it is a [surplus](crate::SpanBudgets) child, whose ids are those of its
-    /// parent, and which is not exported.
-    pub is_surplus: bool,
-    /// What the span's future, stream or sink does.
-    pub last_poll: LastPoll,
-}
-
-impl LiveView {
-    /// The start, if the program gave it, in nanoseconds since the Unix epoch.
-    pub const fn start_unix_nanos(&self) -> Option<u64> {
-        match self.start_ticks & UNIX {
-            0 => None,
-            _ => Some(self.start_ticks & !UNIX),
-        }
-    }
-}
-
-/// The last poll of a live span, in clock ticks.
-///
-/// Where the target has no 64-bit atomics, it may be half of one poll and half of the
-/// next, if it was read in between.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LastPoll {
-    /// There was none: nothing is polled in the span, not yet, or polls are not
-    /// timed.
-    Never,
-    /// It began then, and goes on.
-    Began(u64),
-    /// It ended then.
-    Ended(u64),
-}
-
 impl Slot {
     const_fn! {
         /// An empty slot.
@@ -153,61 +104,6 @@ impl Slot {
                 }),
             }
         }
-    }
-
-    /// The span that lives here, if one does and stayed while it was read.
-    fn view(&self) -> Option<LiveView> {
-        // Ordering: Acquire synchronizes with the owner's publication.
-        let before = self.state.load(Ordering::Acquire);
-        if before & LIVE == 0 {
-            return None;
-        }
-        // Ordering: Acquire on each field, so that the second look at the state
-        // stays behind them; a field of the next span synchronizes with its
-        // Release store, before which the state had changed.
-        let word = |word: &Word| word.load(Ordering::Acquire);
-        let flags = self.flags.load(Ordering::Acquire);
-        let callsite = self.callsite_by(Ordering::Acquire);
-        let view = LiveView {
-            context: SpanContext::new(
-                TraceId::from_halves([word(&self.trace[0]), word(&self.trace[1])]),
-                SpanId::from_number(word(&self.span)),
-                TraceFlags::from_bits(flags as u8),
-            ),
-            parent_span_id: SpanId::from_number(word(&self.parent)),
-            has_remote_parent: body::is_remote(flags),
-            name: callsite.name(),
-            kind: SpanKind::from_wire((flags >> KIND_SHIFT & 0xff).into()).unwrap_or_default(),
-            scope: callsite.scope(),
-            start_ticks: word(&self.start),
-            is_surplus: flags & SURPLUS != 0,
-            last_poll: match word(&self.polled) {
-                0 => LastPoll::Never,
-                polled if polled >> 63 != 0 => LastPoll::Began(!polled),
-                polled => LastPoll::Ended(polled),
-            },
-        };
-        // Ordering: Relaxed is enough behind the Acquire loads above.
-        (self.state.load(Ordering::Relaxed) == before).then_some(view)
-    }
-
-    /// The trace of the span that lives here, and whether it has a parent in
-    /// another process; nothing inside, if its parent is of this one. `None` if
-    /// no span stayed while it was read.
-    fn as_local_root(&self) -> Option<Option<(TraceId, bool)>> {
-        // Ordering: Acquire here and below, as in `view`.
-        let before = self.state.load(Ordering::Acquire);
-        if before & LIVE == 0 {
-            return None;
-        }
-        let has_parent = self.parent.load(Ordering::Acquire) != 0;
-        let is_remote = self.flags.load(Ordering::Acquire) & body::REMOTE != 0;
-        let [high, low] = &self.trace;
-        let trace = [high.load(Ordering::Acquire), low.load(Ordering::Acquire)];
-        let root = (TraceId::from_halves(trace), has_parent);
-        // Ordering: Relaxed is enough behind the Acquire loads above.
-        let stayed = self.state.load(Ordering::Relaxed) == before;
-        stayed.then_some((!has_parent || is_remote).then_some(root))
     }
 
     #[inline]
@@ -346,153 +242,6 @@ impl Slot {
 impl Default for Slot {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// The slots of a pipeline, and the blocks for records that outgrow them.
-#[derive(Debug)]
-pub(crate) struct LiveTable {
-    slots: &'static [Slot],
-    taken: Bitmap,
-    spill: Region,
-    spill_taken: Bitmap,
-    spill_len: usize,
-}
-
-impl LiveTable {
-    const_fn! {
-        pub(crate) fn new(
-            slots: &'static mut [Slot],
-            slot_words: &'static [TakenWord],
-            spill: &'static mut [u8],
-            spill_words: &'static [TakenWord],
-            spill_len: usize,
-        ) -> Self {
-            // Without a length there are no blocks: `spill` uses none that is
-            // smaller than a slot.
-            let spill_len = if spill_len == 0 { 1 } else { spill_len };
-            let blocks = spill.len() / spill_len;
-            LiveTable {
-                taken: Bitmap::new(slot_words, slots.len()),
-                slots,
-                spill: Region::new(spill, spill_len),
-                spill_taken: Bitmap::new(spill_words, blocks),
-                spill_len,
-            }
-        }
-    }
-
-    /// Takes a slot for a span that begins; `None` when all are in use.
-    #[inline(always)]
-    pub(crate) fn open(
-        pipeline: &'static Pipeline,
-        shard: &'static Shard,
-        hint: &Cell<usize>,
-        opening: impl FnOnce() -> Opening,
-        surplus_of: Option<&'static Slot>,
-    ) -> Option<Live> {
-        let table = pipeline.live_table();
-        let index = table.taken.claim(hint.get())?;
-        // The thread's next span takes the same slot if it is free again, and
-        // still in the processor's cache.
-        hint.set(index);
-        let slot = table.slots.get(index)?;
-        // Ordering: Relaxed; the claim acquired what the former owner wrote, and
-        // the state is not LIVE until the publication below.
-        let next = slot.state.load(Ordering::Relaxed).wrapping_add(2);
-        // Ordering: Release on the fields keeps them behind the store of the state
-        // at the former span's end, for readers of that span (see `view`).
-        let opening = opening();
-        let [high, low] = opening.trace.halves();
-        slot.trace[0].store(high, Ordering::Release);
-        slot.trace[1].store(low, Ordering::Release);
-        slot.span.store(opening.span.number(), Ordering::Release);
-        slot.parent.store(opening.parent.number(), Ordering::Release);
-        slot.start.store(opening.start, Ordering::Release);
-        if !IS_SMALL {
-            // Ordering: Relaxed; a reader of the former span who sees it believes that
-            // this was not polled.
-            slot.polled.store(0, Ordering::Relaxed);
-        }
-        let flags = body::wire_flags(opening.flags, opening.remote_parent)
-            | (opening.kind as u32) << KIND_SHIFT
-            | if SUPPORTED && surplus_of.is_some() { SURPLUS } else { 0 };
-        slot.flags.store(flags, Ordering::Release);
-        slot.callsite.store(ptr::from_ref(opening.callsite).cast_mut(), Ordering::Release);
-        // Ordering: Relaxed, see `Slot::pipeline`; the rest is the owner's.
-        slot.pipeline.store(ptr::from_ref(pipeline).cast_mut(), Ordering::Relaxed);
-        let onward: *const () = match surplus_of {
-            Some(above) if SUPPORTED => ptr::from_ref(above).cast(),
-            _ => ptr::from_ref(shard).cast(),
-        };
-        slot.onward.store(onward.cast_mut(), Ordering::Relaxed);
-        if !IS_SMALL {
-            // A surplus child has no children of its own.
-            let left = if surplus_of.is_some() { 0 } else { pipeline.children_per_span() };
-            slot.children_left.store(left, Ordering::Relaxed);
-        }
-        slot.record.with_mut(|record| {
-            // SAFETY: this call owns the slot since the claim.
-            let record = unsafe { &mut *record };
-            record.body = Body::new();
-            record.spill = NO_BLOCK;
-        });
-        // Ordering: Release publishes the fields to `view`.
-        slot.state.store(next | LIVE, Ordering::Release);
-        Some(Live { slot })
-    }
-
-    /// The spans under way, as far as they stay while they are read. Stops
-    /// nobody.
-    pub(crate) fn views(&self) -> impl Iterator<Item = LiveView> {
-        self.slots.iter().filter_map(Slot::view)
-    }
-
-    /// The place of one of its slots.
-    #[inline(always)]
-    pub(crate) fn index_of(&self, slot: &Slot) -> usize {
-        let first = self.slots.as_ptr().addr();
-        ptr::from_ref(slot).addr().wrapping_sub(first) / size_of::<Slot>()
-    }
-
-    /// The span in one of the slots.
-    pub(crate) fn view(&self, index: usize) -> Option<LiveView> {
-        self.slots.get(index).and_then(Slot::view)
-    }
-
-    /// Calls back for each span under way that has no parent in this process, with
-    /// its trace and whether it has a parent elsewhere. Stops nobody.
-    ///
-    /// Of a span that is not among them, because it has ended, whatever it queued
-    /// is seen by the caller from now on. Returns whether that is sure: a slot
-    /// whose owner is held up while it takes it or gives it back may be a root.
-    pub(crate) fn each_local_root(&self, mut visit: impl FnMut(TraceId, bool)) -> bool {
-        let mut is_sure = true;
-        self.taken.each_taken(|index| {
-            let Some(slot) = self.slots.get(index) else { return };
-            for _ in 0..PATIENCE {
-                match slot.as_local_root() {
-                    Some(Some((trace, has_parent))) => return visit(trace, has_parent),
-                    Some(None) => return,
-                    // Its bit orders what its former owner did before this.
-                    None if !self.taken.is_taken(index) => return,
-                    None => {}
-                }
-                core::hint::spin_loop();
-            }
-            is_sure = false;
-        });
-        is_sure
-    }
-
-    /// The number of slots.
-    pub(crate) fn capacity(&self) -> usize {
-        self.taken.len()
-    }
-
-    /// The number of slots in use, as a moment's estimate.
-    pub(crate) fn len(&self) -> usize {
-        self.taken.taken()
     }
 }
 
@@ -686,9 +435,6 @@ impl Drop for Live {
 
 /// The bytes of a record that need no spill block: a slot is 512 bytes.
 pub(crate) const INLINE: usize = 384;
-
-/// How often a slot is looked at that is being taken or given back.
-const PATIENCE: usize = if cfg!(throughline_loom) { 2 } else { 100 };
 
 /// Neighbouring slots look for spill blocks at the same place.
 const SPREAD: usize = 64;

@@ -22,6 +22,12 @@ pub trait Platform: Sized + Debug + 'static {
         Self::ticks()
     }
 
+    /// Told when a sampler that keeps a part of the traces decided about a child by its
+    /// trace id, though no one says that this is random: neither the random flag nor `rv`.
+    /// Counts may be wrong then. Called for each such span, so it is to be quick.
+    /// ([Compatibility warnings](https://opentelemetry.io/docs/specs/otel/trace/sdk/#compatibility-warnings-for-probabilitysampler))
+    fn on_presumed_randomness() {}
+
     /// Uses what belongs to the current thread (or, on bare metal, to the
     /// current priority level).
     fn with_local<R>(use_it: impl FnOnce(&Local<Self>) -> R) -> R;

@@ -453,6 +453,42 @@ impl<T: Send> Frame<'_, T> {
     }
 }
 
+impl<'a, T: Send + Copy> Frame<'a, T> {
+    /// Its tag, and the frame to be changed where it is. Releases it when that is
+    /// dropped, also by a panic.
+    #[inline]
+    pub(crate) fn hold(self) -> (T, Held<'a, T>) {
+        // SAFETY: the frame is committed, so its tag is written; it is plain data, and the
+        // unit is released once, by `Held`.
+        let tag = self.unit.tag.with(|slot| unsafe { (*slot).assume_init_read() });
+        (tag, Held { frame: self })
+    }
+}
+
+/// A frame that is about to be released, still in its memory.
+pub(crate) struct Held<'a, T: Send + 'static> {
+    frame: Frame<'a, T>,
+}
+
+impl<T: Send> Held<'_, T> {
+    /// The bytes that the producer wrote, to be changed.
+    #[inline]
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
+        let unit = self.frame.position & UNIT_MASK;
+        // SAFETY: the frame is committed, so its producer is done with it, and there is one
+        // consumer, which is borrowed; it is released when this borrow is over.
+        unsafe { self.frame.consumer.ring.bytes.write(unit * UNIT, self.frame.len) }
+    }
+}
+
+impl<T: Send> Drop for Held<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        let Frame { consumer, unit, position, len } = &mut self.frame;
+        consumer.release(unit, *position, units_of(*len));
+    }
+}
+
 impl<T: Send> fmt::Debug for Frame<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Frame").field("len", &self.len).finish_non_exhaustive()

@@ -36,6 +36,7 @@ fn of_a_hundred_thousand_children_ten_thousand_are_exported_and_the_parent_tells
 #[test]
 fn the_roots_of_ten_thousand_threads_are_all_exported_or_counted() {
     let _alone = alone();
+    let before = resident();
     let telemetry = pipeline(1_024, 32_768, Discard);
     for _ in 0..100 {
         let threads: Vec<_> = (0..100)
@@ -48,6 +49,13 @@ fn the_roots_of_ten_thousand_threads_are_all_exported_or_counted() {
             .collect();
         threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
         assert_eq!(telemetry.live_spans().len(), 0);
+    }
+    // As below. A thread that left only a page behind would be 40 MB in all; a hundred
+    // stacks and their heaps are the system's.
+    let configured = 1_024 * 560 + 32_768 * (512 + 8 * 24) + 16 * 16_384 + 4_000_000;
+    if let (Some(before), Some(after)) = (before, resident()) {
+        let grown = after.saturating_sub(before);
+        assert!(grown <= configured + 8_000_000, "{grown} bytes of {configured}");
     }
     let ledger = finish(telemetry);
     assert_eq!((ledger.started(), ledger.in_flight()), (20_000, 0), "{ledger}");

@@ -144,6 +144,48 @@ fn a_flush_and_a_shutdown_decide_what_waits() {
     assert_eq!((ledger.dropped(DropReason::AfterShutdown), ledger.in_flight()), (2, 0));
 }
 
+/// It has the ids of its parent, and is no root: the trace does not wait for it, whatever
+/// has become of the root and of its slot.
+#[test]
+fn a_surplus_child_is_never_the_local_root_of_its_trace() {
+    for is_below_remote in [false, true] {
+        let mut simulation = TailSimulation::new(TailSetup { children: 1, ..failures() });
+        let root = if is_below_remote {
+            let caller = SpanContext::remote(
+                TraceId::from_bytes([5; 16]),
+                SpanId::from_bytes([1; 8]),
+                TraceFlags::SAMPLED,
+            );
+            simulation.below_remote(0, caller, Carried::default())
+        } else {
+            simulation.root(0)
+        };
+        let id = trace(&root);
+        simulation.child(&root.context()).end();
+        let surplus = simulation.child(&root.context());
+        assert_eq!(surplus.span_context(), root.span_context());
+        // What begins below it is surplus too, and no root either.
+        let below = simulation.child(&surplus.context());
+        simulation.run(SOON);
+        assert_eq!(simulation.undecided(), 1, "its root is under way");
+        fail(root);
+        simulation.run(SOON);
+        assert_eq!(simulation.undecided(), 0, "no root is");
+        assert_eq!(simulation.stats().decided_without_root, 0);
+        // Below a span that has ended nothing is surplus.
+        let late = simulation.child(&surplus.context());
+        // Another root in the slot of the first one changes nothing.
+        let other = simulation.root(0);
+        [below, surplus, late].into_iter().for_each(Span::end);
+        other.end();
+        simulation.run(Duration::from_secs(6));
+        assert_eq!(simulation.delivered(id).spans, 3);
+        let ledger = simulation.ledger();
+        assert_eq!((ledger.dropped(DropReason::Surplus), ledger.in_flight()), (2, 0));
+        assert_eq!((simulation.stats().traces_kept, simulation.stats().traces_dropped), (1, 1));
+    }
+}
+
 /// It may be sending: what it has not taken from its rings yet counts too.
 #[test]
 fn an_error_in_a_pipeline_whose_flusher_is_behind_is_waited_for() {

@@ -49,6 +49,19 @@ pub enum Diagnostic {
         /// How many so far.
         lost: u64,
     },
+    /// Attributes, events or links are being left out of spans, because of a
+    /// [limit](throughline_core::SpanLimits), after a time without. Each span says how many
+    /// it is short of.
+    /// ([LIM-7](https://opentelemetry.io/docs/specs/otel/trace/sdk/#span-limits))
+    LimitsExceeded {
+        /// How many spans so far.
+        spans: u64,
+    },
+    /// A sampler that keeps a part of the traces decided about the child of another
+    /// process by a trace id of which nobody says that it is random. Counts may be wrong.
+    /// Told once in the life of the process.
+    /// ([PRB-5](https://opentelemetry.io/docs/specs/otel/trace/sdk/#compatibility-warnings-for-probabilitysampler))
+    PresumedRandomness,
     /// No span was lost for a while.
     LossEnded {
         /// How many were lost since the losses began.
@@ -98,7 +111,10 @@ impl Diagnostic {
             | Diagnostic::LosingSpans { .. }
             | Diagnostic::Abandoned { .. } => Severity::Error,
             Diagnostic::Destination { what, .. } => what.severity(),
-            Diagnostic::Ignored(_) | Diagnostic::Detector { .. } => Severity::Warn,
+            Diagnostic::Ignored(_)
+            | Diagnostic::Detector { .. }
+            | Diagnostic::LimitsExceeded { .. }
+            | Diagnostic::PresumedRandomness => Severity::Warn,
             Diagnostic::ExportRecovered { .. } | Diagnostic::LossEnded { .. } => Severity::Info,
         }
     }
@@ -169,6 +185,15 @@ impl fmt::Display for Diagnostic {
             Diagnostic::LosingSpans { reason, lost } => {
                 write!(f, "spans are being lost: {} ({lost} so far)", reason.as_str())
             }
+            Diagnostic::LimitsExceeded { spans } => {
+                write!(
+                    f,
+                    "attributes, events or links are left out of spans, as the limits say ({spans} spans so far)"
+                )
+            }
+            Diagnostic::PresumedRandomness => f.write_str(
+                "a trace id was taken for random by a sampler, though its random flag is not set: counts may be wrong",
+            ),
             Diagnostic::LossEnded { lost } => {
                 write!(f, "no more spans are being lost, {lost} were")
             }

@@ -49,6 +49,7 @@ mod operation;
 mod panics;
 mod pipeline;
 mod platform;
+mod presumed;
 mod protobuf;
 mod race;
 mod receipt;

@@ -39,7 +39,9 @@ pub struct LiveSpan {
 #[non_exhaustive]
 pub enum LiveState {
     /// It was never polled: it is a closure, a handle, or a future whose turn has
-    /// not come; or the pipeline does not time polls.
+    /// not come; or the pipeline does not time polls. What a closure or a guard does is
+    /// not noted: the moments would be two more readings of the clock, which are half of
+    /// what a span costs, and nearly all closures are over before anybody looks.
     Unpolled,
     /// A poll of its future, stream or sink began so long ago and has not come
     /// back. If that is long, it keeps its executor from other work.

@@ -12,7 +12,7 @@ use crate::transmission::is_exporting_here;
 use crate::watch::{Delivery, Watch};
 use crate::{
     DestinationReport, Diagnostic, Diagnostics, ExportOperation, Health, HealthState, SdkMetrics,
-    Telemetry,
+    Telemetry, presumed,
 };
 
 impl Telemetry {
@@ -184,8 +184,14 @@ impl Engine {
 
     /// Looks at the losses that producers and full destinations met.
     pub(crate) fn look(&self, state: &mut State) {
-        let now = self.now();
-        state.said.extend(self.fares().look(now, &self.pipeline.ledger()));
+        let (now, ledger) = (self.now(), self.pipeline.ledger());
+        let mut fares = self.fares();
+        state.said.extend(fares.look_at_limits(now, &ledger));
+        state.said.extend(fares.look(now, &ledger));
+        if presumed::take() {
+            state.said.push(Diagnostic::PresumedRandomness);
+        }
+        drop(fares);
         if self.apart.len() < 2 {
             return;
         }

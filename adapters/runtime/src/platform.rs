@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use throughline_core::Bridge;
 use throughline_core::{Context, Local, Pipeline, Platform, Seed, Span, Token, WithContext};
 
-use crate::{Carried, clock, guards};
+use crate::{Carried, clock, guards, presumed};
 
 /// Threads of the standard library. It is never instantiated.
 #[derive(Debug)]
@@ -29,6 +29,10 @@ impl Platform for Std {
 
     fn monotonic_nanos() -> u64 {
         clock::monotonic_nanos()
+    }
+
+    fn on_presumed_randomness() {
+        presumed::note();
     }
 
     #[inline(always)]

@@ -26,6 +26,8 @@ pub(crate) struct Watch {
     since: Duration,
     last_failure: Option<(ExportError, Duration)>,
     losing: Option<Losing>,
+    /// When a span was last seen to be short of something, and not for long.
+    limiting: Option<Duration>,
     /// The losses at the last look.
     seen: Ledger,
 }
@@ -95,6 +97,22 @@ impl Watch {
         self.since = now;
         let lost = given_up(after).saturating_sub(given_up_before);
         Some(Diagnostic::ExportRecovered { after: after_failing, lost })
+    }
+
+    /// Looks for spans of which something was left out: told when that begins, once
+    /// for all of them until [`PAUSE`] is over without any. To be called before
+    /// [`look`](Self::look).
+    pub(crate) fn look_at_limits(&mut self, now: Duration, ledger: &Ledger) -> Option<Diagnostic> {
+        let spans = ledger.since(&self.seen).limited();
+        match self.limiting {
+            _ if spans > 0 => {
+                let is_new = self.limiting.replace(now).is_none();
+                return is_new.then_some(Diagnostic::LimitsExceeded { spans });
+            }
+            Some(last) if now.saturating_sub(last) >= PAUSE => self.limiting = None,
+            _ => {}
+        }
+        None
     }
 
     /// Looks at the losses for want of room. To be called now and then; a call too
@@ -217,6 +235,46 @@ mod tests {
     }
 
     static CALLSITE: Callsite = Callsite::new("work", &Scope::new("", ""));
+
+    /// LIM-7: said at most once per span, and for a burst of spans once
+    /// ([Span limits](https://opentelemetry.io/docs/specs/otel/trace/sdk/#span-limits)).
+    #[test]
+    fn limits_that_are_exceeded_are_told_once_until_a_pause_without_any() {
+        let mut limits = throughline_core::SpanLimits::new();
+        (limits.attribute_count, limits.event_count) = (1, 1);
+        let options = PipelineOptions { limits, ..PipelineOptions::default() };
+        let (pipeline, ..) = create(&options);
+        let end_one = |attributes: usize| {
+            Context::current().with_pipeline(pipeline).scope(|| {
+                let mut span = Span::start(&CALLSITE, |_| ());
+                for key in ["a", "b", "c"].into_iter().take(attributes) {
+                    span.set_attribute(key, 1i64);
+                    span.add_event(key, &[]);
+                }
+                span.end();
+            });
+        };
+        let mut watch = Watch::default();
+        let mut look = |seconds| {
+            let ledger = pipeline.ledger();
+            let said = watch.look_at_limits(now(seconds), &ledger);
+            assert_eq!(watch.look(now(seconds), &ledger), None);
+            said
+        };
+        end_one(1);
+        assert_eq!(look(1), None);
+        // What is left out of one span is one span, however much it is.
+        end_one(3);
+        end_one(2);
+        assert_eq!(look(2), Some(Diagnostic::LimitsExceeded { spans: 2 }));
+        end_one(3);
+        assert_eq!(look(3), None);
+        assert_eq!(look(12), None);
+        assert_eq!(look(13), None);
+        end_one(3);
+        assert_eq!(look(14), Some(Diagnostic::LimitsExceeded { spans: 1 }));
+        assert_eq!(pipeline.ledger().limited(), 4);
+    }
 
     /// BSP-9: said when loss starts and when it stops
     /// ([Non-blocking and memory](https://opentelemetry.io/docs/specs/otel/performance/#trade-off-between-non-blocking-and-memory-consumption)).

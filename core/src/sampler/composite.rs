@@ -5,7 +5,7 @@ use core::fmt;
 use super::composable::Composable;
 use super::{
     Additions, ComposableSampler, Decision, OtelTraceState, Randomness, Sampler, SamplingIntent,
-    SamplingParameters,
+    SamplingParameters, Threshold,
 };
 use crate::TraceId;
 
@@ -89,10 +89,15 @@ pub(super) fn decide<S: ComposableSampler + ?Sized>(
 
 fn is_kept(intent: SamplingIntent, span: &SamplingParameters<'_>) -> bool {
     let Some(threshold) = intent.threshold else { return false };
-    let randomness = if intent.is_count_reliable {
-        Randomness::of(span.trace_id, span.trace_state)
-    } else {
-        Randomness::new(span.random())
-    };
-    threshold.keeps(randomness)
+    if threshold == Threshold::ALWAYS {
+        return true;
+    }
+    if !intent.is_count_reliable {
+        return threshold.keeps(Randomness::new(span.random()));
+    }
+    let is_random = !span.parent.is_valid() || span.parent.trace_flags().is_random();
+    if !is_random && OtelTraceState::of(span.trace_state).randomness().is_none() {
+        span.presume_randomness();
+    }
+    threshold.keeps(Randomness::of(span.trace_id, span.trace_state))
 }

@@ -33,6 +33,7 @@ pub struct SamplingParameters<'a> {
 pub(crate) struct Place {
     nanos: fn() -> u64,
     random: fn() -> u64,
+    on_presumed_randomness: fn(),
 }
 
 impl Place {
@@ -41,11 +42,13 @@ impl Place {
             &Place {
                 nanos: P::monotonic_nanos,
                 random: || P::with_local(|local| local.ids().next()),
+                on_presumed_randomness: P::on_presumed_randomness,
             }
         }
     }
 
-    const NOWHERE: &'static Self = &Place { nanos: || 0, random: || 0 };
+    const NOWHERE: &'static Self =
+        &Place { nanos: || 0, random: || 0, on_presumed_randomness: || () };
 }
 
 impl<'a> SamplingParameters<'a> {
@@ -79,6 +82,11 @@ impl<'a> SamplingParameters<'a> {
     /// 64 random bits that have nothing to do with the trace.
     pub fn random(&self) -> u64 {
         (self.place.random)()
+    }
+
+    /// Tells that the trace id was taken for random, though nobody says so.
+    pub(super) fn presume_randomness(&self) {
+        (self.place.on_presumed_randomness)();
     }
 
     /// The attributes that the span begins with: the fields of `span!`.

@@ -181,15 +181,15 @@ where
         }
     }
 
-    /// What was decided about a trace; `None` where it is not known.
-    pub(super) fn fate(&mut self, index: u32) -> Option<Fate> {
-        let trace = self.table.get(index)?;
-        Some(match (trace.state, trace.kept) {
-            (State::Free, _) => return None,
-            (State::Open, _) => Fate::Open,
-            (_, Some(mark)) => Fate::Kept(mark),
-            (_, None) => Fate::Dropped,
-        })
+    /// Whether a trace is not decided yet.
+    #[inline]
+    pub(super) fn is_open(&self, index: u32) -> bool {
+        self.table.get(index).is_some_and(|trace| trace.state == State::Open)
+    }
+
+    /// How a trace was kept; `None` if it was not, or is not decided yet.
+    pub(super) fn kept(&self, index: u32) -> Option<Mark> {
+        self.table.get(index).and_then(|trace| trace.kept)
     }
 
     /// Whether one more trace has room, if need be in place of one that is only
@@ -223,20 +223,24 @@ where
         Some(index)
     }
 
-    /// Notes what a span says about its trace, decided or not.
-    #[inline]
-    pub(super) fn note(&mut self, index: u32, span: &Ended<'_>, me: u8) {
-        let notes = if self.takes_notes { self.rules.note(&span.view) } else { 0 };
+    /// Notes what a span says about its trace, decided or not. Returns what happens
+    /// with the span.
+    #[inline(always)]
+    pub(super) fn note(&mut self, index: u32, span: &Ended<'_>, me: u8) -> Fate {
+        let notes = if self.takes_notes { self.rules.note(&span.view()) } else { 0 };
         let begins_here = !span.has_parent && self.keeps_roots(me);
-        let Some(trace) = self.table.get_mut(index) else { return };
+        let Some(trace) = self.table.get_mut(index) else { return Fate::Dropped };
         let is_first_error = is_error(span.seen) && !is_error(trace.seen);
         trace.see(span, notes);
         if trace.state == State::Open {
             trace.is_head_known |= begins_here;
-        } else if is_first_error {
-            let is_kept = trace.kept.is_some();
-            self.count_error(is_kept);
+            return Fate::Open;
         }
+        let kept = trace.kept;
+        if is_first_error {
+            self.count_error(kept.is_some());
+        }
+        kept.map_or(Fate::Dropped, Fate::Kept)
     }
 
     fn keeps_roots(&self, member: u8) -> bool {
@@ -262,7 +266,7 @@ where
     /// Decides about a span for whose trace there is no room at all.
     pub(super) fn decide_alone(&mut self, span: &Ended<'_>, now: Duration, me: u8) -> Option<Mark> {
         let mut trace = Trace::EMPTY;
-        trace.see(span, self.rules.note(&span.view));
+        trace.see(span, self.rules.note(&span.view()));
         trace.is_head_known = !span.has_parent && self.keeps_roots(me);
         trace.randomness = randomness_of(span);
         self.judge(&trace, now, Why::Early)
@@ -419,6 +423,7 @@ where
 }
 
 impl Trace {
+    #[inline]
     fn see(&mut self, span: &Ended<'_>, notes: u64) {
         self.notes |= notes;
         self.begin = self.begin.min(span.begin);
@@ -429,8 +434,10 @@ impl Trace {
 }
 
 fn randomness_of(span: &Ended<'_>) -> u64 {
-    let state = TraceState::parse(span.trace_state).unwrap_or_default();
-    Randomness::of(span.trace, state).get()
+    match span.trace_state() {
+        "" => Randomness::new(span.trace.randomness()).get(),
+        text => Randomness::of(span.trace, TraceState::parse(text).unwrap_or_default()).get(),
+    }
 }
 
 fn is_error(seen: u8) -> bool {

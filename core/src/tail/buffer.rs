@@ -11,7 +11,7 @@ use super::units::{Units, cells_of};
 use super::{Book, Chain, Rules, Trace, Unit};
 use crate::frame::{self, FrameTag};
 use crate::ring::{Frame, Mark as RingMark};
-use crate::{DropReason, MAX_SHARDS, Pipeline, wire};
+use crate::{DropReason, MAX_SHARDS, Pipeline, TraceId, wire};
 
 /// The waiting frames of one pipeline: the tail stage of its flusher.
 ///
@@ -143,6 +143,8 @@ struct Waiting<U, C> {
     /// The number of this pipeline in the book; none before it joined and after
     /// it left.
     me: Option<u8>,
+    /// The cells that a trace may have before it is decided.
+    share: usize,
     held: usize,
     /// The last epoch that was told.
     drained: u64,
@@ -163,8 +165,10 @@ where
     C: AsRef<[Chain]> + AsMut<[Chain]>,
 {
     fn new(units: U, chains: C) -> Self {
+        let units = Units::new(units);
         Waiting {
-            units: Units::new(units),
+            share: (units.capacity() / SHARE).max(1),
+            units,
             chains,
             marker: Marker::new(),
             me: None,
@@ -253,74 +257,139 @@ where
         R: Rules,
     {
         let Some(me) = self.me else { return false };
-        let (len, id) = (frame.bytes().len(), trace_of(frame.bytes()));
-        let (mut has_room, mut found) = (true, None);
-        while has_room {
-            found = book.table.find(id);
-            let is_decided = match found.and_then(|index| book.fate(index)) {
-                Some(Fate::Open) => false,
-                Some(Fate::Kept(_) | Fate::Dropped) => true,
-                None if !book.can_open() => {
-                    has_room = self.make_room(book, now, sink, lost);
-                    continue;
-                }
-                None => false,
-            };
-            if is_decided || self.units.free() >= cells_of(len) {
-                break;
+        let (len, header) = (frame.bytes().len(), frame::header_len(frame.bytes()));
+        let id = trace_of(frame.bytes().get(header..).unwrap_or_default());
+        let mut found = book.table.find(id);
+        let cells = cells_of(len);
+        if !self.has_room(book, found, cells) {
+            let has_room = self.find_room(book, id, cells, now, sink, lost);
+            // Where nothing waits for the batch and there still is no room, the trace
+            // is decided by what is known.
+            if !has_room && !sink.is_empty() {
+                return false;
             }
-            has_room = self.make_room(book, now, sink, lost);
+            found = book.table.find(id);
         }
-        // Where nothing waits for the batch and there still is no room, the trace
-        // is decided by what is known.
-        if !has_room && !sink.is_empty() {
+        // Whatever is decided, it is taken now.
+        if !sink.has_room(len + ROOM) {
             return false;
         }
-        // The room behind the batch is where a frame is read, as it often stays.
-        let Some(copy) = sink.place(len + ROOM) else { return false };
-        let Some(place) = copy.get_mut(..len) else { return false };
-        wire::copy(place, frame.bytes());
-        let tag = frame.take();
-        frame::stamp(place, &tag, |ticks| frame::unix_of(ticks, unix_nanos));
-        let span = Ended::of_frame(place);
-        let scope = tag.callsite.scope();
-        if !has_room {
-            found = book.table.find(id);
+        let (tag, mut frame) = frame.hold();
+        let bytes = frame.bytes();
+        frame::stamp(bytes, &tag, |ticks| frame::unix_of(ticks, unix_nanos));
+        let read = Read { bytes, header, id, cells, tag };
+        if !found.is_some_and(|index| self.put(book, index, &read, me)) {
+            self.put_otherwise(book, found, read, now, sink, lost);
         }
-        let Some(index) = found.or_else(|| book.open(now, &span)) else {
-            match book.decide_alone(&span, now, me) {
-                Some(mark) => {
-                    let end = self.marker.write(mark, copy, len);
-                    sink.commit(end, scope);
+        true
+    }
+
+    /// Puts a span to its trace, if that is open. Returns whether that was done. A
+    /// function of its own, so that what it knows stays in registers.
+    #[inline(never)]
+    fn put<M, R>(&mut self, book: &mut Book<M, R>, index: u32, read: &Read<'_>, me: u8) -> bool
+    where
+        M: AsRef<[Trace]> + AsMut<[Trace]>,
+        R: Rules,
+    {
+        if !book.is_open(index) {
+            return false;
+        }
+        let Some(chain) = self.chains.as_mut().get_mut(index as usize) else { return false };
+        let (scope, is_remarkable) = (read.tag.callsite.scope(), read.tag.is_remarkable());
+        if chain.cells as usize >= self.share
+            || !self.units.append(chain, read.cells, read.bytes, scope, is_remarkable)
+        {
+            return false;
+        }
+        self.held += 1;
+        if chain.frames == 1 {
+            book.hold(index, me, true);
+        }
+        book.note(index, &read.span(), me);
+        true
+    }
+
+    /// The trace of the span is not known, or decided, or there is no room for more of
+    /// it.
+    #[inline(never)]
+    fn put_otherwise<M, R>(
+        &mut self,
+        book: &mut Book<M, R>,
+        found: Option<u32>,
+        read: Read<'_>,
+        now: Duration,
+        sink: &mut Sink<'_>,
+        lost: &mut u64,
+    ) where
+        M: AsRef<[Trace]> + AsMut<[Trace]>,
+        R: Rules,
+    {
+        let Some(me) = self.me else { return };
+        let span = read.span();
+        let kept = match found.or_else(|| book.open(now, &span)) {
+            None => book.decide_alone(&span, now, me),
+            Some(index) if found.is_none() && self.put(book, index, &read, me) => return,
+            Some(index) => match book.note(index, &span, me) {
+                Fate::Open => {
+                    // It has its share of the memory already.
+                    book.decide(index, now, Why::Early);
+                    book.kept(index)
                 }
-                None => *lost += 1,
-            }
-            return true;
+                Fate::Kept(mark) => Some(mark),
+                Fate::Dropped => None,
+            },
         };
-        book.note(index, &span, me);
-        if let Some(Fate::Open) = book.fate(index) {
-            let share = self.units.capacity() / SHARE;
-            if let Some(chain) = self.chains.as_mut().get_mut(index as usize)
-                && (chain.cells as usize) < share.max(1)
-                && self.units.append(chain, place, scope)
-            {
-                self.held += 1;
-                if chain.frames == 1 {
-                    book.hold(index, me, true);
-                }
-                return true;
-            }
-            // It has its share of the memory already.
-            book.decide(index, now, Why::Early);
-        }
-        match book.fate(index) {
-            Some(Fate::Kept(mark)) => {
-                let end = self.marker.write(mark, copy, len);
-                sink.commit(end, scope);
+        let len = read.bytes.len();
+        match (kept, sink.place(len + ROOM)) {
+            (Some(mark), Some(place)) => {
+                wire::copy(place.get_mut(..len).unwrap_or_default(), read.bytes);
+                let end = self.marker.write(mark, place, len, read.tag.is_remarkable());
+                sink.commit(end, read.tag.callsite.scope());
             }
             _ => *lost += 1,
         }
-        true
+    }
+
+    /// Whether a frame of so many cells can be taken: its trace is decided, or there is
+    /// room for both of them.
+    #[inline]
+    fn has_room<M, R>(&self, book: &Book<M, R>, trace: Option<u32>, cells: usize) -> bool
+    where
+        M: AsRef<[Trace]> + AsMut<[Trace]>,
+        R: Rules,
+    {
+        let has_cells = self.units.free() >= cells;
+        match trace {
+            Some(index) => has_cells || !book.is_open(index),
+            None => has_cells && book.can_open(),
+        }
+    }
+
+    /// Makes room for a frame of so many cells, as far as that is possible.
+    #[cold]
+    #[inline(never)]
+    fn find_room<M, R>(
+        &mut self,
+        book: &mut Book<M, R>,
+        id: TraceId,
+        cells: usize,
+        now: Duration,
+        sink: &mut Sink<'_>,
+        lost: &mut u64,
+    ) -> bool
+    where
+        M: AsRef<[Trace]> + AsMut<[Trace]>,
+        R: Rules,
+    {
+        while self.make_room(book, now, sink, lost) {
+            // It may have been decided, or forgotten.
+            let found = book.table.find(id);
+            if self.has_room(book, found, cells) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Frees memory: what is decided goes, else the oldest trace is decided.
@@ -397,11 +466,11 @@ where
     fn emit(&mut self, index: u32, mark: Mark, sink: &mut Sink<'_>) -> bool {
         let Waiting { units, chains, marker, held, .. } = self;
         let Some(chain) = chains.as_mut().get_mut(index as usize) else { return true };
-        while let Some((len, scope)) = units.first(chain) {
+        while let Some((len, is_remarkable, scope)) = units.first(chain) {
             let Some(copy) = sink.place(len + ROOM) else { return false };
             units.take_first(chain, copy.get_mut(..len).unwrap_or_default());
             *held -= 1;
-            let end = marker.write(mark, copy, len);
+            let end = marker.write(mark, copy, len, is_remarkable);
             sink.commit(end, scope);
         }
         true
@@ -428,6 +497,25 @@ where
         book.leave(me);
         (self.settling, self.until) = (None, None);
         core::mem::take(&mut self.held)
+    }
+}
+
+/// A frame that is about to leave the ring, its times stamped.
+struct Read<'a> {
+    bytes: &'a [u8],
+    /// The length of what comes before the span's message.
+    header: usize,
+    id: TraceId,
+    cells: usize,
+    tag: FrameTag,
+}
+
+impl Read<'_> {
+    /// What it says. To be asked where it is needed, so that it stays in registers.
+    #[inline(always)]
+    fn span(&self) -> Ended<'_> {
+        let message = self.bytes.get(self.header..).unwrap_or_default();
+        Ended::of_span(message, self.id, self.tag.is_remarkable())
     }
 }
 

@@ -1,18 +1,16 @@
 //! What a frame says about its span, as far as tail sampling asks.
 
 use crate::body::{REMOTE, StatusCode};
-use crate::frame::{self, Ending};
+use crate::frame::Ending;
 use crate::view::SpanView;
 use crate::wire::{Field, Fields, Payload};
 use crate::{END_ATTRIBUTE, TraceId};
 
-/// A finished span, read in one walk.
-///
-/// The fields of fixed size have their places; only what comes behind them is
-/// walked through.
+/// A finished span. The fields of fixed size have their places; what comes behind
+/// them is walked through only where that may tell something.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ended<'a> {
-    pub(crate) view: SpanView<'a>,
+    message: &'a [u8],
     pub(crate) trace: TraceId,
     pub(crate) has_parent: bool,
     has_remote_parent: bool,
@@ -21,79 +19,93 @@ pub(crate) struct Ended<'a> {
     pub(crate) end: u64,
     /// Bits of [`Facts`](super::Facts).
     pub(crate) seen: u8,
-    pub(crate) trace_state: &'a str,
+    trace_state: &'a [u8],
 }
 
-/// The trace of a frame.
-pub(crate) fn trace_of(frame: &[u8]) -> TraceId {
-    let id = frame.get(frame::header_len(frame)..).and_then(|span| span.get(TRACE..));
-    id.and_then(|id| id.first_chunk()).map_or(TraceId::INVALID, |id| TraceId::from_bytes(*id))
+/// The trace of a span's message.
+#[inline]
+pub(crate) fn trace_of(span: &[u8]) -> TraceId {
+    let id = span.get(TRACE..).and_then(|id| id.first_chunk());
+    id.map_or(TraceId::INVALID, |id| TraceId::from_bytes(*id))
 }
 
 impl<'a> Ended<'a> {
-    /// Reads a frame whose times are stamped.
-    pub(crate) fn of_frame(frame: &'a [u8]) -> Self {
-        let span = frame.get(frame::header_len(frame)..).unwrap_or_default();
-        let flags = chunk(span, FLAGS).map_or(0, u32::from_le_bytes);
-        let mut ended = Ended {
-            view: SpanView::of_message(span),
-            trace: chunk(span, TRACE).map_or(TraceId::INVALID, TraceId::from_bytes),
+    /// Reads a span's message whose times are stamped. One that is not remarkable has
+    /// no trace state, no status, and ended as most do.
+    #[inline(always)]
+    pub(crate) fn of_span(span: &'a [u8], trace: TraceId, is_remarkable: bool) -> Self {
+        // One bound to check for all that has its place.
+        let fixed = span.first_chunk::<FIXED>().unwrap_or(&[0; FIXED]);
+        let flags = u32::from_le_bytes(chunk::<FLAGS, _>(fixed));
+        // By value, so that what most spans have stays in registers.
+        let (seen, trace_state) = if is_remarkable { remarks_of(span) } else { (0, &[][..]) };
+        Ended {
+            message: span,
+            trace,
             has_parent: span.get(PARENT) == Some(&PARENT_TAG),
             has_remote_parent: flags & REMOTE != 0,
-            begin: chunk(span, BEGIN).map_or(0, u64::from_le_bytes),
-            end: chunk(span, END).map_or(0, u64::from_le_bytes),
-            seen: 0,
-            trace_state: "",
-        };
-        for Entry { tag, payload, .. } in Entries::of_span(span) {
-            match tag {
-                TRACE_STATE => {
-                    ended.trace_state = core::str::from_utf8(payload).unwrap_or_default();
-                }
-                ATTRIBUTE if is_ending(payload) => ended.seen |= ended.ending(),
-                STATUS if ended.view.status().0 == StatusCode::Error => ended.seen |= FAILED,
-                _ => {}
-            }
+            begin: u64::from_le_bytes(chunk::<BEGIN, _>(fixed)),
+            end: u64::from_le_bytes(chunk::<END, _>(fixed)),
+            seen,
+            trace_state,
         }
-        ended
+    }
+
+    /// The span, to be read.
+    pub(crate) fn view(&self) -> SpanView<'a> {
+        SpanView::of_message(self.message)
+    }
+
+    /// The trace state as text, possibly empty.
+    pub(crate) fn trace_state(&self) -> &'a str {
+        core::str::from_utf8(self.trace_state).unwrap_or_default()
     }
 
     /// Whether it is a local root.
     pub(crate) fn is_local_root(&self) -> bool {
         !self.has_parent || self.has_remote_parent
     }
+}
 
-    #[cold]
-    fn ending(&self) -> u8 {
-        let said = self.view.attribute(END_ATTRIBUTE);
-        match Ending::from_attribute(said.and_then(|value| value.as_str())) {
-            Ending::Panicked => PANICKED,
-            Ending::Cancelled => CANCELLED,
-            Ending::Completed | Ending::Dropped => 0,
+/// What a span has seen, and its trace state.
+#[inline(never)]
+fn remarks_of(span: &[u8]) -> (u8, &[u8]) {
+    let (view, mut seen, mut trace_state) = (SpanView::of_message(span), 0, &[][..]);
+    for Entry { tag, payload, .. } in Remarks::of_span(span) {
+        match tag {
+            TRACE_STATE => trace_state = payload,
+            ATTRIBUTE => seen |= ending(&view),
+            STATUS if view.status().0 == StatusCode::Error => seen |= FAILED,
+            _ => {}
         }
+    }
+    (seen, trace_state)
+}
+
+fn ending(span: &SpanView<'_>) -> u8 {
+    let said = span.attribute(END_ATTRIBUTE);
+    match Ending::from_attribute(said.and_then(|value| value.as_str())) {
+        Ending::Panicked => PANICKED,
+        Ending::Cancelled => CANCELLED,
+        Ending::Completed | Ending::Dropped => 0,
     }
 }
 
-fn chunk<const N: usize>(span: &[u8], at: usize) -> Option<[u8; N]> {
-    span.get(at..).and_then(|rest| rest.first_chunk()).copied()
+/// What is at a constant place.
+#[inline(always)]
+fn chunk<const AT: usize, const N: usize>(fixed: &[u8; FIXED]) -> [u8; N] {
+    fixed[AT..].first_chunk().copied().unwrap_or([0; N])
 }
 
-/// Whether an attribute's key is that of the ending.
-fn is_ending(entry: &[u8]) -> bool {
-    // Its length alone rules nearly all others out.
-    entry.get(1).is_some_and(|len| usize::from(*len) == END_ATTRIBUTE.len())
-        && entry.get(2..).is_some_and(|key| key.starts_with(END_ATTRIBUTE.as_bytes()))
-}
-
-/// The entries of a span's message behind the fields of fixed size.
-pub(super) struct Entries<'a> {
+/// The entries of a span's message that say more than most spans do: its trace
+/// state, its status, and the attribute that tells how it ended.
+pub(super) struct Remarks<'a> {
     span: &'a [u8],
     at: usize,
 }
 
 /// One of them.
 pub(super) struct Entry<'a> {
-    /// 0 for what has no length.
     pub(super) tag: u8,
     pub(super) payload: &'a [u8],
     /// Where it lies in the message.
@@ -101,34 +113,73 @@ pub(super) struct Entry<'a> {
     pub(super) len: usize,
 }
 
-impl<'a> Entries<'a> {
+impl<'a> Remarks<'a> {
+    #[inline]
     pub(super) fn of_span(span: &'a [u8]) -> Self {
-        Entries { span, at: PARENT }
+        Remarks { span, at: PARENT }
     }
 }
 
-impl<'a> Iterator for Entries<'a> {
+impl<'a> Iterator for Remarks<'a> {
     type Item = Entry<'a>;
 
     #[inline]
     fn next(&mut self) -> Option<Entry<'a>> {
-        let start = self.at;
-        let rest = self.span.get(start..)?;
-        let (tag, payload, len) = match rest {
+        loop {
+            let start = self.at;
+            let rest = self.span.get(start..)?;
+            // None of them is shorter.
+            let [tag, len, _, key_len] = *rest.first_chunk()?;
             // Nearly all fields have a length, and are short.
-            [tag @ 0..0x80, len @ 0..0x80, after @ ..] if tag & 7 == 2 => {
-                let len = usize::from(*len);
-                (*tag, after.get(..len)?, len + 2)
-            }
-            _ => match Fields::of(rest).next()? {
-                Field { number, payload: Payload::Len(bytes), whole } => {
-                    ((number << 3) as u8 | 2, bytes, whole.len())
+            if tag & 7 != 2 || (tag | len) >= 0x80 {
+                let entry = long_entry(rest, start)?;
+                self.at += entry.len;
+                if is_remark(&entry) {
+                    return Some(entry);
                 }
-                field => (0, &[][..], field.whole.len()),
-            },
-        };
-        self.at += len;
-        Some(Entry { tag, payload, start, len })
+                continue;
+            }
+            let len = usize::from(len);
+            self.at += len + 2;
+            // The length of its key alone rules out nearly all attributes.
+            let is_likely = match tag {
+                ATTRIBUTE => usize::from(key_len) == END_ATTRIBUTE.len(),
+                _ => tag == STATUS || tag == TRACE_STATE,
+            };
+            if is_likely {
+                let payload = rest.get(2..2 + len)?;
+                let entry = Entry { tag, payload, start, len: len + 2 };
+                if is_remark(&entry) {
+                    return Some(entry);
+                }
+            }
+        }
+    }
+}
+
+/// An entry of any form; the tag is 0 for what has no length, or a long tag.
+#[cold]
+fn long_entry(rest: &[u8], start: usize) -> Option<Entry<'_>> {
+    let Field { number, payload, whole } = Fields::of(rest).next()?;
+    let (tag, payload) = match payload {
+        Payload::Len(bytes) if number < 16 => ((number << 3) as u8 | 2, bytes),
+        _ => (0, &[][..]),
+    };
+    Some(Entry { tag, payload, start, len: whole.len() })
+}
+
+#[cold]
+fn is_remark(entry: &Entry<'_>) -> bool {
+    match entry.tag {
+        // A key's tag and length come before it.
+        ATTRIBUTE => {
+            entry.payload.get(1).is_some_and(|len| usize::from(*len) == END_ATTRIBUTE.len())
+                && entry
+                    .payload
+                    .get(2..)
+                    .is_some_and(|key| key.starts_with(END_ATTRIBUTE.as_bytes()))
+        }
+        tag => tag == STATUS || tag == TRACE_STATE,
     }
 }
 
@@ -142,6 +193,7 @@ const END: usize = 10;
 const TRACE: usize = 20;
 const FLAGS: usize = 48;
 const PARENT: usize = 54;
+const FIXED: usize = PARENT;
 
 const PARENT_TAG: u8 = 4 << 3 | 2;
 pub(super) const TRACE_STATE: u8 = 3 << 3 | 2;

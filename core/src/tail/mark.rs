@@ -2,7 +2,7 @@
 
 use heapless::Vec;
 
-use super::ended::{Entries, TRACE_STATE};
+use super::ended::{Entry, Remarks, TRACE_STATE};
 use crate::sampler::OtelTraceState;
 use crate::value::{self, Bounds, Value};
 use crate::w3c::TraceState;
@@ -40,11 +40,18 @@ impl Marker {
     }
 
     /// Marks the frame in the first `len` bytes, behind which there are [`ROOM`]
-    /// more. Returns its new length.
-    pub(crate) fn write(&mut self, mark: Mark, bytes: &mut [u8], len: usize) -> usize {
+    /// more. One that is not remarkable has no trace state. Returns its new length.
+    pub(crate) fn write(
+        &mut self,
+        mark: Mark,
+        bytes: &mut [u8],
+        len: usize,
+        is_remarkable: bool,
+    ) -> usize {
         let header = frame::header_len(bytes);
         let span = bytes.get(header..len).unwrap_or_default();
-        let found = Entries::of_span(span).find(|entry| entry.tag == TRACE_STATE);
+        let state = |entry: &Entry<'_>| entry.tag == TRACE_STATE;
+        let found = if is_remarkable { Remarks::of_span(span).find(state) } else { None };
         if let Some(entry) = found {
             let at = (header + entry.start, entry.len);
             return self.write_beside(mark, bytes, len, at, header);
@@ -190,7 +197,7 @@ mod tests {
         let mut bytes = frame(trace_state, filling);
         let len = bytes.len();
         bytes.resize(len + ROOM, 0xee);
-        let len = Marker::new().write(mark, &mut bytes, len);
+        let len = Marker::new().write(mark, &mut bytes, len, true);
         bytes.truncate(len);
         assert_eq!(wire::Fields::of(&bytes).next().unwrap().whole.len(), len, "one field");
         let span = SpanView::of_frame(&bytes);

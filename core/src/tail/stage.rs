@@ -112,6 +112,12 @@ impl Sink<'_> {
         *self.count >= self.most
     }
 
+    /// Whether there is so much room behind the frames.
+    #[inline]
+    pub(crate) fn has_room(&self, len: usize) -> bool {
+        !self.is_full() && self.bytes.len().saturating_sub(*self.used) >= len
+    }
+
     /// Room behind the frames, if there is so much.
     pub(crate) fn place(&mut self, len: usize) -> Option<&mut [u8]> {
         if self.is_full() {

@@ -14,16 +14,17 @@
 use super::mark::Mark;
 use crate::TraceId;
 
-/// Room for one trace in a book.
+/// Room for one trace in a book: 128 bytes.
+///
+/// What each of its spans asks for is on the first cache line.
 #[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
 pub struct Trace {
     pub(super) id: TraceId,
     /// The first trace of the bucket with this number.
     bucket: u32,
     /// The next one in the bucket of this trace.
     in_bucket: u32,
-    before: u32,
-    after: u32,
     pub(super) state: State,
     /// Bits of [`Facts`](super::Facts).
     pub(super) seen: u8,
@@ -32,14 +33,16 @@ pub struct Trace {
     pub(super) is_head_known: bool,
     /// In which buffers frames of it wait: a bit for each pipeline.
     pub(super) holders: u16,
+    /// In nanoseconds since the Unix epoch.
+    pub(super) begin: u64,
+    pub(super) end: u64,
+    pub(super) notes: u64,
+    before: u32,
+    after: u32,
     /// The last look before which it was known.
     pub(super) opened: u64,
     /// The last look that found a local root of it under way.
     pub(super) looked: u64,
-    pub(super) notes: u64,
-    /// In nanoseconds since the Unix epoch.
-    pub(super) begin: u64,
-    pub(super) end: u64,
     pub(super) randomness: u64,
     /// While it is open, when it is decided at last, in nanoseconds; then, the
     /// number of its decision.
@@ -269,6 +272,12 @@ mod tests {
 
     fn id(number: u64) -> TraceId {
         TraceId::from_halves([7, number])
+    }
+
+    #[test]
+    fn a_trace_is_two_cache_lines_of_which_its_spans_ask_for_one() {
+        assert_eq!(size_of::<Trace>(), 128);
+        assert!(core::mem::offset_of!(Trace, notes) + 8 <= 64);
     }
 
     #[test]

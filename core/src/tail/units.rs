@@ -21,7 +21,7 @@ pub struct Unit {
 struct Cell {
     /// Whose span this is; in the first cell of a frame.
     scope: &'static Scope,
-    /// The length of the frame, in its first cell.
+    /// The length of the frame, in its first cell, and REMARKABLE.
     len: u32,
     bytes: [u8; PAYLOAD],
 }
@@ -69,16 +69,22 @@ impl Default for Chain {
 #[derive(Debug)]
 pub(super) struct Units<U> {
     memory: U,
-    /// The chain of those that were used and are free again.
-    free: u32,
-    /// Those from here on were never used.
-    fresh: usize,
-    used: usize,
+    /// The chain of those that are free, and how many they are.
+    first_free: u32,
+    free: usize,
 }
 
 impl<U: AsRef<[Unit]> + AsMut<[Unit]>> Units<U> {
-    pub(super) fn new(memory: U) -> Self {
-        Units { memory, free: NONE, fresh: 0, used: 0 }
+    /// Chains all cells, as free.
+    pub(super) fn new(mut memory: U) -> Self {
+        let links = memory.as_mut().iter_mut().flat_map(|unit| &mut unit.links);
+        let count = links.zip(1..NONE).map(|(link, next)| *link = next).count();
+        let first_free = if count == 0 { NONE } else { 0 };
+        let mut units = Units { memory, first_free, free: count };
+        if let Some(link) = units.link_mut((count as u32).wrapping_sub(1)) {
+            *link = NONE;
+        }
+        units
     }
 
     /// The number of cells.
@@ -87,52 +93,56 @@ impl<U: AsRef<[Unit]> + AsMut<[Unit]>> Units<U> {
     }
 
     pub(super) fn free(&self) -> usize {
-        self.capacity() - self.used
+        self.free
     }
 
-    /// Puts a frame at the end of a chain; whether there was room.
+    /// Puts a frame, of so many cells, at the end of a chain; whether there was room.
+    #[inline]
     pub(super) fn append(
         &mut self,
         chain: &mut Chain,
+        needed: usize,
         frame: &[u8],
         scope: &'static Scope,
+        is_remarkable: bool,
     ) -> bool {
-        let needed = cells_of(frame.len());
-        if needed > self.free() {
-            return false;
-        }
-        let (mut len, mut rest) = (frame.len() as u32, frame);
-        loop {
+        let Some(free) = self.free.checked_sub(needed) else { return false };
+        let remarkable = if is_remarkable { REMARKABLE } else { 0 };
+        let (mut len, mut rest) = (frame.len() as u32 | remarkable, frame);
+        let memory = self.memory.as_mut();
+        // Free cells are a chain already: what is behind the last one is free.
+        let (first, mut index) = (self.first_free, self.first_free);
+        let next = loop {
             let (part, after) = rest.split_at(rest.len().min(PAYLOAD));
-            let Some(index) = self.take() else { return false };
-            if let Some(cell) = self.cell_mut(index) {
-                (cell.scope, cell.len) = (scope, len);
-                match part.first_chunk() {
-                    // Without a call.
-                    Some(whole) => cell.bytes = *whole,
-                    None => wire::copy(cell.bytes.get_mut(..part.len()).unwrap_or_default(), part),
-                }
+            let Some((link, cell)) = at(memory, index) else { return false };
+            (cell.scope, cell.len) = (scope, len);
+            match part.first_chunk() {
+                // Without a call.
+                Some(whole) => cell.bytes = *whole,
+                None => wire::copy(cell.bytes.get_mut(..part.len()).unwrap_or_default(), part),
             }
-            match self.link_mut(chain.last) {
-                Some(link) => *link = index,
-                None => chain.first = index,
-            }
-            chain.last = index;
             (len, rest) = (0, after);
             if rest.is_empty() {
-                break;
+                break *link;
             }
+            index = *link;
+        };
+        match at(memory, chain.last) {
+            Some((link, _)) => *link = first,
+            None => chain.first = first,
         }
+        (chain.last, self.first_free, self.free) = (index, next, free);
         chain.frames += 1;
         chain.cells += needed as u32;
         true
     }
 
-    /// The length of the first frame of a chain, and its scope.
-    pub(super) fn first(&self, chain: &Chain) -> Option<(usize, &'static Scope)> {
+    /// The length of the first frame of a chain, whether it is remarkable, and its
+    /// scope.
+    pub(super) fn first(&self, chain: &Chain) -> Option<(usize, bool, &'static Scope)> {
         let unit = self.memory.as_ref().get(chain.first as usize / Unit::CELLS)?;
         let cell = unit.cells.get(chain.first as usize % Unit::CELLS)?;
-        Some((cell.len as usize, cell.scope))
+        Some(((cell.len & !REMARKABLE) as usize, cell.len & REMARKABLE != 0, cell.scope))
     }
 
     /// Moves the first frame of a chain into this memory, which is as long.
@@ -140,16 +150,19 @@ impl<U: AsRef<[Unit]> + AsMut<[Unit]>> Units<U> {
         let needed = cells_of(to.len());
         let mut rest = to;
         for _ in 0..needed {
-            let (index, free) = (chain.first, self.free);
-            let Some(cell) = self.cell_mut(index) else { return };
+            let (index, free) = (chain.first, self.first_free);
+            let Some((link, cell)) = at(self.memory.as_mut(), index) else { return };
             let (part, after) = rest.split_at_mut(rest.len().min(PAYLOAD));
-            wire::copy(part, cell.bytes.get(..part.len()).unwrap_or_default());
+            match part.first_chunk_mut() {
+                // Without a call.
+                Some(whole) => *whole = cell.bytes,
+                None => wire::copy(part, cell.bytes.get(..part.len()).unwrap_or_default()),
+            }
             rest = after;
-            let Some(link) = self.link_mut(index) else { return };
             chain.first = core::mem::replace(link, free);
-            self.free = index;
+            self.first_free = index;
         }
-        self.used -= needed;
+        self.free += needed;
         chain.frames -= 1;
         chain.cells -= needed as u32;
         if chain.frames == 0 {
@@ -160,42 +173,27 @@ impl<U: AsRef<[Unit]> + AsMut<[Unit]>> Units<U> {
     /// Frees all cells of a chain. Returns how many frames they were.
     pub(super) fn clear(&mut self, chain: &mut Chain) -> usize {
         let Chain { first, last, frames, cells } = core::mem::take(chain);
-        let free = self.free;
+        let free = self.first_free;
         if let Some(link) = self.link_mut(last) {
             *link = free;
-            self.free = first;
-            self.used -= cells as usize;
+            self.first_free = first;
+            self.free += cells as usize;
         }
         frames as usize
     }
 
-    fn take(&mut self) -> Option<u32> {
-        let index = self.free;
-        if let Some(link) = self.link_mut(index) {
-            self.free = *link;
-        } else if self.fresh < self.capacity() {
-            self.fresh += 1;
-            self.used += 1;
-            let index = self.fresh as u32 - 1;
-            return Some(index);
-        } else {
-            return None;
-        }
-        self.used += 1;
-        Some(index)
-    }
-
     #[inline]
     fn link_mut(&mut self, index: u32) -> Option<&mut u32> {
-        let unit = self.memory.as_mut().get_mut(index as usize / Unit::CELLS)?;
-        unit.links.get_mut(index as usize % Unit::CELLS)
+        at(self.memory.as_mut(), index).map(|(link, _)| link)
     }
+}
 
-    #[inline]
-    fn cell_mut(&mut self, index: u32) -> Option<&mut Cell> {
-        let unit = self.memory.as_mut().get_mut(index as usize / Unit::CELLS)?;
-        unit.cells.get_mut(index as usize % Unit::CELLS)
-    }
+/// A cell and its link.
+#[inline]
+fn at(memory: &mut [Unit], index: u32) -> Option<(&mut u32, &mut Cell)> {
+    let Unit { links, cells } = memory.get_mut(index as usize / Unit::CELLS)?;
+    let within = index as usize % Unit::CELLS;
+    Some((links.get_mut(within)?, cells.get_mut(within)?))
 }
 
 /// The cells of a frame.
@@ -203,6 +201,8 @@ pub(super) const fn cells_of(len: usize) -> usize {
     if len == 0 { 1 } else { len.div_ceil(PAYLOAD) }
 }
 
+/// No frame is so long.
+const REMARKABLE: u32 = 1 << 31;
 /// No cell.
 const NONE: u32 = u32::MAX;
 const PAYLOAD: usize = 128 - size_of::<&Scope>() - 4;
@@ -225,21 +225,22 @@ mod tests {
     fn frames_of_any_length_come_back_in_order_from_chains_that_share_the_memory() {
         let mut units = Units::new(vec![Unit::EMPTY; 4]);
         let mut chains = [Chain::EMPTY; 3];
-        let mut expected: [std::collections::VecDeque<Vec<u8>>; 3] = Default::default();
+        let mut expected: [std::collections::VecDeque<(Vec<u8>, bool)>; 3] = Default::default();
         for step in 0..20_000usize {
             let which = step * 7 % 3;
             let frame: Vec<u8> = (0..1 + step * 37 % 700).map(|i| (i + step) as u8).collect();
-            if units.append(&mut chains[which], &frame, &SCOPE) {
-                expected[which].push_back(frame);
+            let cells = cells_of(frame.len());
+            if units.append(&mut chains[which], cells, &frame, &SCOPE, step % 5 == 0) {
+                expected[which].push_back((frame, step % 5 == 0));
                 continue;
             }
             // Full: the one frees a frame, the other all.
             let other = (which + 1) % 3;
             let frames = units.clear(&mut chains[other]);
             assert_eq!(frames, expected[other].drain(..).count());
-            while let Some(frame) = expected[which].pop_front() {
-                let (len, scope) = units.first(&chains[which]).unwrap();
-                assert_eq!((len, scope), (frame.len(), &SCOPE));
+            while let Some((frame, is_remarkable)) = expected[which].pop_front() {
+                let (len, said, scope) = units.first(&chains[which]).unwrap();
+                assert_eq!((len, said, scope), (frame.len(), is_remarkable, &SCOPE));
                 let mut bytes = vec![0; len];
                 units.take_first(&mut chains[which], &mut bytes);
                 assert_eq!(bytes, frame);
@@ -254,9 +255,9 @@ mod tests {
     fn a_frame_without_room_leaves_everything_as_it_was() {
         let mut units = Units::new(vec![Unit::EMPTY; 1]);
         let mut chain = Chain::EMPTY;
-        assert!(!units.append(&mut chain, &[1; 17 * PAYLOAD], &SCOPE));
-        assert!(units.append(&mut chain, &[2; 16 * PAYLOAD], &SCOPE));
-        assert!(!units.append(&mut chain, &[], &SCOPE));
+        assert!(!units.append(&mut chain, 17, &[1; 17 * PAYLOAD], &SCOPE, false));
+        assert!(units.append(&mut chain, 16, &[2; 16 * PAYLOAD], &SCOPE, false));
+        assert!(!units.append(&mut chain, 1, &[], &SCOPE, false));
         assert_eq!((chain.frames, units.free()), (1, 0));
         assert_eq!((units.clear(&mut chain), units.free()), (1, 16));
     }

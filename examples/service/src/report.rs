@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use throughline::tail::TailStats;
 use throughline::{Ledger, Receipt};
 use throughline_console::{Colour, Options, waterfall};
-use throughline_viewer::{Integrity, Store};
+use throughline_viewer::{Integrity, Store, TraceSummary};
 
 /// Everything that is reported.
 pub(crate) struct Report<'a> {
@@ -75,7 +75,7 @@ impl Report<'_> {
             None => writeln!(out, "exported to another receiver, which is not asked")?,
         }
         if let Some((names, stats)) = &self.tail {
-            print_tail(out, names, stats)?;
+            print_tail(out, names, stats, self.error_traces_kept(stats))?;
         }
         for (service, receipt) in &self.receipts {
             writeln!(out, "{service:<10}{receipt}")?;
@@ -104,7 +104,9 @@ impl Report<'_> {
             "spans_exported": ledger.exported(),
             "dropped": dropped,
             "in_flight": ledger.in_flight(),
-            "tail": self.tail.as_ref().map(|(names, stats)| tail_json(names, stats)),
+            "tail": self.tail.as_ref().map(|(names, stats)| {
+                tail_json(names, stats, self.error_traces_kept(stats))
+            }),
             "receipt": self.receipts.iter().map(|(service, receipt)| {
                 ((*service).to_owned(), json!({
                     "complete": receipt.is_complete(),
@@ -120,16 +122,32 @@ impl Report<'_> {
         self.receipts.iter().map(|(_, receipt)| *receipt.ledger()).sum()
     }
 
+    /// The traces with an error that are at the receiver: what was decided, and then
+    /// arrived. Where the receiver is another one, or holds a part only, what was decided.
+    fn error_traces_kept(&self, stats: &TailStats) -> u64 {
+        let Some(store) = self.store else { return stats.error_traces_kept };
+        if store.stats().evicted_traces > 0 {
+            return stats.error_traces_kept;
+        }
+        let has_error = |trace: &TraceSummary| trace.errors > 0 || trace.panicked > 0;
+        store.summaries().iter().filter(|trace| has_error(trace)).count() as u64
+    }
+
     fn integrity(&self) -> Option<Integrity> {
         self.store.map(Store::integrity)
     }
 }
 
 /// What was kept, and why.
-fn print_tail(out: &mut impl Write, names: &[String], stats: &TailStats) -> io::Result<()> {
+fn print_tail(
+    out: &mut impl Write,
+    names: &[String],
+    stats: &TailStats,
+    error_traces_kept: u64,
+) -> io::Result<()> {
     let by_rule = names.iter().zip(stats.kept_by_rule);
     let kept: Vec<_> = by_rule.map(|(name, traces)| format!("{traces} by {name}")).collect();
-    let TailStats { traces_kept, traces_dropped, error_traces, error_traces_kept, .. } = stats;
+    let TailStats { traces_kept, traces_dropped, error_traces, .. } = stats;
     writeln!(
         out,
         "{traces_kept} traces kept at the tail ({}), {traces_dropped} dropped",
@@ -142,13 +160,14 @@ fn print_tail(out: &mut impl Write, names: &[String], stats: &TailStats) -> io::
     )
 }
 
-fn tail_json(names: &[String], stats: &TailStats) -> Value {
+fn tail_json(names: &[String], stats: &TailStats, error_traces_kept: u64) -> Value {
     let by_rule = names.iter().zip(stats.kept_by_rule);
     json!({
         "traces_kept": stats.traces_kept,
         "traces_dropped": stats.traces_dropped,
         "error_traces": stats.error_traces,
-        "error_traces_kept": stats.error_traces_kept,
+        "error_traces_kept": error_traces_kept,
+        "error_traces_decided_to_keep": stats.error_traces_kept,
         "decided_early": stats.decided_early,
         "decided_overdue": stats.decided_overdue,
         "decided_by_flush": stats.decided_by_flush,

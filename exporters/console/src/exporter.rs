@@ -9,13 +9,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use throughline_core::{Accepted, Batch, ExportError, Failure, SpanExporter};
 use throughline_runtime::{Exporter, Runtime};
 
+use crate::still_running::still_running;
 use crate::{Colour, FinishedSpan, Options, Trace, json_line, waterfall};
 
 /// Prints finished spans: a waterfall per trace for people, or a JSON object per
 /// line for programs. For debugging; its waterfall is no stable format.
 ///
 /// A trace is printed with the spans of one batch; spans that end much later
-/// form a waterfall of their own. A stream that is closed or full takes nothing
+/// form a waterfall of their own. The record of a span that has not ended (a
+/// heartbeat) is a line, and no trace; in JSON it is a span that has the attribute
+/// [`HEARTBEAT_ATTRIBUTE`](crate::HEARTBEAT_ATTRIBUTE). A stream that is closed or full takes nothing
 /// down: the batch is counted as failed.
 #[derive(Clone)]
 pub struct Console {
@@ -57,6 +60,11 @@ impl Console {
         match self.form {
             Form::Json => spans.iter().try_for_each(|span| json_line(span).write_to(&mut *out))?,
             Form::Waterfall(options) => {
+                let (running, spans): (Vec<_>, Vec<_>) =
+                    spans.into_iter().partition(FinishedSpan::is_heartbeat);
+                for span in &running {
+                    writeln!(out, "{}", still_running(span, options))?;
+                }
                 for trace in Trace::group(spans) {
                     writeln!(out, "{}", waterfall(&trace, options))?;
                 }
@@ -111,6 +119,43 @@ impl SpanExporter for Console {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::{HEARTBEAT_ATTRIBUTE, Value};
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_heartbeat_is_a_line_and_neither_a_trace_nor_a_part_of_one() {
+        let span = |name: &str, id: u8, attributes| FinishedSpan {
+            trace_id: [7; 16],
+            span_id: [id; 8],
+            name: name.to_owned(),
+            attributes,
+            ..FinishedSpan::default()
+        };
+        let mark = vec![(HEARTBEAT_ATTRIBUTE.to_owned(), Value::from(true))];
+        let written = Written::default();
+        let console = Console::waterfalls(written.clone(), Options::default());
+        console.print(vec![span("long", 1, mark), span("short", 2, Vec::new())]).unwrap();
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].starts_with("still running: long  "), "{text}");
+        assert!(lines[1].starts_with("trace 0707") && lines[1].contains("1 span"), "{text}");
+        assert_eq!(text.matches("trace 0707").count(), 2, "{text}");
+        assert!(lines[2].starts_with("short"), "{text}");
+    }
+
     /// NON-4 ([Standard output](https://opentelemetry.io/docs/specs/otel/trace/sdk_exporters/stdout/)).
     #[test]
     fn the_console_says_that_it_is_for_debugging_and_not_stable() {

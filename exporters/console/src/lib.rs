@@ -43,6 +43,7 @@ mod from_view;
 mod json;
 mod rows;
 mod span;
+mod still_running;
 mod style;
 mod text;
 mod trace;

@@ -83,12 +83,14 @@ impl Setup {
         (pipeline, flusher.expect("a new pipeline has no flusher yet"))
     }
 
-    /// With a tail stage; no flusher if its book is full.
+    /// As [`build_with`](Self::build_with), with a tail stage; no flusher if its book is
+    /// full.
     pub fn build_with_tail<T: Stage>(
         &self,
         tail: T,
+        change: impl FnOnce(Pipeline) -> Pipeline,
     ) -> (&'static Pipeline, Option<VirtualFlusher<T>>) {
-        self.make(|pipeline| pipeline, tail)
+        self.make(change, tail)
     }
 
     fn make<T: Stage>(

@@ -11,8 +11,9 @@ use throughline_core::tail::{
     Trace, Unit,
 };
 use throughline_core::{
-    Accepted, Action, AlwaysOn, Callsite, Context, DropReason, Ledger, OtelTraceState, ParentBased,
-    Pipeline, Sampler, Scope, Span, SpanContext, SpanOptions, SpanView, TraceId, ValueView,
+    Accepted, Action, AlwaysOn, Callsite, Context, DropReason, Floods, Ledger, OtelTraceState,
+    ParentBased, Pipeline, Sampler, Scope, Span, SpanBudgets, SpanContext, SpanOptions, SpanView,
+    SurplusSummary, TraceId, ValueView,
 };
 use throughline_runtime::Carried;
 
@@ -34,6 +35,8 @@ pub struct TailSetup {
     pub sampler: &'static dyn Sampler,
     /// The spans of a batch.
     pub batch: usize,
+    /// Children of one span that are exported.
+    pub children: u32,
 }
 
 impl TailSetup {
@@ -47,6 +50,7 @@ impl TailSetup {
             rules,
             sampler: &KEEPS_ROOTS,
             batch: 512,
+            children: u32::MAX,
         }
     }
 }
@@ -100,7 +104,8 @@ impl TailSimulation {
     /// New pipelines at the time zero.
     pub fn new(setup: TailSetup) -> Self {
         Virtual::set_ticks(0);
-        let TailSetup { pipelines, units, traces, settings, rules, sampler, batch } = setup;
+        let TailSetup { pipelines, units, traces, settings, rules, sampler, batch, children } =
+            setup;
         let book = Book::new(vec![Trace::EMPTY; traces], rules, settings, 0x5eed)
             .expect("the rules have few conditions");
         let book = SharedBook(Rc::new(RefCell::new(book)));
@@ -115,7 +120,8 @@ impl TailSimulation {
             };
             let chains = vec![Chain::EMPTY; traces];
             let tail = Buffer::new(vec![Unit::EMPTY; units / Unit::CELLS], chains, book.clone());
-            let (pipeline, flusher) = setup.build_with_tail(tail);
+            let (pipeline, flusher) =
+                setup.build_with_tail(tail, |pipeline| with_budget(pipeline, children));
             Member { pipeline, flusher: flusher.expect("at most 16 share a book") }
         };
         let members = (0..pipelines).map(member).collect();
@@ -295,6 +301,18 @@ impl TailSimulation {
     pub fn all_delivered(&self) -> &HashMap<TraceId, Delivered> {
         &self.delivered
     }
+}
+
+fn with_budget(pipeline: Pipeline, children: u32) -> Pipeline {
+    let mut budgets = SpanBudgets::new();
+    budgets.children_per_span = children;
+    let summaries = (0..pipeline.live_capacity()).map(|_| SurplusSummary::new());
+    pipeline.with_budgets(Box::leak(Box::new(Floods {
+        budgets,
+        summaries: summaries.collect::<Vec<_>>().leak(),
+        callsites: &[],
+        nanos_of: |ticks, _| ticks,
+    })))
 }
 
 impl Delivered {
