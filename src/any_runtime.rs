@@ -2,7 +2,6 @@
 
 use throughline_runtime::{Runtime, Thread};
 
-use crate::discard::Discard;
 use crate::init_error::InitError;
 use crate::setup::{Builder, Guard};
 
@@ -31,31 +30,11 @@ pub(crate) fn install(builder: Builder, exporter: impl OnAny) -> Result<Guard, I
     exporter.install(builder, Thread::start().map_err(InitError::Thread)?)
 }
 
-/// An exporter that works on any runtime.
+/// Exporters that work on any runtime.
 ///
-/// (`for<R: Runtime> Exporter<R>`, which cannot be written as a bound.)
+/// (`for<R: Runtime> Destinations<R>`, which cannot be written as a bound.)
 pub(crate) trait OnAny {
     fn install<R: Runtime>(self, builder: Builder, runtime: R) -> Result<Guard, InitError>;
-}
-
-#[cfg(feature = "_otlp")]
-impl OnAny for throughline_otlp::Otlp {
-    fn install<R: Runtime>(self, builder: Builder, runtime: R) -> Result<Guard, InitError> {
-        builder.install(runtime, self)
-    }
-}
-
-#[cfg(feature = "console")]
-impl OnAny for throughline_console::Console {
-    fn install<R: Runtime>(self, builder: Builder, runtime: R) -> Result<Guard, InitError> {
-        builder.install(runtime, self)
-    }
-}
-
-impl OnAny for Discard {
-    fn install<R: Runtime>(self, builder: Builder, runtime: R) -> Result<Guard, InitError> {
-        builder.install(runtime, self)
-    }
 }
 
 #[cfg(test)]

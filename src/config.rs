@@ -80,6 +80,10 @@ pub(crate) fn describe(builder: &Builder) -> Config {
         retry.max_repetitions, retry.initial_delay, retry.max_delay
     );
     set("retry", &retry);
+    set("max_concurrent_exports", &options.max_concurrent_exports);
+    set("wait_at_shutdown", &options.wait_at_shutdown);
+    let (batches, bytes) = (options.max_destination_batches, options.max_destination_bytes);
+    set("destination_queue", &format_args!("{batches} batches, {bytes} bytes"));
     set("poll_profile", &options.poll_profile);
     match options.long_poll {
         Some(threshold) => set("long_poll", &format_args!("{threshold:?}")),
@@ -106,8 +110,8 @@ pub(crate) fn describe(builder: &Builder) -> Config {
         (_, Some(least)) => set("diagnostics", &format_args!("stderr, from {least} on")),
         (_, None) => set("diagnostics", &"none"),
     }
-    if let Some(exporter) = builder.exporter {
-        set("exporter", &exporter);
+    if let Some(exporter) = &builder.exporter {
+        set("exporter", exporter);
     }
     config
 }

@@ -5,7 +5,11 @@
 use std::sync::Arc;
 
 use throughline_core::{AlwaysOff, AlwaysOn, ParentBased, Sampler, TraceIdRatioBased};
-use throughline_runtime::{Diagnostics, Env, Origin, Origins, Resource, Severity};
+use throughline_runtime::{
+    Destinations, Diagnostics, Env, Origin, Origins, PipelineOptions, Resource, Runtime, Severity,
+};
+#[cfg(any(feature = "_otlp", feature = "console"))]
+use throughline_runtime::{Exporter, Thread};
 
 use crate::any_runtime;
 use crate::detect;
@@ -240,6 +244,14 @@ fn batches(env: &mut Env, builder: &mut Builder) {
     if let Some(size) = reader.read("max_queue_size", &["OTEL_BSP_MAX_QUEUE_SIZE"], size) {
         options.max_queue_size = size;
     }
+    let requests =
+        |env: &mut Env, name: &str| env.number::<usize>(name, 1..=PipelineOptions::MOST_CONCURRENT);
+    if let Some(most) = reader.read("max_concurrent_exports", &[CONCURRENT], requests) {
+        options.max_concurrent_exports = most;
+    }
+    if let Some(waits) = reader.read("wait_at_shutdown", &[WAIT], Env::boolean) {
+        options.wait_at_shutdown = waits;
+    }
     if let Some(size) = reader.read("max_export_batch_size", &[BATCH], size) {
         if size > options.max_queue_size {
             let problem = "larger than the queue; the queue's size is used";
@@ -251,63 +263,102 @@ fn batches(env: &mut Env, builder: &mut Builder) {
     flusher.max_export_batch_size = flusher.max_export_batch_size.min(options.max_queue_size);
 }
 
-/// Installs the pipeline with the exporter that the variables name.
+/// Installs the pipeline with the exporters that the variables name.
 pub(crate) fn install(mut builder: Builder, env: &mut Env) -> Result<Guard, InitError> {
-    let name = exporter(env, &mut builder.origins);
-    builder.exporter = Some(name.as_str());
+    let names = exporters(env, &mut builder.origins);
+    builder.exporter = Some(names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(","));
     if builder.disabled {
         builder.propagate();
         return Ok(Guard::disabled(&builder));
     }
+    let named = names.into_iter().map(|name| named(name, env));
+    any_runtime::install(builder, Listed(named.collect::<Result<_, _>>()?))
+}
+
+fn named(name: Name, env: &mut Env) -> Result<Named, InitError> {
     match name {
         // Spans have ids and are sampled: who comes next may export them.
-        Name::None => any_runtime::install(builder, Discard),
+        Name::None => Ok(Named::None),
         #[cfg(feature = "_otlp")]
-        Name::Otlp => {
-            let otlp = throughline_otlp::Otlp::from_env(env)
-                .map_err(|error| InitError::Exporter(Box::new(error)))?;
-            any_runtime::install(builder, otlp)
-        }
+        Name::Otlp => match throughline_otlp::Otlp::from_env(env) {
+            Ok(otlp) => Ok(Named::Otlp(Box::new(otlp))),
+            Err(error) => Err(InitError::Exporter(Box::new(error))),
+        },
         #[cfg(feature = "console")]
-        Name::Console => any_runtime::install(builder, throughline_console::Console::stdout()),
+        Name::Console => Ok(Named::Console(throughline_console::Console::stdout())),
         #[allow(unreachable_patterns)]
-        name => Err(InitError::MissingFeature {
-            variable: EXPORTER,
-            value: name.as_str().to_owned(),
-            feature: name.as_str(),
-        }),
+        name => {
+            let _ = env;
+            Err(InitError::MissingFeature {
+                variable: EXPORTER,
+                value: name.as_str().to_owned(),
+                feature: name.as_str(),
+            })
+        }
     }
 }
 
-/// The exporter that is named. A list is legal and we have one exporter per
-/// pipeline: the first that is known is it, and that is told.
-/// ([Exporter selection](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#exporter-selection))
-fn exporter(env: &mut Env, origins: &mut Origins) -> Name {
+/// Exporters that variables name, in their order.
+struct Listed(Vec<Named>);
+
+enum Named {
+    #[cfg(feature = "_otlp")]
+    Otlp(Box<throughline_otlp::Otlp>),
+    #[cfg(feature = "console")]
+    Console(throughline_console::Console),
+    None,
+}
+
+impl any_runtime::OnAny for Listed {
+    fn install<R: Runtime>(self, builder: Builder, runtime: R) -> Result<Guard, InitError> {
+        let destinations = self.0.into_iter().fold(None, |list, named| match named {
+            #[cfg(feature = "_otlp")]
+            Named::Otlp(otlp) => Some(and(list, *otlp)),
+            #[cfg(feature = "console")]
+            Named::Console(console) => Some(and(list, console)),
+            Named::None => list,
+        });
+        builder.install_to(runtime, destinations.unwrap_or_else(|| Destinations::to(Discard)))
+    }
+}
+
+#[cfg(any(feature = "_otlp", feature = "console"))]
+fn and<R, E>(list: Option<Destinations<R>>, exporter: E) -> Destinations<R>
+where
+    R: Runtime,
+    E: Exporter<R> + Exporter<Thread>,
+{
+    match list {
+        Some(list) => list.and(exporter),
+        None => Destinations::to(exporter),
+    }
+}
+
+/// The exporters that are named, each once, in their order: a pipeline sends to all of
+/// them. ([Exporter selection](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#exporter-selection))
+fn exporters(env: &mut Env, origins: &mut Origins) -> Vec<Name> {
     const NAMES: [Name; 3] = [Name::Otlp, Name::Console, Name::None];
-    let Some(text) = env.text(EXPORTER) else { return Name::Otlp };
-    let mut chosen = None;
+    let Some(text) = env.text(EXPORTER) else { return vec![Name::Otlp] };
+    let mut chosen = Vec::new();
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        let known = NAMES.into_iter().find(|name| name.as_str().eq_ignore_ascii_case(part));
-        match (known, chosen) {
-            (Some(name), None) => chosen = Some(name),
-            (Some(name), Some(first)) if name == first => {}
-            (Some(_), Some(first)) => {
-                let problem = format!(
-                    "names several exporters, of which a pipeline has one: {} is used",
-                    first.as_str()
-                );
-                env.warn(EXPORTER, &text, &problem);
-            }
-            (None, _) => {
+        match NAMES.into_iter().find(|name| name.as_str().eq_ignore_ascii_case(part)) {
+            Some(name) if chosen.contains(&name) => {}
+            Some(name) => chosen.push(name),
+            None => {
                 let problem = format!("`{part}` is none of otlp, console, none, ignored");
                 env.warn(EXPORTER, &text, &problem);
             }
         }
     }
-    if chosen.is_some() {
-        origins.note("exporter", Origin::Variable(EXPORTER.to_owned()));
+    if chosen.len() > 1 && chosen.contains(&Name::None) {
+        chosen.retain(|name| *name != Name::None);
+        env.warn(EXPORTER, &text, "`none` is ignored beside the others");
     }
-    chosen.unwrap_or(Name::Otlp)
+    if chosen.is_empty() {
+        return vec![Name::Otlp];
+    }
+    origins.note("exporter", Origin::Variable(EXPORTER.to_owned()));
+    chosen
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -328,6 +379,8 @@ impl Name {
 }
 
 const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
+const CONCURRENT: &str = "THROUGHLINE_MAX_CONCURRENT_EXPORTS";
+const WAIT: &str = "THROUGHLINE_WAIT_AT_SHUTDOWN";
 const CHILDREN: &str = "THROUGHLINE_CHILDREN_PER_SPAN";
 const CALLSITE: &str = "THROUGHLINE_SPANS_PER_CALLSITE_PER_SECOND";
 

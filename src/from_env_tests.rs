@@ -3,7 +3,6 @@
 use core::time::Duration;
 
 use throughline_core::Described;
-use throughline_runtime::PipelineOptions;
 
 use super::*;
 use crate::config;
@@ -14,11 +13,12 @@ fn apply_to(builder: &mut Builder, pairs: &[(&str, &str)]) -> Vec<String> {
     env.warnings().iter().map(ToString::to_string).collect()
 }
 
-/// The name of the exporter that is chosen, and the warnings.
-fn chosen(exporters: &str) -> (&'static str, Vec<String>) {
-    let mut env = Env::from_pairs([("OTEL_TRACES_EXPORTER", exporters)]);
-    let name = exporter(&mut env, &mut Origins::default());
-    (name.as_str(), env.warnings().iter().map(ToString::to_string).collect())
+/// The names of the exporters that are chosen, and the warnings.
+fn chosen(list: &str) -> (String, Vec<String>) {
+    let mut env = Env::from_pairs([("OTEL_TRACES_EXPORTER", list)]);
+    let names = exporters(&mut env, &mut Origins::default());
+    let names: Vec<_> = names.iter().map(|name| name.as_str()).collect();
+    (names.join(","), env.warnings().iter().map(ToString::to_string).collect())
 }
 
 fn applied(pairs: &[(&str, &str)]) -> (PipelineOptions, Resource, bool, Vec<String>) {
@@ -146,17 +146,23 @@ fn only_true_switches_telemetry_off() {
     }
 }
 
-/// ENV-16: one exporter is chosen, and of a list the first, which is told
+/// ENV-16, OTLP-14: all exporters of a list, each once
 /// ([Exporter selection](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#exporter-selection)).
 #[test]
-fn of_several_exporters_the_first_is_used_and_that_is_told() {
-    assert_eq!(chosen(""), ("otlp", vec![]));
-    assert_eq!(chosen("Console"), ("console", vec![]));
-    assert_eq!(chosen(" none "), ("none", vec![]));
-    assert_eq!(chosen("otlp,otlp,"), ("otlp", vec![]));
-    let (name, warnings) = chosen("console,otlp");
-    assert_eq!((name, warnings.len()), ("console", 1));
-    assert!(warnings[0].contains("console,otlp"), "{warnings:?}");
+fn each_exporter_of_a_list_is_used_once() {
+    let named = |list: &str| chosen(list).0;
+    for (list, expected) in [
+        ("", "otlp"),
+        ("Console", "console"),
+        (" none ", "none"),
+        ("otlp,otlp,", "otlp"),
+        ("console, OTLP", "console,otlp"),
+    ] {
+        assert_eq!((named(list).as_str(), chosen(list).1), (expected, vec![]), "{list}");
+    }
+    let (names, warnings) = chosen("console,none");
+    assert_eq!((names.as_str(), warnings.len()), ("console", 1));
+    assert!(warnings[0].contains("`none` is ignored"), "{warnings:?}");
 }
 
 /// ENV-6: an unknown word is told, with the user's own spelling, and ignored
@@ -164,10 +170,10 @@ fn of_several_exporters_the_first_is_used_and_that_is_told() {
 #[test]
 fn an_exporter_that_is_unknown_is_told_and_the_known_one_of_the_list_is_used() {
     let (name, warnings) = chosen("Zipkin,console");
-    assert_eq!((name, warnings.len()), ("console", 1));
+    assert_eq!((name.as_str(), warnings.len()), ("console", 1));
     assert!(warnings[0].contains("`Zipkin` is none of otlp, console, none"), "{warnings:?}");
     let (name, warnings) = chosen("logging");
-    assert_eq!((name, warnings.len()), ("otlp", 1));
+    assert_eq!((name.as_str(), warnings.len()), ("otlp", 1));
 }
 
 /// ENV-12: the argument is read only for a sampler that takes one
@@ -278,6 +284,8 @@ fn each_variable_has_its_setting_in_code() {
             ("OTEL_BSP_MAX_QUEUE_SIZE", "600"),
             ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "10"),
             ("OTEL_LOG_LEVEL", "none"),
+            ("THROUGHLINE_MAX_CONCURRENT_EXPORTS", "4"),
+            ("THROUGHLINE_WAIT_AT_SHUTDOWN", "false"),
             ("THROUGHLINE_CHILDREN_PER_SPAN", "none"),
             ("THROUGHLINE_SPANS_PER_CALLSITE_PER_SECOND", "50"),
         ];
@@ -299,6 +307,8 @@ fn each_variable_has_its_setting_in_code() {
         .export_timeout(None)
         .max_queue_size(600)
         .max_export_batch_size(10)
+        .max_concurrent_exports(4)
+        .wait_at_shutdown(false)
         .diagnostics(Diagnostics::stderr(None));
     let from_code = config::describe(&builder);
     for setting in from_variables.iter() {
@@ -344,7 +354,7 @@ fn the_table_tells_for_each_setting_who_said_it() {
 }
 
 /// Every variable that is read here.
-const VARIABLES: [&str; 26] = [
+const VARIABLES: [&str; 28] = [
     "OTEL_ATTRIBUTE_COUNT_LIMIT",
     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
     "OTEL_BSP_EXPORT_TIMEOUT",
@@ -369,8 +379,10 @@ const VARIABLES: [&str; 26] = [
     "OTEL_TRACES_SAMPLER",
     "OTEL_TRACES_SAMPLER_ARG",
     "THROUGHLINE_CHILDREN_PER_SPAN",
+    "THROUGHLINE_MAX_CONCURRENT_EXPORTS",
     "THROUGHLINE_RESOURCE_DETECTORS",
     "THROUGHLINE_SPANS_PER_CALLSITE_PER_SECOND",
+    "THROUGHLINE_WAIT_AT_SHUTDOWN",
 ];
 
 #[test]

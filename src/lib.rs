@@ -68,8 +68,8 @@ pub use setup::{Builder, Guard, builder, init};
 pub use signals::DumpSignal;
 pub use throughline_core::{DropReason, Ledger, Retry, SpanBudgets, SpanLimits};
 pub use throughline_runtime::{
-    Config, Env, Exporter, LiveSpan, LiveSpans, LiveState, Origin, Outcome, PipelineOptions,
-    Receipt, Resource, Runtime, Setting, Telemetry, Thread, Warning,
+    Config, DestinationReport, Destinations, Env, Exporter, LiveSpan, LiveSpans, LiveState, Origin,
+    Outcome, PipelineOptions, Receipt, Resource, Runtime, Setting, Telemetry, Thread, Warning,
 };
 
 // What the pipeline says about itself.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use throughline_core::{DropReason, Ledger, Retry, Sampler, SpanBudgets, SpanLimits};
 use throughline_propagation::{self as propagation, Propagator};
 use throughline_runtime::{
-    Config, Detector, Diagnostic, Diagnostics, Env, Exporter, Health, LiveSpans, Origin, Origins,
-    Outcome, PipelineOptions, Receipt, Resource, Runtime, Severity, TailSampler, Telemetry, Thread,
-    Warning, set_default_pipeline,
+    Config, Destinations, Detector, Diagnostic, Diagnostics, Env, Exporter, Health, LiveSpans,
+    Origin, Origins, Outcome, PipelineOptions, Receipt, Resource, Runtime, Severity, TailSampler,
+    Telemetry, Thread, Warning, set_default_pipeline,
 };
 
 use crate::init_error::InitError;
@@ -78,8 +78,8 @@ pub struct Builder {
     /// Where the values came from.
     pub(crate) origins: Origins,
     pub(crate) disabled: bool,
-    /// The exporter's name.
-    pub(crate) exporter: Option<&'static str>,
+    /// The names of the exporters, with commas.
+    pub(crate) exporter: Option<String>,
     /// What of the diagnostics goes to stderr, if they go there.
     pub(crate) least_severity: Option<Severity>,
 }
@@ -275,17 +275,84 @@ impl Builder {
         self.noted("propagators")
     }
 
+    /// How many requests may be in flight at once, to each destination, up to 256. 1 by
+    /// default: batches are sent one after the other, in their order.
+    ///
+    /// More are for receivers that are far away and programs that make many spans; each
+    /// has a connection of its own. The order of batches is then not kept, which no trace
+    /// depends on. A request that fails is repeated by itself, and holds its place until
+    /// it is settled. A console, and what wraps an exporter of the OpenTelemetry SDK, take
+    /// one at a time in any case.
+    /// ([Concurrent requests](https://opentelemetry.io/docs/specs/otlp/#otlphttp-concurrent-requests))
+    pub fn max_concurrent_exports(mut self, requests: usize) -> Self {
+        self.options.max_concurrent_exports = requests.clamp(1, PipelineOptions::MOST_CONCURRENT);
+        self.noted("max_concurrent_exports")
+    }
+
+    /// Whether a shutdown, also that of a [`Guard`] that is dropped, sends what is queued
+    /// and waits for what is in flight, up to its deadline. It does by default; if not, it
+    /// ends at once, and what no receiver has acknowledged is
+    /// [abandoned](DropReason::Abandoned), although it may arrive.
+    pub fn wait_at_shutdown(mut self, waits: bool) -> Self {
+        self.options.wait_at_shutdown = waits;
+        self.noted("wait_at_shutdown")
+    }
+
+    /// How much may wait for each of several destinations: so many batches behind those
+    /// in flight, and so many bytes of spans including those. 16 and 16,000,000 by
+    /// default; one batch is always taken. Beyond, spans are lost for that destination
+    /// alone.
+    pub fn destination_queue(mut self, batches: usize, bytes: usize) -> Self {
+        self.options.max_destination_batches = batches;
+        self.options.max_destination_bytes = bytes;
+        self.noted("destination_queue")
+    }
+
     /// Makes the pipeline the default one of the process, exporting on this
     /// runtime.
     ///
     /// # Errors
     ///
     /// There is a default pipeline already.
-    pub fn install<R, E>(mut self, runtime: R, exporter: E) -> Result<Guard, InitError>
+    pub fn install<R, E>(self, runtime: R, exporter: E) -> Result<Guard, InitError>
     where
         R: Runtime,
         E: Exporter<R> + Exporter<Thread>,
     {
+        self.install_to(runtime, Destinations::to(exporter))
+    }
+
+    /// As [`install`](Self::install), to several destinations, each with a queue,
+    /// requests in flight and repetitions of its own.
+    ///
+    /// ```no_run
+    /// # #[cfg(all(feature = "console", feature = "otlp-http"))] {
+    /// use throughline::exporters::{Console, Otlp};
+    /// use throughline::{Destinations, Thread};
+    ///
+    /// // A collector, and what goes there as JSON lines on stderr too.
+    /// let collector = Otlp::http().endpoint("http://collector:4318/v1/traces")?;
+    /// let destinations = Destinations::to(collector).and(Console::json(std::io::stderr()));
+    /// let guard = throughline::builder()
+    ///     .service_name("orders")
+    ///     .install_to(Thread::start()?, destinations)?;
+    /// // … the program …
+    /// for destination in guard.shutdown_blocking().destinations() {
+    ///     // `otlp_http_span_exporter/0 stopped: started 7 = exported 7 + …`
+    ///     println!("{destination}");
+    /// }
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// There is a default pipeline already.
+    pub fn install_to<R: Runtime>(
+        mut self,
+        runtime: R,
+        destinations: Destinations<R>,
+    ) -> Result<Guard, InitError> {
         if self.disabled {
             self.propagate();
             return Ok(Guard::disabled(&self));
@@ -295,12 +362,12 @@ impl Builder {
         }
         detect::run(&mut self);
         if self.exporter.is_none() {
-            self.exporter = Some(core::any::type_name::<E>());
+            self.exporter = Some(destinations.type_names());
             self = self.noted("exporter");
         }
         let mut config = config::describe(&self);
-        <E as Exporter<R>>::describe(&exporter, &mut config);
-        let telemetry = self.start(runtime, exporter);
+        destinations.describe(&mut config);
+        let telemetry = self.start_to(runtime, destinations);
         set_default_pipeline(telemetry.pipeline()).map_err(|_| InitError::AlreadyInstalled)?;
         config::remember(&config);
         Ok(Guard { telemetry: Some(telemetry), warnings: Vec::new(), config })
@@ -309,18 +376,24 @@ impl Builder {
     /// Makes an isolated pipeline: spans go to it only below its
     /// [context](Telemetry::context). Any number of them can exist, in tests that
     /// run at the same time for example.
-    pub fn start<R, E>(mut self, runtime: R, exporter: E) -> Telemetry
+    pub fn start<R, E>(self, runtime: R, exporter: E) -> Telemetry
     where
         R: Runtime,
         E: Exporter<R> + Exporter<Thread>,
     {
+        self.start_to(runtime, Destinations::to(exporter))
+    }
+
+    /// As [`start`](Self::start), to several destinations: see
+    /// [`install_to`](Self::install_to).
+    pub fn start_to<R: Runtime>(mut self, runtime: R, destinations: Destinations<R>) -> Telemetry {
         self.propagate();
         detect::run(&mut self);
         self.options.resource = self.whole_resource();
         for problem in self.problems.drain(..) {
             self.options.diagnostics.say(&problem);
         }
-        Telemetry::start(&self.options, runtime, exporter)
+        Telemetry::start_to(&self.options, runtime, destinations)
     }
 
     /// What describes the program, from the weakest source to the strongest.
@@ -544,10 +617,27 @@ impl Drop for Guard {
         if let Some(telemetry) = self.telemetry.take() {
             let receipt = telemetry.shutdown_blocking(Self::DEADLINE);
             // Nobody sees the receipt.
-            let lost = receipt.ledger().dropped(DropReason::Abandoned);
-            if receipt.outcome() == Outcome::DeadlinePassed && lost > 0 {
-                telemetry.diagnostics().say(&Diagnostic::Abandoned { lost });
+            if receipt.outcome() == Outcome::DeadlinePassed {
+                abandoned(&receipt).iter().for_each(|what| telemetry.diagnostics().say(what));
             }
         }
     }
 }
+
+/// What a shutdown left behind: for everybody, and for some of several destinations.
+fn abandoned(receipt: &Receipt) -> Vec<Diagnostic> {
+    let lost = |ledger: &Ledger| match ledger.dropped(DropReason::Abandoned) {
+        0 => None,
+        lost => Some(Diagnostic::Abandoned { lost }),
+    };
+    let several = if receipt.destinations().len() > 1 { receipt.destinations() } else { &[] };
+    let each = several.iter().filter_map(|each| {
+        let what = Box::new(lost(each.ledger())?);
+        Some(Diagnostic::Destination { name: each.name().into(), what })
+    });
+    lost(receipt.ledger()).into_iter().chain(each).collect()
+}
+
+#[cfg(test)]
+#[path = "setup_tests.rs"]
+mod tests;

@@ -61,6 +61,40 @@ impl<'a> Batch<'a> {
         Batch { resource, schema_url, bytes, start, entries }
     }
 
+    /// The batch that was [copied](Self::copy_to) into this memory.
+    pub fn in_memory(pipeline: &'static Pipeline, bytes: &'a [u8], entries: &'a [Entry]) -> Self {
+        Batch::new(pipeline, bytes, 0, entries)
+    }
+
+    /// Copies the frames and where they lie. Returns whether the memory is as large as
+    /// it must be at least: [`frames_len`](Self::frames_len) and [`len`](Self::len).
+    pub fn copy_to(&self, bytes: &mut [u8], entries: &mut [Entry]) -> bool {
+        let frames = self.bytes.get(self.start..self.start + self.frames_len());
+        let (Some(frames), Some(copy), Some(places)) =
+            (frames, bytes.get_mut(..self.frames_len()), entries.get_mut(..self.entries.len()))
+        else {
+            return false;
+        };
+        copy.copy_from_slice(frames);
+        for (place, entry) in places.iter_mut().zip(self.entries) {
+            *place = Entry { end: entry.end - self.start as u32, scope: entry.scope };
+        }
+        true
+    }
+
+    /// The length of all frames in bytes.
+    pub fn frames_len(&self) -> usize {
+        self.entries.last().map_or(0, |last| last.end() - self.start)
+    }
+
+    /// The spans `from..to` of it; none if there are not so many.
+    #[must_use]
+    pub fn part(&self, from: usize, to: usize) -> Batch<'a> {
+        let before = from.checked_sub(1).and_then(|last| self.entries.get(last));
+        let start = before.map_or(self.start, Entry::end);
+        Batch { start, entries: self.entries.get(from..to).unwrap_or_default(), ..*self }
+    }
+
     /// The number of spans.
     pub fn len(&self) -> usize {
         self.entries.len()

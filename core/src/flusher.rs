@@ -26,7 +26,7 @@ use crate::batch::{Batch, Entry};
 use crate::frame::{self, FrameTag};
 use crate::ring::{Consumer, Mark};
 use crate::tail::{Buffer, NoTail, Sink, Stage, TURN, Taken, Turn};
-use crate::{Accepted, DropReason, ExportError, Pipeline, wire};
+use crate::{Accepted, DropReason, ExportError, Ledger, Pipeline, wire};
 
 /// When batches are sent, and what happens when that fails.
 ///
@@ -302,6 +302,34 @@ where
         if let State::Exporting { from, to, attempt } = self.state {
             self.state = State::Waiting { from, to, attempt, until: now };
         }
+    }
+
+    /// Somebody else took the batch over, copied it, and will [settle](Self::settle)
+    /// it: goes on as after an answer, and counts nothing. Ignored unless a batch is
+    /// being sent.
+    ///
+    /// What was handed over is not the flusher's any more: neither a ticket nor the end
+    /// waits for it.
+    pub fn hand_over(&mut self) {
+        if let State::Exporting { to, .. } = self.state {
+            self.next_part(to);
+        }
+    }
+
+    /// Counts what became of spans that were [handed over](Self::hand_over): those of
+    /// this ledger that are exported, and those that are dropped.
+    pub fn settle(&mut self, settled: &Ledger) {
+        let counters = self.pipeline.counters();
+        counters.count_exported(settled.exported());
+        counters.count_heartbeats(settled.heartbeats());
+        for (reason, spans) in settled.losses() {
+            counters.count_dropped(reason, spans);
+        }
+    }
+
+    /// The last flush for which [`is_served`](Self::is_served) holds.
+    pub fn served(&self) -> Ticket {
+        Ticket(if self.state == State::Finished { self.tickets } else { self.served })
     }
 
     /// Asks that everything which has ended by now is sent at once.

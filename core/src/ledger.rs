@@ -137,6 +137,27 @@ impl Ledger {
             .filter(|(_, count)| *count > 0)
     }
 
+    /// Counts spans that began, for whoever keeps books of a part of them: of what one
+    /// destination of several was given, for example.
+    pub fn add_started(&mut self, spans: u64) {
+        self.started += spans;
+    }
+
+    /// Counts spans that were delivered.
+    pub fn add_exported(&mut self, spans: u64) {
+        self.exported += spans;
+    }
+
+    /// Counts spans that were lost for this reason.
+    pub fn add_dropped(&mut self, reason: DropReason, spans: u64) {
+        self.dropped[reason as usize] += spans;
+    }
+
+    /// Counts records of spans that still ran, which were delivered.
+    pub fn add_heartbeats(&mut self, records: u64) {
+        self.heartbeats += records;
+    }
+
     /// What was added since an earlier reading.
     #[must_use]
     pub fn since(&self, earlier: &Ledger) -> Ledger {

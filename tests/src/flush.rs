@@ -14,6 +14,9 @@ use throughline::{DropReason, Exporter, Outcome, Receipt, Thread};
 use throughline_core::{ExportError, Failure};
 
 use crate::conformance::TestRuntime;
+pub use crate::destinations::{
+    a_destination_that_hangs_holds_up_no_other, each_of_several_destinations_gets_everything,
+};
 use crate::faulty::{Fault, Receiver};
 use crate::places::{
     Call, Place, SPANS, What, block_on, calls, make_spans, on_place, settle, settle_as, start,
@@ -40,6 +43,8 @@ macro_rules! flush_matrix {
             each_invocation_is_flushed_on_its_own,
             the_background_task_drives_again_after_callers_gave_up,
             a_deadline_without_end_is_a_deadline,
+            a_destination_that_hangs_holds_up_no_other,
+            each_of_several_destinations_gets_everything,
         );
     };
     (@mount $runtime:expr, $without:tt; $($case:ident,)*) => {$(
@@ -67,7 +72,11 @@ impl<M> Matrix<M> {
         Matrix { make, without }
     }
 
-    fn calls(&self) -> impl Iterator<Item = Call> {
+    pub(crate) fn make(&self) -> &M {
+        &self.make
+    }
+
+    pub(crate) fn calls(&self) -> impl Iterator<Item = Call> {
         calls().filter(|call| !self.without.contains(&call.place))
     }
 
@@ -99,7 +108,7 @@ impl<M> Matrix<M> {
 }
 
 /// Runs many cases at once, since most of them only wait.
-fn at_once<T>(cases: impl Iterator<Item = T> + Send, run: impl Fn(T) + Sync) {
+pub(crate) fn at_once<T>(cases: impl Iterator<Item = T> + Send, run: impl Fn(T) + Sync) {
     let cases = Mutex::new(cases);
     let next = || cases.lock().unwrap_or_else(PoisonError::into_inner).next();
     std::thread::scope(|scope| {
@@ -243,14 +252,19 @@ pub fn an_exporter_that_panics_loses_its_batch_and_not_the_pipeline<R: TestRunti
             let receipts = watched(format!("{script:?}, {call:?}"), {
                 let runtime = (matrix.make)();
                 move || {
-                    on_place(runtime, call.place, Scripted(script), move |telemetry| {
-                        Box::pin(async move {
-                            let flush = Call { what: What::Flush, ..call };
-                            let first = settle_as(&telemetry, flush, LONG).await;
-                            make_spans(&telemetry);
-                            [first, settle_as(&telemetry, call, LONG).await]
-                        })
-                    })
+                    on_place(
+                        runtime,
+                        call.place,
+                        |runtime| start(runtime, Scripted(script)),
+                        move |telemetry| {
+                            Box::pin(async move {
+                                let flush = Call { what: What::Flush, ..call };
+                                let first = settle_as(&telemetry, flush, LONG).await;
+                                make_spans(&telemetry);
+                                [first, settle_as(&telemetry, call, LONG).await]
+                            })
+                        },
+                    )
                 }
             });
             for (receipt, spans) in receipts.iter().zip([SPANS, 2 * SPANS]) {
@@ -290,16 +304,21 @@ where
     E: Exporter<R::Runtime> + Exporter<Thread>,
 {
     let [first, second, third] = watched(format!("{call:?}, repeated"), move || {
-        on_place(runtime, call.place, exporter, move |telemetry| {
-            Box::pin(async move {
-                let first = settle_as(&telemetry, call, within).await;
-                let shutdown = Call { what: What::Shutdown, ..call };
-                let second = settle_as(&telemetry, shutdown, within).await;
-                // Nothing is recorded any more.
-                make_spans(&telemetry);
-                [first, second, settle_as(&telemetry, shutdown, within).await]
-            })
-        })
+        on_place(
+            runtime,
+            call.place,
+            |runtime| start(runtime, exporter),
+            move |telemetry| {
+                Box::pin(async move {
+                    let first = settle_as(&telemetry, call, within).await;
+                    let shutdown = Call { what: What::Shutdown, ..call };
+                    let second = settle_as(&telemetry, shutdown, within).await;
+                    // Nothing is recorded any more.
+                    make_spans(&telemetry);
+                    [first, second, settle_as(&telemetry, shutdown, within).await]
+                })
+            },
+        )
     });
     assert_eq!(second.ledger(), third.ledger(), "{call:?}: {second}; {third}");
     assert_eq!(second.outcome(), third.outcome(), "{call:?}: {second}; {third}");

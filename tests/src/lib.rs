@@ -5,12 +5,14 @@
 //!   tests/simulation.rs, wire.rs ──▶ simulation: core alone, time as a number
 //!   tests/conformance_*.rs       ──▶ conformance: cases over any runtime
 //!                                    flush: flush and shutdown from every place
+//!                                    destinations: of several destinations
 //!   tests/parsers.rs, fuzz/      ──▶ parsers: outside input, as arbitrary bytes
 //!   tests/faults.rs              ──▶ faulty: a receiver that fails as it is told
 //!   tests/logs.rs, tracing_*.rs  ──▶ logs: lines, caught and read back; subscribed: tracing
 //! ```
 
 pub mod conformance;
+pub mod destinations;
 pub mod faulty;
 pub mod flush;
 pub mod logs;

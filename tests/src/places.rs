@@ -14,7 +14,9 @@ use std::thread::Thread as StdThread;
 
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
-use throughline::{Exporter, Receipt, Retry, Runtime, SpanId, Telemetry, Thread, builder, span};
+use throughline::{
+    Builder, Exporter, Receipt, Retry, Runtime, SpanId, Telemetry, Thread, builder, span,
+};
 
 use crate::conformance::TestRuntime;
 
@@ -95,9 +97,19 @@ where
     R: TestRuntime,
     E: Exporter<R::Runtime> + Exporter<Thread>,
 {
+    settle_with(make, call, move |runtime| start(runtime, exporter), within)
+}
+
+/// As [`settle`], of a pipeline that is started so.
+pub fn settle_with<R: TestRuntime>(
+    make: impl Fn() -> R,
+    call: Call,
+    start: impl FnOnce(R::Runtime) -> Telemetry + Send + 'static,
+    within: Duration,
+) -> Receipt {
     let runtime = make();
     watched(format!("{call:?}"), move || {
-        on_place(runtime, call.place, exporter, move |telemetry| {
+        on_place(runtime, call.place, start, move |telemetry| {
             Box::pin(async move { settle_as(&telemetry, call, within).await })
         })
     })
@@ -113,21 +125,20 @@ pub async fn settle_as(telemetry: &Telemetry, call: Call, within: Duration) -> R
     }
 }
 
-/// Makes a pipeline on the runtime, ends spans in it, and runs the rest at the
+/// Starts a pipeline on the runtime, ends spans in it, and runs the rest at the
 /// place.
-pub fn on_place<R, E, T>(
+pub fn on_place<R, T>(
     runtime: R,
     place: Place,
-    exporter: E,
+    start: impl FnOnce(R::Runtime) -> Telemetry,
     rest: impl FnOnce(Telemetry) -> BoxFuture<'static, T> + Send + 'static,
 ) -> T
 where
     R: TestRuntime,
-    E: Exporter<R::Runtime> + Exporter<Thread>,
     T: Send + 'static,
 {
     // In `block_on`, so that whatever has to be inside of the runtime is.
-    let telemetry = runtime.block_on(async { start(runtime.runtime(), exporter) });
+    let telemetry = runtime.block_on(async { start(runtime.runtime()) });
     make_spans(&telemetry);
     let (tell, told) = mpsc::channel();
     let told = move || told.recv().expect("it is told");
@@ -192,13 +203,18 @@ pub fn start<R: Runtime, E>(runtime: R, exporter: E) -> Telemetry
 where
     E: Exporter<R> + Exporter<Thread>,
 {
+    settings().start(runtime, exporter)
+}
+
+/// The settings of [`start`].
+pub fn settings() -> Builder {
     let mut retry = Retry::new();
     retry.initial_delay = Duration::from_millis(1);
     retry.max_delay = Duration::from_secs(3_600);
     retry.max_repetitions = 2;
     // Pipelines are never freed, and a matrix makes hundreds of them.
     let builder = builder().max_live_spans(64).max_queue_size(64);
-    builder.schedule_delay(Duration::from_secs(3_600)).retry(retry).start(runtime, exporter)
+    builder.schedule_delay(Duration::from_secs(3_600)).retry(retry)
 }
 
 /// Starts and ends [`SPANS`] spans.

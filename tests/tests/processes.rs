@@ -107,6 +107,22 @@ fn a_forked_child_neither_hangs_nor_sends_the_parents_spans_nor_takes_its_ids() 
     assert_eq!((spans.len(), distinct.len()), (3 * SPANS as usize, 3 * SPANS as usize));
 }
 
+/// ENV-16, OTLP-14: all of the list
+/// ([Exporter selection](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#exporter-selection)).
+#[test]
+fn a_list_of_exporters_sends_to_all_of_them() {
+    let receiver = Receiver::start(Protocol::HttpProtobuf, [Fault::Nothing]);
+    let mut command = command("list", &receiver);
+    command.env("OTEL_TRACES_EXPORTER", "otlp,console");
+    command.env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", receiver.url());
+    let (output, child) = read(command.spawn().expect("it starts"));
+    assert!(ended(child).success(), "{output}");
+    assert_eq!(receiver.spans().len() as u64, SPANS, "{output}");
+    assert!(output.starts_with("exporter=otlp,console (OTEL_TRACES_EXPORTER)\n"), "{output}");
+    // A waterfall per trace.
+    assert_eq!(output.matches("work").count() as u64, SPANS, "{output}");
+}
+
 fn start(mode: &str, receiver: &Receiver) -> Child {
     command(mode, receiver).spawn().expect("it starts")
 }

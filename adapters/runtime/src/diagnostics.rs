@@ -67,6 +67,13 @@ pub enum Diagnostic {
         /// How many were lost since the losses began.
         lost: u64,
     },
+    /// One of these about one of several destinations.
+    Destination {
+        /// Its name, as metrics have it.
+        name: Arc<str>,
+        /// What there is to say.
+        what: Box<Diagnostic>,
+    },
     /// The pipeline ended by its deadline, with spans that were not sent.
     Abandoned {
         /// How many.
@@ -103,6 +110,7 @@ impl Diagnostic {
             Diagnostic::ExportFailing { .. }
             | Diagnostic::LosingSpans { .. }
             | Diagnostic::Abandoned { .. } => Severity::Error,
+            Diagnostic::Destination { what, .. } => what.severity(),
             Diagnostic::Ignored(_)
             | Diagnostic::Detector { .. }
             | Diagnostic::LimitsExceeded { .. }
@@ -189,6 +197,7 @@ impl fmt::Display for Diagnostic {
             Diagnostic::LossEnded { lost } => {
                 write!(f, "no more spans are being lost, {lost} were")
             }
+            Diagnostic::Destination { name, what } => write!(f, "{name}: {what}"),
             Diagnostic::Abandoned { lost } => {
                 write!(f, "the pipeline ended by its deadline with {lost} spans not sent")
             }

@@ -1,22 +1,22 @@
-//! The one loop that drives the flusher, on every runtime.
+//! The one loop that drives the flusher, on every runtime, and exports in it: one batch
+//! at a time, to one destination. Where there is more at once, [`dispatch`] drives.
+//!
+//! [`dispatch`]: crate::dispatch
 
-use core::cell::Cell;
-use core::future::Future;
-use core::panic::AssertUnwindSafe;
-use core::pin::{Pin, pin};
-use core::task::Poll;
+use core::pin::pin;
 use core::time::Duration;
 use std::sync::Arc;
 
-use throughline_core::{Accepted, Action, ExportError, Failure, Heartbeats, Moment, SpanExporter};
+use throughline_core::{Accepted, Action, ExportError, Heartbeats, Moment, SpanExporter};
 
 use crate::clock::{self, Anchor};
-use crate::engine::{Engine, Seat, State};
-use crate::pipeline::StdFlusher;
+use crate::engine::{Engine, Goal, Seat, State};
+use crate::observe::ONLY;
 use crate::race::{First, race};
+use crate::transmission::{FAR, PANICKED, exporting, with_timeout, yield_now};
 use crate::{Diagnostic, ExportOperation, Runtime};
 
-/// Drives the flusher until it is finished, or until `is_done` says so.
+/// Drives the flusher until it is finished, or the goal is reached.
 ///
 /// It goes on only while it has the seat: a caller that blocks may take the seat
 /// away, and then what this loop was sending is sent by the caller.
@@ -25,12 +25,13 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
     runtime: R,
     mut connection: C,
     seat: Seat,
-    is_done: impl Fn(&StdFlusher) -> bool,
+    goal: Option<Goal>,
 ) {
+    let is_done = |state: &State| goal.is_some_and(|goal| state.has_reached(goal));
     loop {
         let mut next = |state: &mut State| {
             // Another one in the seat may have done what this one is here for.
-            if is_done(&state.flusher) {
+            if is_done(state) {
                 return Step::Done;
             }
             if state.seat != seat {
@@ -45,7 +46,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
             }
             match action {
                 Action::Export => {
-                    state.operations.begin(now);
+                    state.operations[0].begin(now, ONLY);
                     let batch = state.flusher.batch();
                     match exporting(|| connection.export(&batch)) {
                         Ok(sending) => Step::send(sending, What::Batch, state),
@@ -56,7 +57,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                     }
                 }
                 // The poll itself may have done it: nobody would look again soon.
-                _ if is_done(&state.flusher) => Step::Done,
+                _ if is_done(state) => Step::Done,
                 Action::Wait { until } if !state.flusher.is_exporting() => {
                     match has_heartbeats(state, engine.now(), anchor) {
                         false => Step::Wait(earlier(until, state)),
@@ -102,24 +103,10 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                     engine.say(said);
                 }
             }
-            Step::Wait(until) => {
-                // Whoever takes the seat takes the doorbell with it.
-                let unseated = pin!(engine.changed_for(Some(seat), |state| state.seat != seat));
-                let rung = pin!(engine.rung());
-                let woken = pin!(race(rung, unseated));
-                match until {
-                    None => {
-                        woken.await;
-                    }
-                    Some(until) => {
-                        let left = until.saturating_sub(engine.now()).min(FAR);
-                        race(woken, pin!(runtime.sleep(left))).await;
-                    }
-                }
-            }
+            Step::Wait(until) => engine.idle(&runtime, seat, until, |_| false).await,
             Step::Yield => yield_now().await,
             Step::NotMine => {
-                engine.changed(|state| state.seat == seat || is_done(&state.flusher)).await;
+                engine.changed(|state| state.seat == seat || is_done(state)).await;
             }
             Step::Done => return,
         }
@@ -158,7 +145,7 @@ impl<S> Step<S> {
 
 impl State {
     /// What is to be told now that the lock is released.
-    fn take_said(&mut self) -> (Vec<Diagnostic>, Vec<ExportOperation>) {
+    pub(crate) fn take_said(&mut self) -> (Vec<Diagnostic>, Vec<ExportOperation>) {
         (core::mem::take(&mut self.said), core::mem::take(&mut self.ended))
     }
 
@@ -169,8 +156,34 @@ impl State {
     }
 }
 
+impl Engine {
+    /// Waits until then, until the doorbell rings, another one takes the seat, or the
+    /// condition holds. Whoever takes the seat takes the doorbell with it.
+    pub(crate) async fn idle(
+        &self,
+        runtime: &impl Runtime,
+        seat: Seat,
+        until: Option<Duration>,
+        is_stirred: impl Fn(&State) -> bool,
+    ) {
+        let is_over = |state: &State| state.seat != seat || is_stirred(state);
+        let stirred = pin!(self.changed_for(Some(seat), is_over));
+        let rung = pin!(self.rung());
+        let woken = pin!(race(rung, stirred));
+        match until {
+            None => {
+                woken.await;
+            }
+            Some(until) => {
+                let left = until.saturating_sub(self.now()).min(FAR);
+                race(woken, pin!(runtime.sleep(left))).await;
+            }
+        }
+    }
+}
+
 /// Whether it is time to tell of spans that go on, and there are any.
-fn has_heartbeats(state: &mut State, now: Duration, anchor: Anchor) -> bool {
+pub(crate) fn has_heartbeats(state: &mut State, now: Duration, anchor: Anchor) -> bool {
     let Some(heartbeats) = state.heartbeats.as_mut().filter(|beats| now >= beats.due()) else {
         return false;
     };
@@ -184,70 +197,7 @@ fn has_heartbeats(state: &mut State, now: Duration, anchor: Anchor) -> bool {
 }
 
 /// Until when nothing is to be done, for live spans either.
-fn earlier(until: Option<Duration>, state: &State) -> Option<Duration> {
+pub(crate) fn earlier(until: Option<Duration>, state: &State) -> Option<Duration> {
     let due = state.heartbeats.as_ref().map(Heartbeats::due);
     until.into_iter().chain(due).min()
 }
-
-async fn with_timeout<S>(
-    runtime: &impl Runtime,
-    sending: S,
-    timeout: Option<Duration>,
-) -> Result<Accepted, ExportError>
-where
-    S: Future<Output = Result<Accepted, ExportError>>,
-{
-    let sending = pin!(catch_panic(sending));
-    let Some(timeout) = timeout else { return sending.await };
-    match race(sending, pin!(runtime.sleep(timeout.min(FAR)))).await {
-        First::Left(result) => result,
-        First::Right(()) => Err(ExportError::Retry { after: None, failure: Failure::Timeout }),
-    }
-}
-
-/// An exporter that panics loses its batch, not the flusher.
-async fn catch_panic<S>(sending: S) -> Result<Accepted, ExportError>
-where
-    S: Future<Output = Result<Accepted, ExportError>>,
-{
-    let mut sending = pin!(sending);
-    core::future::poll_fn(move |context| {
-        let sending: Pin<&mut S> = sending.as_mut();
-        exporting(|| sending.poll(context)).unwrap_or(Poll::Ready(Err(PANICKED)))
-    })
-    .await
-}
-
-/// Runs code of the exporter, which may panic.
-fn exporting<T>(work: impl FnOnce() -> T) -> std::thread::Result<T> {
-    let before = EXPORTING.replace(true);
-    let result = std::panic::catch_unwind(AssertUnwindSafe(work));
-    EXPORTING.set(before);
-    result
-}
-
-/// Whether the current thread runs code of an exporter.
-pub(crate) fn is_exporting_here() -> bool {
-    EXPORTING.get()
-}
-
-thread_local! {
-    static EXPORTING: Cell<bool> = const { Cell::new(false) };
-}
-
-async fn yield_now() {
-    let mut yielded = false;
-    core::future::poll_fn(|context| {
-        if core::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
-const PANICKED: ExportError = ExportError::Permanent(Failure::Panicked);
-
-/// A year: longer than anybody waits, and no clock overflows.
-pub(crate) const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -10,9 +10,10 @@ use crate::{Component, Config, Runtime};
 /// An exporter that can work on the runtime `R`.
 ///
 /// It is a description (endpoint, headers, limits) from which connections are
-/// made: one for the flusher's task, and one more when a caller that blocks the
-/// runtime drives the flusher itself, on a [`Thread`](crate::Thread), for which
-/// every exporter therefore implements this. An exporter that needs a particular
+/// made: one for each request that may be in flight at once, which is one if not said
+/// otherwise, and as many when a caller that blocks the runtime drives the flusher
+/// itself, on a [`Thread`](crate::Thread), for which every exporter therefore implements
+/// this. A connection is given one batch at a time. An exporter that needs a particular
 /// runtime implements it for that one besides, and then cannot be paired with
 /// another: it does not compile.
 #[diagnostic::on_unimplemented(
@@ -37,6 +38,21 @@ pub trait Exporter<R: Runtime>: Clone + Send + Sync + 'static {
     /// name by default.
     fn component(&self) -> Component {
         Component::of_type::<Self>()
+    }
+
+    /// How many of its connections may be sending at once, whatever a program asks for.
+    /// Any number, if not said otherwise; one that writes to a stream, or shares what
+    /// cannot be shared, says 1.
+    /// ([Export](https://opentelemetry.io/docs/specs/otel/trace/sdk/#exportbatch))
+    fn max_concurrent_exports(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Whether beginning to send may block the thread, as writing to a pipe does that nobody
+    /// reads. It may not, by default. Where there are several
+    /// [destinations](crate::Destinations), one that may has threads of its own.
+    fn may_block(&self) -> bool {
+        false
     }
 
     /// What it does besides sending batches. Nothing, if not said otherwise: to be done

@@ -5,6 +5,8 @@ use core::time::Duration;
 
 use throughline_core::ExportError;
 
+use crate::DestinationReport;
+
 /// How a pipeline fares at a moment.
 ///
 /// `Display` is one line for a probe's answer or a log. Reading it takes a short
@@ -12,7 +14,7 @@ use throughline_core::ExportError;
 ///
 /// A service whose spans cannot be exported still serves its users: a readiness
 /// probe should report this beside its verdict rather than let it decide.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Health {
     pub(crate) state: HealthState,
     pub(crate) lasting: Duration,
@@ -20,6 +22,7 @@ pub struct Health {
     pub(crate) last_failure_ago: Duration,
     pub(crate) queue_fill: f64,
     pub(crate) lost: u64,
+    pub(crate) destinations: Vec<DestinationReport>,
 }
 
 /// The verdict of a [`Health`].
@@ -50,10 +53,17 @@ impl Health {
             last_failure_ago: Duration::ZERO,
             queue_fill: 0.0,
             lost: 0,
+            destinations: Vec::new(),
         }
     }
 
-    /// The verdict.
+    /// Each destination, in the order in which they were given; none where there is one
+    /// destination with one request in flight, of which the rest tells.
+    pub fn destinations(&self) -> &[DestinationReport] {
+        &self.destinations
+    }
+
+    /// The verdict; of several destinations, that of the one which fares worst.
     pub fn state(&self) -> HealthState {
         self.state
     }
@@ -114,10 +124,15 @@ impl fmt::Display for Health {
         let percent = self.queue_fill * 100.0;
         write!(f, "{} for {:.0?}, queue {percent:.0} %", self.state, self.lasting)?;
         write!(f, ", {} spans lost", self.lost)?;
-        match self.last_failure {
-            Some(error) => write!(f, "; last failure {:.0?} ago: {error}", self.last_failure_ago),
-            None => Ok(()),
+        if let Some(error) = self.last_failure {
+            write!(f, "; last failure {:.0?} ago: {error}", self.last_failure_ago)?;
         }
+        if self.destinations.len() > 1 {
+            self.destinations
+                .iter()
+                .try_for_each(|each| write!(f, "; {} {}", each.name, each.state))?;
+        }
+        Ok(())
     }
 }
 
@@ -136,6 +151,7 @@ mod tests {
             last_failure_ago: Duration::from_secs(3),
             queue_fill: 0.254,
             lost: 7,
+            destinations: Vec::new(),
         };
         assert_eq!(
             health.to_string(),

@@ -11,6 +11,13 @@
 //!            ▲ the sans-IO flusher of throughline-core
 //! ```
 //!
+//! With several destinations, or several requests in flight, `dispatch` takes the place of
+//! `drive`, hands the batches over to a lane for each destination, and workers send:
+//!
+//! ```text
+//!   flusher ──▶ dispatch ──▶ lanes (sans-IO too) ──▶ worker, worker … ──▶ exporters
+//! ```
+//!
 //! Programs use the `throughline` crate; this one is for adapters and exporters.
 
 #![forbid(unsafe_code)]
@@ -18,17 +25,23 @@
 mod baggage;
 mod carried;
 mod clock;
+mod completion;
 mod component;
 mod config;
+mod destination_report;
+mod destinations;
 mod detector;
 mod diagnostics;
+mod dispatch;
 mod drive;
 mod engine;
 mod env;
 mod exporter;
+mod fan_out;
 mod grpc_code;
 pub mod guards;
 mod health;
+mod launch;
 mod live;
 mod metrics;
 mod observe;
@@ -42,22 +55,27 @@ mod race;
 mod receipt;
 mod resource;
 mod runtime;
+mod settle;
 mod tail;
+mod telemetry;
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 mod thread;
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 #[path = "no_thread.rs"]
 mod thread;
+mod transmission;
 mod watch;
+mod worker;
 
 pub use baggage::{Baggage, BaggageError};
 pub use carried::{Carried, SamplingState};
 pub use clock::FixedClock;
 pub use component::Component;
 pub use config::{Config, Origin, Origins, Setting};
+pub use destination_report::DestinationReport;
+pub use destinations::Destinations;
 pub use detector::{DetectError, Detector};
 pub use diagnostics::{Diagnostic, Diagnostics, Severity};
-pub use engine::Telemetry;
 pub use env::{Env, Warning};
 pub use exporter::{Completion, Exporter};
 pub use grpc_code::grpc_code_name;
@@ -74,6 +92,7 @@ pub use receipt::{Outcome, Receipt};
 pub use resource::Resource;
 pub use runtime::Runtime;
 pub use tail::{TailError, TailSampler, TailSampling};
+pub use telemetry::Telemetry;
 pub use thread::{Thread, ThreadStream};
 pub use throughline_core::SpawnPolicy;
 

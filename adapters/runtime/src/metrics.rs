@@ -35,7 +35,8 @@ pub struct SdkMetrics {
     pub(crate) queue_size: u64,
     pub(crate) queue_capacity: u64,
     pub(crate) processed: u64,
-    pub(crate) in_flight: u64,
+    /// Of each exporter: its books, and what it is sending.
+    pub(crate) exporters: Vec<(Ledger, u64)>,
     pub(crate) operations: Vec<ExportDurations>,
     pub(crate) names: Arc<Names>,
 }
@@ -75,8 +76,7 @@ pub struct MetricPoint<'a> {
 #[derive(Debug)]
 pub(crate) struct Names {
     processor: String,
-    exporter: String,
-    component: Component,
+    exporters: Vec<(Arc<str>, Component)>,
 }
 
 impl SdkMetric {
@@ -165,13 +165,18 @@ impl SdkMetrics {
                 let processor = self.names.of_processor();
                 // What is recorded and not sampled goes to no exporter: that is all there is to do.
                 let processed = self.processed + ledger.dropped(DropReason::RecordOnly);
-                self.with_losses(metric, processed, processor, is_lost_before_export)
+                with_losses(metric, processed, processor, ledger, is_lost_before_export)
             }
-            SdkMetric::InFlight => one(self.in_flight, self.names.of_exporter()),
-            SdkMetric::Exported => {
-                let exporter = self.names.of_exporter();
-                self.with_losses(metric, ledger.exported(), exporter, is_lost_at_export)
-            }
+            SdkMetric::InFlight => self
+                .by_exporter()
+                .flat_map(|(exporter, _, in_flight)| one(in_flight, exporter))
+                .collect(),
+            SdkMetric::Exported => self
+                .by_exporter()
+                .flat_map(|(exporter, ledger, _)| {
+                    with_losses(metric, ledger.exported(), exporter, &ledger, |_| true)
+                })
+                .collect(),
         }
     }
 
@@ -187,30 +192,49 @@ impl SdkMetrics {
         &self.ledger
     }
 
-    fn with_losses<'a>(
-        &'a self,
-        metric: SdkMetric,
-        good: u64,
-        attributes: Vec<(&'static str, Value<'a>)>,
-        is_told: fn(DropReason) -> bool,
-    ) -> Vec<MetricPoint<'a>> {
-        let mut points = vec![MetricPoint { metric, value: good, attributes: attributes.clone() }];
-        for (reason, value) in self.ledger.losses().filter(|(reason, _)| is_told(*reason)) {
-            let mut attributes = attributes.clone();
-            attributes.push(("error.type", Value::Str(error_type(reason))));
-            points.push(MetricPoint { metric, value, attributes });
-        }
-        points
+    /// The attributes of each exporter, its books, and what it is sending. Where nothing
+    /// could be looked at, the only exporter is known by what the pipeline settled.
+    fn by_exporter(&self) -> impl Iterator<Item = (Attributes<'_>, Ledger, u64)> {
+        (0..self.names.exporters.len()).map(|index| {
+            let (ledger, in_flight) = match self.exporters.get(index) {
+                Some(known) => *known,
+                None if self.names.exporters.len() == 1 => (at_export(&self.ledger, 0), 0),
+                None => Default::default(),
+            };
+            (self.names.of_exporter(index), ledger, in_flight)
+        })
     }
 }
 
+type Attributes<'a> = Vec<(&'static str, Value<'a>)>;
+
+fn with_losses<'a>(
+    metric: SdkMetric,
+    good: u64,
+    attributes: Attributes<'a>,
+    ledger: &Ledger,
+    is_told: fn(DropReason) -> bool,
+) -> Vec<MetricPoint<'a>> {
+    let mut points = vec![MetricPoint { metric, value: good, attributes: attributes.clone() }];
+    for (reason, value) in ledger.losses().filter(|(reason, _)| is_told(*reason)) {
+        let mut attributes = attributes.clone();
+        attributes.push(("error.type", Value::Str(error_type(reason))));
+        points.push(MetricPoint { metric, value, attributes });
+    }
+    points
+}
+
 impl Names {
-    pub(crate) fn new(component: Component) -> Self {
+    pub(crate) fn new(components: impl Iterator<Item = Component>) -> Self {
         Names {
             processor: Component::new(PROCESSOR).unique_name(),
-            exporter: component.unique_name(),
-            component,
+            exporters: components.map(|each| (each.unique_name().into(), each)).collect(),
         }
+    }
+
+    /// What an exporter is called.
+    pub(crate) fn exporter(&self, index: usize) -> Arc<str> {
+        self.exporters.get(index).map_or_else(|| "".into(), |(name, _)| name.clone())
     }
 
     fn of_processor(&self) -> Vec<(&'static str, Value<'_>)> {
@@ -220,16 +244,17 @@ impl Names {
         ]
     }
 
-    pub(crate) fn exporter_kind(&self) -> &'static str {
-        self.component.kind()
+    pub(crate) fn exporter_kind(&self, index: usize) -> &'static str {
+        self.exporters.get(index).map_or("", |(_, component)| component.kind())
     }
 
-    pub(crate) fn of_exporter(&self) -> Vec<(&'static str, Value<'_>)> {
+    pub(crate) fn of_exporter(&self, index: usize) -> Attributes<'_> {
+        let Some((name, component)) = self.exporters.get(index) else { return Vec::new() };
         let mut attributes = vec![
-            ("otel.component.name", Value::Str(&self.exporter)),
-            ("otel.component.type", Value::Str(self.component.kind())),
+            ("otel.component.name", Value::Str(name)),
+            ("otel.component.type", Value::Str(component.kind())),
         ];
-        if let Some((host, port)) = self.component.server() {
+        if let Some((host, port)) = component.server() {
             attributes.push(("server.address", Value::Str(host)));
             attributes.push(("server.port", Value::I64(port.into())));
         }
@@ -241,6 +266,17 @@ impl Names {
 pub(crate) fn handed_over(ledger: &Ledger) -> u64 {
     let failed = ledger.losses().filter(|(reason, _)| is_lost_at_export(*reason));
     ledger.exported() + failed.map(|(_, count)| count).sum::<u64>()
+}
+
+/// The books of the one exporter of a pipeline, which is sending so many.
+pub(crate) fn at_export(ledger: &Ledger, in_export: usize) -> Ledger {
+    let mut own = Ledger::default();
+    own.add_started(handed_over(ledger) + in_export as u64);
+    own.add_exported(ledger.exported());
+    for (reason, count) in ledger.losses().filter(|(reason, _)| is_lost_at_export(*reason)) {
+        own.add_dropped(reason, count);
+    }
+    own
 }
 
 fn error_type(reason: DropReason) -> &'static str {

@@ -4,13 +4,15 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 use throughline_core::{Accepted, DropReason, ExportError, Ledger};
 
-use crate::drive::is_exporting_here;
 use crate::engine::{Engine, State};
+use crate::fan_out::Place;
 use crate::metrics;
 use crate::pipeline::SLOT;
+use crate::transmission::is_exporting_here;
 use crate::watch::{Delivery, Watch};
 use crate::{
-    Diagnostic, Diagnostics, ExportOperation, Health, HealthState, SdkMetrics, Telemetry, presumed,
+    DestinationReport, Diagnostic, Diagnostics, ExportOperation, Health, HealthState, SdkMetrics,
+    Telemetry, presumed,
 };
 
 impl Telemetry {
@@ -23,26 +25,35 @@ impl Telemetry {
         // A fork may have copied a lock that nobody will release.
         let is_forked = engine.is_forked();
         let watch = if is_forked { Watch::default() } else { *engine.fares() };
-        let (delivery, since) = watch.delivery();
-        let (last_failure, is_losing) = (watch.last_failure(), watch.is_losing());
-        let state = match delivery {
-            _ if is_forked || pipeline.is_closed() => HealthState::Stopped,
-            Delivery::Lossy { .. } => HealthState::Failing,
-            Delivery::Failing { .. } => HealthState::Degraded,
-            Delivery::Delivered if is_losing || queue_fill > NEARLY_FULL => HealthState::Degraded,
-            Delivery::Delivered => HealthState::Ok,
+        // The state is locked while the one exporter begins to send, and that may ask.
+        let destinations = match engine.fans_out && !is_forked {
+            true => engine.destinations(&engine.lock()),
+            false => Vec::new(),
         };
+        let worst = destinations.iter().max_by_key(|each| badness(each.state));
+        let (delivery, since) = watch.delivery();
+        let state = match worst {
+            _ if is_forked || pipeline.is_closed() => HealthState::Stopped,
+            None => health_of(delivery),
+            Some(worst) => worst.state,
+        };
+        let is_short = watch.is_losing() || queue_fill > NEARLY_FULL;
+        let latest = destinations.iter().filter_map(|each| each.last_failure);
+        let last_failure = latest
+            .min_by_key(|(_, ago)| *ago)
+            .or_else(|| watch.last_failure().map(|(error, at)| (error, now.saturating_sub(at))));
         Health {
-            state,
-            lasting: now.saturating_sub(since),
+            state: if state == HealthState::Ok && is_short { HealthState::Degraded } else { state },
+            lasting: worst.map_or_else(|| now.saturating_sub(since), |worst| worst.lasting),
             last_failure: last_failure.map(|(error, _)| error),
-            last_failure_ago: last_failure.map_or(now, |(_, at)| now.saturating_sub(at)),
+            last_failure_ago: last_failure.map_or(now, |(_, ago)| ago),
             queue_fill,
             lost: ledger
                 .losses()
                 .filter(|(why, _)| !metrics::is_wanted(*why))
                 .map(|(_, n)| n)
                 .sum(),
+            destinations,
         }
     }
 
@@ -50,17 +61,24 @@ impl Telemetry {
     pub fn metrics(&self) -> SdkMetrics {
         let engine = &self.engine;
         let pipeline = engine.pipeline;
-        let (ledger, in_flight, processed, operations) =
+        let (ledger, processed, exporters, operations) =
             if engine.is_forked() || is_exporting_here() {
                 // The lock is not to be had: what is settled is known without it.
                 let ledger = pipeline.ledger();
-                (ledger, 0, metrics::handed_over(&ledger), Vec::new())
+                (ledger, metrics::handed_over(&ledger), Vec::new(), Vec::new())
             } else {
                 // Nothing is settled meanwhile, so that the numbers belong together.
                 let mut state = engine.lock();
-                let (ledger, in_flight) = (pipeline.ledger(), state.flusher.in_export() as u64);
-                state.processed = state.processed.max(metrics::handed_over(&ledger) + in_flight);
-                (ledger, in_flight, state.processed, state.operations.durations(&engine.names))
+                let ledger = pipeline.ledger();
+                let handed_over = match &state.fan_out {
+                    Some(fan_out) => fan_out.handed_over(),
+                    None => metrics::handed_over(&ledger) + state.flusher.in_export() as u64,
+                };
+                state.processed = state.processed.max(handed_over);
+                let operations = state.operations.iter().enumerate();
+                let operations =
+                    operations.flat_map(|(exporter, of)| of.durations(exporter, &engine.names));
+                (ledger, state.processed, engine.counts(&state), operations.collect())
             };
         SdkMetrics {
             ledger,
@@ -69,7 +87,7 @@ impl Telemetry {
             queue_size: pipeline.queue_used().div_ceil(SLOT) as u64,
             queue_capacity: (pipeline.queue_capacity() / SLOT) as u64,
             processed,
-            in_flight,
+            exporters,
             operations,
             names: engine.names.clone(),
         }
@@ -118,16 +136,45 @@ impl Engine {
             _ => true,
         };
         if is_over {
-            let ended = state.operations.end(now, result, &self.names);
+            let ended = state.operations[0].end(now, ONLY, result, &self.names);
             self.keep(state, ended);
         }
         state.said.extend(self.fares().on_export(now, result, &before, &after));
     }
 
-    /// The export under way, if there is one, comes to no end.
+    /// What became of what was sent at a place of its own, and what that changes.
+    pub(crate) fn on_export_at(
+        &self,
+        state: &mut State,
+        place: Place,
+        result: Result<Accepted, ExportError>,
+    ) {
+        let now = self.now();
+        let Some(fan_out) = &mut state.fan_out else { return };
+        let is_of_spans = fan_out.is_of_spans(place);
+        let Some(before) = fan_out.lane_mut(place.lane).map(|lane| lane.ledger) else { return };
+        let is_over = state.settle_at(now, place, result);
+        if is_over
+            && is_of_spans
+            && let Some(operations) = state.operations.get_mut(place.lane)
+        {
+            let ended = operations.end(now, place, result, &self.names);
+            self.keep(state, ended);
+        }
+        let Some(fan_out) = &mut state.fan_out else { return };
+        let Some(lane) = fan_out.lane_mut(place.lane) else { return };
+        let said = lane.watch.on_export(now, result, &before, &lane.ledger);
+        state.said.extend(said.map(|what| self.about(place.lane, what)));
+    }
+
+    /// The exports under way, if there are any, come to no end.
     pub(crate) fn abandon(&self, state: &mut State) {
-        let ended = state.operations.abandon(self.now(), &self.names);
-        self.keep(state, ended);
+        let now = self.now();
+        for exporter in 0..state.operations.len() {
+            while let Some(ended) = state.operations[exporter].abandon(now, exporter, &self.names) {
+                self.keep(state, Some(ended));
+            }
+        }
     }
 
     fn keep(&self, state: &mut State, ended: Option<ExportOperation>) {
@@ -135,7 +182,7 @@ impl Engine {
         state.ended.extend(ended.filter(|_| !self.listeners.is_empty()));
     }
 
-    /// Looks at the losses that producers met.
+    /// Looks at the losses that producers and full destinations met.
     pub(crate) fn look(&self, state: &mut State) {
         let (now, ledger) = (self.now(), self.pipeline.ledger());
         let mut fares = self.fares();
@@ -144,8 +191,92 @@ impl Engine {
         if presumed::take() {
             state.said.push(Diagnostic::PresumedRandomness);
         }
+        drop(fares);
+        if self.apart.len() < 2 {
+            return;
+        }
+        for index in 0..self.apart.len() {
+            let lane = state.fan_out.as_mut().and_then(|fan_out| fan_out.lane_mut(index));
+            let said = lane.and_then(|lane| lane.watch.look(now, &lane.ledger));
+            state.said.extend(said.map(|what| self.about(index, what)));
+        }
+    }
+
+    /// Says which destination it is about, if there are several.
+    fn about(&self, lane: usize, what: Diagnostic) -> Diagnostic {
+        match self.apart.len() {
+            0 | 1 => what,
+            _ => Diagnostic::Destination { name: self.names.exporter(lane), what: Box::new(what) },
+        }
+    }
+
+    /// How each destination fares.
+    pub(crate) fn destinations(&self, state: &State) -> Vec<DestinationReport> {
+        let now = self.now();
+        let is_closed = self.pipeline.is_closed();
+        let report = |(index, watch, ledger, failing): (usize, Watch, Ledger, _)| {
+            let (delivery, since) = watch.delivery();
+            let state = match health_of(delivery) {
+                _ if is_closed => HealthState::Stopped,
+                HealthState::Ok if watch.is_losing() => HealthState::Degraded,
+                state => state,
+            };
+            let last_failure = watch.last_failure();
+            DestinationReport {
+                name: self.names.exporter(index),
+                ledger,
+                state,
+                failing,
+                last_failure: last_failure.map(|(error, at)| (error, now.saturating_sub(at))),
+                lasting: now.saturating_sub(since),
+            }
+        };
+        match &state.fan_out {
+            Some(fan_out) => {
+                let lanes = fan_out.lanes().iter().enumerate();
+                lanes.map(|(i, lane)| report((i, lane.watch, lane.ledger, lane.failing))).collect()
+            }
+            None => {
+                let ledger = metrics::at_export(&self.pipeline.ledger(), state.flusher.in_export());
+                vec![report((0, *self.fares(), ledger, state.flusher.failing()))]
+            }
+        }
+    }
+
+    /// The books of each exporter, and what it is sending.
+    fn counts(&self, state: &State) -> Vec<(Ledger, u64)> {
+        match &state.fan_out {
+            Some(fan_out) => {
+                let lanes = fan_out.lanes().iter().enumerate();
+                lanes.map(|(index, lane)| (lane.ledger, fan_out.in_export(index))).collect()
+            }
+            None => {
+                let in_export = state.flusher.in_export();
+                vec![(metrics::at_export(&self.pipeline.ledger(), in_export), in_export as u64)]
+            }
+        }
     }
 }
+
+fn health_of(delivery: Delivery) -> HealthState {
+    match delivery {
+        Delivery::Lossy { .. } => HealthState::Failing,
+        Delivery::Failing { .. } => HealthState::Degraded,
+        Delivery::Delivered => HealthState::Ok,
+    }
+}
+
+fn badness(state: HealthState) -> u8 {
+    match state {
+        HealthState::Ok | HealthState::Off => 0,
+        HealthState::Degraded => 1,
+        HealthState::Failing => 2,
+        HealthState::Stopped => 3,
+    }
+}
+
+/// Where there is one destination with one request in flight.
+pub(crate) const ONLY: Place = Place { lane: 0, slot: 0 };
 
 /// From how much of the queue on it counts as nearly full.
 const NEARLY_FULL: f64 = 0.9;

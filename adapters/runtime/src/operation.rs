@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use throughline_core::{Accepted, ExportError, Failure, Value};
 
+use crate::fan_out::Place;
 use crate::metrics::Names;
 use crate::{Context, grpc_code_name};
 
@@ -20,6 +21,7 @@ use crate::{Context, grpc_code_name};
 pub struct ExportOperation {
     duration: Duration,
     end: End,
+    exporter: usize,
     names: Arc<Names>,
 }
 
@@ -28,6 +30,7 @@ pub struct ExportOperation {
 pub struct ExportDurations {
     tally: Tally,
     end: End,
+    exporter: usize,
     names: Arc<Names>,
 }
 
@@ -64,7 +67,7 @@ impl ExportOperation {
         &self,
         use_them: impl FnOnce(&[(&'static str, Value<'_>)]) -> R,
     ) -> R {
-        with_attributes(&self.names, self.end, use_them)
+        with_attributes(&self.names, self.exporter, self.end, use_them)
     }
 }
 
@@ -89,7 +92,7 @@ impl ExportDurations {
         &self,
         use_them: impl FnOnce(&[(&'static str, Value<'_>)]) -> R,
     ) -> R {
-        with_attributes(&self.names, self.end, use_them)
+        with_attributes(&self.names, self.exporter, self.end, use_them)
     }
 }
 
@@ -145,16 +148,17 @@ impl End {
 
 fn with_attributes<R>(
     names: &Names,
+    exporter: usize,
     end: End,
     use_them: impl FnOnce(&[(&'static str, Value<'_>)]) -> R,
 ) -> R {
-    let mut attributes = names.of_exporter();
+    let mut attributes = names.of_exporter(exporter);
     let error_type = end.error_type();
     if let Some(error_type) = &error_type {
         attributes.push(("error.type", Value::Str(error_type)));
     }
     // An acceptance, of a part too, is answered as the protocol demands.
-    let status = match (end, names.exporter_kind()) {
+    let status = match (end, names.exporter_kind(exporter)) {
         (End::Http(status), _) => Some((HTTP_STATUS, Value::I64(status.into()))),
         (End::Grpc(code), _) => Some((RPC_STATUS, Value::Str(grpc_code_name(code.into())))),
         (End::Accepted | End::Rejected, OTLP_HTTP) => Some((HTTP_STATUS, Value::I64(200))),
@@ -165,11 +169,12 @@ fn with_attributes<R>(
     use_them(&attributes)
 }
 
-/// The exports of a pipeline: the one under way, and those that have ended.
+/// The exports of one exporter: those under way, and those that have ended.
 #[derive(Debug, Default)]
 pub(crate) struct Operations {
-    /// When the first attempt of the one under way began.
-    began: Option<Duration>,
+    /// When the first attempt of the one under way began, for each request that may be in
+    /// flight.
+    began: Vec<Option<Duration>>,
     ended: BTreeMap<End, Tally>,
 }
 
@@ -182,34 +187,55 @@ struct Tally {
 
 impl Operations {
     /// An attempt begins, the first one or another.
-    pub(crate) fn begin(&mut self, now: Duration) {
-        self.began.get_or_insert(now);
+    pub(crate) fn begin(&mut self, now: Duration, place: Place) {
+        if self.began.len() <= place.slot {
+            self.began.resize(place.slot + 1, None);
+        }
+        self.began[place.slot].get_or_insert(now);
     }
 
     /// The last attempt has ended so.
     pub(crate) fn end(
         &mut self,
         now: Duration,
+        place: Place,
         result: Result<Accepted, ExportError>,
         names: &Arc<Names>,
     ) -> Option<ExportOperation> {
-        self.end_as(now, End::of(result), names)
+        self.end_as(now, place, End::of(result), names)
     }
 
-    /// The deadline of the shutdown came before the end, if one is under way.
-    pub(crate) fn abandon(&mut self, now: Duration, names: &Arc<Names>) -> Option<ExportOperation> {
-        self.end_as(now, End::Failed("abandoned"), names)
+    /// The deadline of the shutdown came before the end of one that is under way; to be
+    /// called until there is none.
+    pub(crate) fn abandon(
+        &mut self,
+        now: Duration,
+        exporter: usize,
+        names: &Arc<Names>,
+    ) -> Option<ExportOperation> {
+        let slot = self.began.iter().position(Option::is_some)?;
+        self.end_as(now, Place { lane: exporter, slot }, End::Failed("abandoned"), names)
     }
 
     /// What was measured so far.
-    pub(crate) fn durations(&self, names: &Arc<Names>) -> Vec<ExportDurations> {
-        let all = self.ended.iter();
-        all.map(|(end, tally)| ExportDurations { tally: *tally, end: *end, names: names.clone() })
-            .collect()
+    pub(crate) fn durations(&self, exporter: usize, names: &Arc<Names>) -> Vec<ExportDurations> {
+        let durations = |(end, tally): (&End, &Tally)| ExportDurations {
+            tally: *tally,
+            end: *end,
+            exporter,
+            names: names.clone(),
+        };
+        self.ended.iter().map(durations).collect()
     }
 
-    fn end_as(&mut self, now: Duration, end: End, names: &Arc<Names>) -> Option<ExportOperation> {
-        let duration = now.saturating_sub(self.began.take()?);
+    fn end_as(
+        &mut self,
+        now: Duration,
+        place: Place,
+        end: End,
+        names: &Arc<Names>,
+    ) -> Option<ExportOperation> {
+        let duration = now.saturating_sub(self.began.get_mut(place.slot)?.take()?);
         // A receiver that answers anything at all is not to fill the memory.
         let is_room = self.ended.len() < MAX_ENDS || self.ended.contains_key(&end);
         let end = if is_room { end } else { End::Failed(OTHER) };
@@ -221,7 +247,7 @@ impl Operations {
         if let Some(count) = tally.buckets.get_mut(bucket) {
             *count += 1;
         }
-        Some(ExportOperation { duration, end, names: names.clone() })
+        Some(ExportOperation { duration, end, exporter: place.lane, names: names.clone() })
     }
 }
 
@@ -264,9 +290,10 @@ const OTLP_GRPC: &str = "otlp_grpc_span_exporter";
 mod tests {
     use super::*;
     use crate::Component;
+    use crate::observe::ONLY;
 
     fn names(kind: &'static str) -> Arc<Names> {
-        Arc::new(Names::new(Component::new(kind).with_server("collector", 4318)))
+        Arc::new(Names::new([Component::new(kind).with_server("collector", 4318)].into_iter()))
     }
 
     fn attributes(operation: &ExportOperation) -> BTreeMap<String, String> {
@@ -284,17 +311,18 @@ mod tests {
     #[test]
     fn an_export_lasts_from_its_first_attempt_to_the_end_of_its_last() {
         let (mut operations, names) = (Operations::default(), names(OTLP_HTTP));
-        operations.begin(at(100));
-        operations.begin(at(400));
-        let ended = operations.end(at(2_700), Ok(Accepted::default()), &names).expect("it began");
+        operations.begin(at(100), ONLY);
+        operations.begin(at(400), ONLY);
+        let ended =
+            operations.end(at(2_700), ONLY, Ok(Accepted::default()), &names).expect("it began");
         assert_eq!((ended.duration(), ended.error_type()), (at(2_600), None));
         let said = attributes(&ended);
         assert_eq!(said["http.response.status_code"], "I64(200)");
         assert_eq!(said["server.address"], "Str(\"collector\")");
         assert_eq!(said["server.port"], "I64(4318)");
         assert!(!said.contains_key("error.type"));
-        assert!(operations.abandon(at(9_000), &names).is_none(), "none is under way");
-        let [durations] = &operations.durations(&names)[..] else { panic!("all ended alike") };
+        assert!(operations.abandon(at(9_000), 0, &names).is_none(), "none is under way");
+        let [durations] = &operations.durations(0, &names)[..] else { panic!("all ended alike") };
         assert_eq!((durations.count(), durations.sum()), (1, at(2_600)));
         assert_eq!(durations.buckets().iter().position(|count| *count == 1), Some(11));
     }
@@ -316,8 +344,8 @@ mod tests {
         ];
         for (kind, result, why, status) in cases {
             let (mut operations, names) = (Operations::default(), names(kind));
-            operations.begin(at(0));
-            let ended = operations.end(at(1), result, &names).expect("it began");
+            operations.begin(at(0), ONLY);
+            let ended = operations.end(at(1), ONLY, result, &names).expect("it began");
             let said = attributes(&ended);
             assert_eq!(said["error.type"], format!("Str({why:?})"));
             let found = said.get(HTTP_STATUS).or_else(|| said.get(RPC_STATUS));
@@ -329,11 +357,11 @@ mod tests {
     fn answers_of_all_kinds_do_not_fill_the_memory() {
         let (mut operations, names) = (Operations::default(), names(OTLP_HTTP));
         for status in 0..1_000 {
-            operations.begin(at(0));
+            operations.begin(at(0), ONLY);
             let result = Err(ExportError::Permanent(Failure::Http(status)));
-            operations.end(at(1), result, &names);
+            operations.end(at(1), ONLY, result, &names);
         }
-        let durations = operations.durations(&names);
+        let durations = operations.durations(0, &names);
         assert_eq!(durations.len(), MAX_ENDS + 1);
         assert_eq!(durations.iter().map(ExportDurations::count).sum::<u64>(), 1_000);
     }

@@ -57,8 +57,29 @@ pub struct PipelineOptions {
     /// The most bytes of a batch. 4,000,000 by default, below the 4 MiB that
     /// gRPC servers accept.
     pub max_batch_bytes: usize,
+    /// How many requests may be in flight at once, to each destination: from 1, the
+    /// default, which keeps the order of the batches, to
+    /// [`MOST_CONCURRENT`](Self::MOST_CONCURRENT); with more than 1 it is not kept. An
+    /// [exporter](crate::Exporter::max_concurrent_exports) may take fewer.
+    /// ([Concurrent requests](https://opentelemetry.io/docs/specs/otlp/#otlphttp-concurrent-requests))
+    pub max_concurrent_exports: usize,
+    /// Whether a shutdown waits for what is queued and in flight; it does by default. If
+    /// not, it ends at once, and what was not acknowledged is abandoned.
+    pub wait_at_shutdown: bool,
+    /// The batches that may wait for each of several destinations, behind those in flight.
+    /// 16 by default.
+    pub max_destination_batches: usize,
+    /// The bytes of spans that each of several destinations may hold, waiting and in
+    /// flight; one batch is always taken. 16,000,000 by default.
+    pub max_destination_bytes: usize,
     /// Who is told what goes wrong. A line on stderr each by default.
     pub diagnostics: Diagnostics,
+}
+
+impl PipelineOptions {
+    /// The most requests in flight to one destination: 256, each with a task and a
+    /// connection of its own.
+    pub const MOST_CONCURRENT: usize = 256;
 }
 
 impl Default for PipelineOptions {
@@ -80,6 +101,10 @@ impl Default for PipelineOptions {
             id_seed: None,
             clock: None,
             max_batch_bytes: 4_000_000,
+            max_concurrent_exports: 1,
+            wait_at_shutdown: true,
+            max_destination_batches: 16,
+            max_destination_bytes: 16_000_000,
             diagnostics: Diagnostics::default(),
         }
     }
@@ -99,6 +124,10 @@ impl core::fmt::Debug for PipelineOptions {
             .field("long_poll", &self.long_poll)
             .field("heartbeat", &self.heartbeat)
             .field("max_batch_bytes", &self.max_batch_bytes)
+            .field("max_concurrent_exports", &self.max_concurrent_exports)
+            .field("wait_at_shutdown", &self.wait_at_shutdown)
+            .field("max_destination_batches", &self.max_destination_batches)
+            .field("max_destination_bytes", &self.max_destination_bytes)
             .finish_non_exhaustive()
     }
 }

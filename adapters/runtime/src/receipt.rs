@@ -5,15 +5,16 @@ use std::fmt;
 
 use throughline_core::{ExportError, Ledger};
 
-use crate::LiveSpan;
+use crate::{DestinationReport, LiveSpan};
 
 /// What became of the spans by the end of a flush or shutdown.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Receipt {
     pub(crate) outcome: Outcome,
     pub(crate) ledger: Ledger,
     pub(crate) elapsed: Duration,
     pub(crate) failure: Option<ExportError>,
+    pub(crate) destinations: Vec<DestinationReport>,
     pub(crate) leaked: usize,
     pub(crate) oldest_leaked: Option<LiveSpan>,
 }
@@ -22,7 +23,8 @@ pub struct Receipt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// Every span that had ended before is exported or counted as lost.
+    /// Every span that had ended before is exported or counted as lost, at every
+    /// destination.
     Complete,
     /// The deadline came first. What is left is in flight after a flush, and
     /// counted as abandoned after a shutdown. An exporter that flushes its own
@@ -41,6 +43,7 @@ impl Receipt {
             ledger: Ledger::default(),
             elapsed: Duration::ZERO,
             failure: None,
+            destinations: Vec::new(),
             leaked: 0,
             oldest_leaked: None,
         }
@@ -87,7 +90,14 @@ impl Receipt {
         self.oldest_leaked
     }
 
-    /// The failure of the last transmission, if it failed.
+    /// What became of the spans at each destination, in the order in which they were given;
+    /// none where nothing could be looked at ([`Outcome::Forked`]).
+    pub fn destinations(&self) -> &[DestinationReport] {
+        &self.destinations
+    }
+
+    /// The failure of the last transmission, if it failed; of several destinations, that
+    /// of the first which has one.
     pub fn failure(&self) -> Option<ExportError> {
         self.failure
     }
@@ -103,6 +113,9 @@ impl fmt::Display for Receipt {
         write!(f, "{outcome} after {:.1?}: {}", self.elapsed, self.ledger)?;
         if let Some(failure) = self.failure {
             write!(f, "; {failure}")?;
+        }
+        if self.destinations.len() > 1 {
+            self.destinations.iter().try_for_each(|each| write!(f, "; to {each}"))?;
         }
         match self.oldest_leaked {
             Some(LiveSpan { name, age, .. }) => {

@@ -86,6 +86,16 @@ impl<R: Runtime> Exporter<R> for Console {
     fn connect(&self, _: &R) -> Console {
         self.clone()
     }
+
+    /// Lines come in the order of the spans.
+    fn max_concurrent_exports(&self) -> usize {
+        1
+    }
+
+    /// A pipe that nobody reads.
+    fn may_block(&self) -> bool {
+        true
+    }
 }
 
 impl SpanExporter for Console {

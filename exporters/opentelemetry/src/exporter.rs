@@ -72,6 +72,11 @@ impl<E: Theirs + 'static, R: Runtime> Exporter<R> for OpenTelemetry<E> {
         Connection { exporter, probe }
     }
 
+    /// Its `export` is not called again before it has returned.
+    fn max_concurrent_exports(&self) -> usize {
+        1
+    }
+
     fn completion(&self) -> Option<Arc<dyn Completion>> {
         Some(Arc::new(Completed(self.clone())))
     }

@@ -1,6 +1,6 @@
 //! A program that ends in a way which needs a process of its own.
 //!
-//! `ending signal|panic|fork|dump|leak URL` makes spans, exports to the URL, and says
+//! `ending signal|panic|fork|dump|leak|list URL` makes spans, exports to the URL, and says
 //! `ready` when it can be ended.
 
 use core::time::Duration;
@@ -12,6 +12,9 @@ use throughline_tests::places::{block_on, make_spans};
 fn main() {
     let mut args = std::env::args().skip(1);
     let (mode, url) = (args.next().expect("a mode"), args.next().expect("a URL"));
+    if mode == "list" {
+        return list();
+    }
     let otlp = Otlp::http().endpoint(&url).expect("a URL");
     let guard = install(otlp.clone());
     match &*mode {
@@ -31,6 +34,16 @@ fn install(otlp: Otlp) -> Guard {
     let guard = builder.install(thread, otlp).expect("the first");
     make_spans(guard.telemetry().expect("installed"));
     guard
+}
+
+/// Everything is as the variables say.
+fn list() {
+    let guard = throughline::init().expect("a pipeline");
+    make_spans(guard.telemetry().expect("installed"));
+    println!("{}", guard.config().get("exporter").expect("it is told"));
+    let receipt = guard.shutdown_blocking();
+    assert!(receipt.is_complete(), "{receipt}");
+    assert_eq!(receipt.destinations().len(), 2, "{receipt}");
 }
 
 fn wait_for_a_signal(guard: Guard) {

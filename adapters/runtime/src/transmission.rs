@@ -1,0 +1,78 @@
+//! One transmission: its time, and the code of the exporter, which may panic.
+
+use core::cell::Cell;
+use core::future::Future;
+use core::panic::AssertUnwindSafe;
+use core::pin::{Pin, pin};
+use core::task::Poll;
+use core::time::Duration;
+
+use throughline_core::{Accepted, ExportError, Failure};
+
+use crate::Runtime;
+use crate::race::{First, race};
+
+/// Waits for the answer, as long as it may take.
+pub(crate) async fn with_timeout<S>(
+    runtime: &impl Runtime,
+    sending: S,
+    timeout: Option<Duration>,
+) -> Result<Accepted, ExportError>
+where
+    S: Future<Output = Result<Accepted, ExportError>>,
+{
+    let sending = pin!(catch_panic(sending));
+    let Some(timeout) = timeout else { return sending.await };
+    match race(sending, pin!(runtime.sleep(timeout.min(FAR)))).await {
+        First::Left(result) => result,
+        First::Right(()) => Err(ExportError::Retry { after: None, failure: Failure::Timeout }),
+    }
+}
+
+/// An exporter that panics loses its batch, not the flusher.
+async fn catch_panic<S>(sending: S) -> Result<Accepted, ExportError>
+where
+    S: Future<Output = Result<Accepted, ExportError>>,
+{
+    let mut sending = pin!(sending);
+    core::future::poll_fn(move |context| {
+        let sending: Pin<&mut S> = sending.as_mut();
+        exporting(|| sending.poll(context)).unwrap_or(Poll::Ready(Err(PANICKED)))
+    })
+    .await
+}
+
+/// Runs code of the exporter, which may panic.
+pub(crate) fn exporting<T>(work: impl FnOnce() -> T) -> std::thread::Result<T> {
+    let before = EXPORTING.replace(true);
+    let result = std::panic::catch_unwind(AssertUnwindSafe(work));
+    EXPORTING.set(before);
+    result
+}
+
+/// Whether the current thread runs code of an exporter.
+pub(crate) fn is_exporting_here() -> bool {
+    EXPORTING.get()
+}
+
+/// Lets others run.
+pub(crate) async fn yield_now() {
+    let mut yielded = false;
+    core::future::poll_fn(|context| {
+        if core::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+thread_local! {
+    static EXPORTING: Cell<bool> = const { Cell::new(false) };
+}
+
+pub(crate) const PANICKED: ExportError = ExportError::Permanent(Failure::Panicked);
+
+/// A year: longer than anybody waits, and no clock overflows.
+pub(crate) const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -1,0 +1,146 @@
+//! One request of several that may be in flight: takes from its lane, sends, says what
+//! became of it. There are as many workers as a destination has requests in flight, each
+//! with a connection of its own, so that an exporter sends one batch at a time per
+//! connection.
+
+use core::ops::Range;
+use core::pin::pin;
+use core::time::Duration;
+use std::sync::Arc;
+
+use throughline_core::{Accepted, ExportError, SpanExporter};
+
+use crate::Runtime;
+use crate::engine::{Engine, Seat, State};
+use crate::fan_out::{Body, FanOut, Order, Place};
+use crate::race::{First, race};
+use crate::transmission::{FAR, PANICKED, exporting, with_timeout};
+
+/// Works at this place until everything is settled; only while this seat drives, if it
+/// depends on one. What it was sending when the seat was taken away is sent by the other.
+pub(crate) async fn work<R: Runtime, C: SpanExporter>(
+    engine: Arc<Engine>,
+    runtime: R,
+    mut connection: C,
+    place: Place,
+    seat: Option<Seat>,
+) {
+    let is_seated = |state: &State| seat.is_none_or(|seat| state.seat == seat);
+    loop {
+        let next = |state: &mut State| match () {
+            () if state.has_settled_all() => Step::Done,
+            () if is_seated(state) => state.next_at(engine.now(), place),
+            () => Step::NotMine,
+        };
+        let (step, said) = engine.with(|state| (next(state), state.take_said()));
+        engine.say(said);
+        match step {
+            Step::Export { body, spans, timeout, turn } => {
+                // The seat itself may have come back meanwhile, so the turns count.
+                let is_mine = |state: &State| {
+                    is_seated(state) && (seat.is_none() || state.taken_over == turn)
+                };
+                // Not under the lock: an exporter that blocks here blocks nobody else.
+                let begun = exporting(|| connection.export(&body.batch(spans)));
+                drop(body);
+                let result = match begun {
+                    Err(_) => Some(Err(PANICKED)),
+                    Ok(sending) => {
+                        let sending = pin!(with_timeout(&runtime, sending, timeout));
+                        let over = |state: &State| !is_mine(state) || state.has_settled_all();
+                        match race(pin!(engine.changed(over)), sending).await {
+                            First::Left(()) => None,
+                            First::Right(result) => Some(result),
+                        }
+                    }
+                };
+                if let Some(result) = result {
+                    let said = engine.with(|state| {
+                        if is_mine(state) {
+                            engine.on_export_at(state, place, result);
+                        }
+                        state.take_said()
+                    });
+                    engine.say(said);
+                }
+            }
+            Step::Wait(until) => {
+                let is_stirred = |state: &State| {
+                    let now = engine.now();
+                    let ready =
+                        state.fan_out.as_ref().is_none_or(|lanes| lanes.is_ready(place, now));
+                    !is_seated(state) || ready
+                };
+                let stirred = pin!(engine.changed(is_stirred));
+                match until {
+                    None => stirred.await,
+                    Some(until) => {
+                        let left = until.saturating_sub(engine.now()).min(FAR);
+                        race(stirred, pin!(runtime.sleep(left))).await;
+                    }
+                }
+            }
+            Step::NotMine => {
+                engine.changed(|state| is_seated(state) || state.has_settled_all()).await;
+            }
+            Step::Done => return,
+        }
+    }
+}
+
+enum Step {
+    /// What is sent, how long it may take, and the turn in which it began.
+    Export {
+        body: Arc<Body>,
+        spans: Range<usize>,
+        timeout: Option<Duration>,
+        turn: u64,
+    },
+    Wait(Option<Duration>),
+    NotMine,
+    Done,
+}
+
+impl State {
+    fn next_at(&mut self, now: Duration, place: Place) -> Step {
+        let timeout = self.fan_out.as_ref().and_then(FanOut::export_timeout);
+        match self.order_at(now, place) {
+            Order::Export(body, spans) => {
+                let is_of_spans = self.fan_out.as_ref().is_some_and(|all| all.is_of_spans(place));
+                if is_of_spans && let Some(operations) = self.operations.get_mut(place.lane) {
+                    operations.begin(now, place);
+                }
+                Step::Export { body, spans, timeout, turn: self.taken_over }
+            }
+            Order::Wait(until) => Step::Wait(until),
+            Order::Finished => Step::Done,
+        }
+    }
+
+    /// What to do at this place now.
+    pub(crate) fn order_at(&mut self, now: Duration, place: Place) -> Order {
+        let Some(fan_out) = &mut self.fan_out else { return Order::Finished };
+        let order = fan_out.poll(place, now);
+        // The poll may have been the one at the deadline.
+        self.flusher.settle(&fan_out.take_settled());
+        order
+    }
+
+    /// What became of what was sent at this place. Returns whether it will not be repeated.
+    pub(crate) fn settle_at(
+        &mut self,
+        now: Duration,
+        place: Place,
+        result: Result<Accepted, ExportError>,
+    ) -> bool {
+        let Some(fan_out) = &mut self.fan_out else { return false };
+        let is_over = fan_out.on_export(place, now, result);
+        self.flusher.settle(&fan_out.take_settled());
+        is_over
+    }
+
+    /// Whether nothing is to be sent any more, and never will be.
+    fn has_settled_all(&self) -> bool {
+        self.fan_out.as_ref().is_none_or(FanOut::is_finished)
+    }
+}

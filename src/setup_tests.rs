@@ -1,0 +1,51 @@
+//! What is told when nobody sees the receipt.
+
+use core::future::{Pending, pending};
+
+use throughline_core::{Accepted, Batch, ExportError, SpanExporter};
+
+use super::*;
+use crate::discard::Discard;
+use crate::span;
+
+/// Never answers.
+#[derive(Clone)]
+struct Hangs;
+
+impl<R: Runtime> Exporter<R> for Hangs {
+    type Connection = Hangs;
+
+    fn connect(&self, _: &R) -> Hangs {
+        Hangs
+    }
+}
+
+impl SpanExporter for Hangs {
+    type Sending = Pending<Result<Accepted, ExportError>>;
+
+    fn export(&mut self, _: &Batch<'_>) -> Self::Sending {
+        pending()
+    }
+}
+
+fn told(destinations: Destinations<Thread>) -> Vec<String> {
+    let thread = Thread::start().expect("a thread");
+    let telemetry = builder().start_to(thread, destinations);
+    telemetry.context().scope(|| span!("work").in_scope(|| ()));
+    let receipt = telemetry.shutdown_blocking(Duration::from_millis(200));
+    let told = abandoned(&receipt);
+    told.iter()
+        .map(|what| what.to_string().split("/").next().unwrap_or_default().to_owned())
+        .collect()
+}
+
+#[test]
+fn what_is_abandoned_is_told_for_everybody_and_for_each_of_several_destinations() {
+    let all = "the pipeline ended by its deadline with 1 spans not sent";
+    let hanging = core::any::type_name::<Hangs>();
+    assert_eq!(told(Destinations::to(Discard)), Vec::<String>::new());
+    assert_eq!(told(Destinations::to(Hangs)), [all]);
+    // The other one has it.
+    assert_eq!(told(Destinations::to(Hangs).and(Discard)), [hanging]);
+    assert_eq!(told(Destinations::to(Hangs).and(Hangs)), [all, hanging, hanging]);
+}
