@@ -162,7 +162,7 @@ impl fmt::Display for TraceParentError {
 impl core::error::Error for TraceParentError {}
 
 /// The eight bytes written as 16 lower-case digits at `at`.
-#[cfg_attr(not(target_os = "none"), inline)]
+#[cfg_attr(not(target_os = "none"), inline(always))]
 fn decode_8(header: &[u8; LENGTH], at: usize) -> Option<u64> {
     let (digits, _) = header.get(at..)?.as_chunks();
     let [high, low, ..] = digits else { return None };
@@ -171,7 +171,7 @@ fn decode_8(header: &[u8; LENGTH], at: usize) -> Option<u64> {
 }
 
 /// The byte written as two lower-case digits at `AT`.
-#[inline]
+#[cfg_attr(not(target_os = "none"), inline(always))]
 fn decode_1<const AT: usize>(header: &[u8; LENGTH]) -> Option<u8> {
     let zero = b'0';
     let digits = [zero, zero, zero, zero, zero, zero, header[AT], header[AT + 1]];
@@ -182,7 +182,7 @@ fn decode_1<const AT: usize>(header: &[u8; LENGTH]) -> Option<u8> {
 /// The four bytes written as eight digits, and whether all are lower-case ones.
 /// All lanes of a register are judged and read at once: with a look-up per digit
 /// the whole header takes twice as long.
-#[inline]
+#[cfg_attr(not(target_os = "none"), inline(always))]
 const fn decode_4(digits: [u8; 8]) -> (u32, bool) {
     const LANES: u64 = 0x0101_0101_0101_0101;
     const TOP: u64 = 0x80 * LANES;
