@@ -240,7 +240,8 @@ fn batches(env: &mut Env, builder: &mut Builder) {
     if let Some(timeout) = timeout {
         flusher.export_timeout = timeout;
     }
-    let size = |env: &mut Env, name: &str| env.number::<usize>(name, 1..);
+    let size =
+        |env: &mut Env, name: &str| env.number::<usize>(name, 1..=PipelineOptions::LARGEST_QUEUE);
     if let Some(size) = reader.read("max_queue_size", &["OTEL_BSP_MAX_QUEUE_SIZE"], size) {
         options.max_queue_size = size;
     }

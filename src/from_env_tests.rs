@@ -62,6 +62,16 @@ fn a_bad_value_is_a_warning_that_names_variable_and_value_and_changes_nothing() 
     }
 }
 
+/// ENV-4 ([Numeric](https://opentelemetry.io/docs/specs/otel/configuration/common/#numeric)).
+#[test]
+fn a_queue_beyond_any_memory_is_a_warning_and_changes_nothing() {
+    for size in ["18446744073709551615", "4194305"] {
+        let (options, _, _, warnings) = applied(&[("OTEL_BSP_MAX_QUEUE_SIZE", size)]);
+        assert_eq!(options.max_queue_size, 2_048);
+        assert!(warnings.iter().any(|text| text.contains(size)), "{warnings:?}");
+    }
+}
+
 /// ENV-13 ([Batch span processor](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#batch-span-processor)).
 #[test]
 fn a_batch_never_outgrows_the_queue() {

@@ -215,7 +215,7 @@ impl Builder {
     }
 
     /// Finished spans that may wait, counted in spans of 512 bytes. 2,048 by
-    /// default.
+    /// default, [4,194,304](throughline_runtime::PipelineOptions::LARGEST_QUEUE) at most.
     pub fn max_queue_size(mut self, spans: usize) -> Self {
         self.options.max_queue_size = spans;
         self.noted("max_queue_size")

@@ -30,12 +30,14 @@ pub struct PipelineOptions {
     /// When batches are sent.
     pub flusher: FlusherSettings,
     /// Finished spans that may wait, counted in spans of 512 bytes; smaller ones
-    /// take less. 2,048 by default.
+    /// take less. 2,048 by default, [`LARGEST_QUEUE`](Self::LARGEST_QUEUE) at most.
     pub max_queue_size: usize,
     /// Spans that may be under way at once: 560 bytes each, of which 48 are for what
-    /// one tells of [surplus](SpanBudgets) children. 8,192 by default.
+    /// one tells of [surplus](SpanBudgets) children. 8,192 by default, as many as the
+    /// largest queue has at most.
     pub max_live_spans: usize,
-    /// Spans that may be larger than that at once, 16 KiB each. 256 by default.
+    /// Spans that may be larger than that at once, 16 KiB each. 256 by default, 65,536
+    /// at most.
     pub max_large_spans: usize,
     /// Whether the polls of futures and streams in spans are timed: see
     /// [`PollProfile`]. They are by default.
@@ -80,6 +82,10 @@ impl PipelineOptions {
     /// The most requests in flight to one destination: 256, each with a task and a
     /// connection of its own.
     pub const MOST_CONCURRENT: usize = 256;
+
+    /// The most finished spans that may wait: 4,194,304, of 512 bytes. What is more
+    /// counts as so many: no number takes the program's memory away.
+    pub const LARGEST_QUEUE: usize = 1 << 22;
 }
 
 impl Default for PipelineOptions {
@@ -157,21 +163,24 @@ pub(crate) fn create(
     let waker: &'static DriverWaker = Box::leak(Box::default());
     let shards = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_SHARDS);
     // Half a ring bounds a frame, and a spilled span must fit.
-    let units = (options.max_queue_size * SLOT / shards).max(4 * SPILL).div_ceil(UNIT);
+    let queue = options.max_queue_size.min(PipelineOptions::LARGEST_QUEUE);
+    let live = options.max_live_spans.clamp(1, PipelineOptions::LARGEST_QUEUE);
+    let large = options.max_large_spans.min(MOST_LARGE);
+    let units = (queue * SLOT / shards).max(4 * SPILL).div_ceil(UNIT);
     let announce_every = (options.flusher.max_export_batch_size).clamp(1, units / 8);
     let shard = || {
         let heads: Vec<Unit<FrameTag>> = (0..units).map(|_| Unit::new()).collect();
         Shard::new(heads.leak(), zeroed(units * UNIT), announce_every)
     };
-    let slots: Vec<Slot> = (0..options.max_live_spans.max(1)).map(|_| Slot::new()).collect();
+    let slots: Vec<Slot> = (0..live).map(|_| Slot::new()).collect();
     let sampler: &'static Arc<dyn Sampler + Send + Sync> =
         Box::leak(Box::new(options.sampler.clone()));
     let pipeline = Pipeline::new(Parts {
         shards: (0..shards).map(|_| shard()).collect::<Vec<_>>().leak(),
         slot_words: words(slots.len()),
         slots: slots.leak(),
-        spill: zeroed(options.max_large_spans * SPILL),
-        spill_words: words(options.max_large_spans),
+        spill: zeroed(large * SPILL),
+        spill_words: words(large),
         spill_block: SPILL,
         sampler: &**sampler,
         limits: options.limits,
@@ -187,7 +196,8 @@ pub(crate) fn create(
     }
     let pipeline = Box::leak(Box::new(pipeline));
     let bytes = vec![0; options.max_batch_bytes.max(2 * SPILL)];
-    let entries = vec![Entry::default(); options.flusher.max_export_batch_size.max(1)];
+    let batch = options.flusher.max_export_batch_size.clamp(1, PipelineOptions::LARGEST_QUEUE);
+    let entries = vec![Entry::default(); batch];
     let tail = options.tail.as_ref().map(TailSampler::buffer);
     let (settings, seed) = (options.flusher, platform::random());
     let flusher = Flusher::with_tail(pipeline, settings, bytes, entries, tail, seed)
@@ -233,3 +243,5 @@ pub(crate) const SLOT: usize = size_of::<Slot>();
 /// As many call sites have a budget.
 const CALLSITES: usize = 1_024;
 const SPILL: usize = 16 * 1024;
+/// As many spans may be so large.
+const MOST_LARGE: usize = 1 << 16;
