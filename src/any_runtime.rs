@@ -2,8 +2,9 @@
 
 use throughline_runtime::{Runtime, Thread};
 
+use crate::guard::Guard;
 use crate::init_error::InitError;
-use crate::setup::{Builder, Guard};
+use crate::setup::Builder;
 
 /// Installs on the first of these that there is:
 ///

@@ -14,8 +14,9 @@ use throughline_runtime::{Exporter, Thread};
 use crate::any_runtime;
 use crate::detect;
 use crate::discard::Discard;
+use crate::guard::Guard;
 use crate::init_error::InitError;
-use crate::setup::{Builder, Guard};
+use crate::setup::Builder;
 
 /// Settles what does not depend on the exporter.
 pub(crate) fn apply(env: &mut Env, builder: &mut Builder) {

@@ -37,6 +37,7 @@ mod ext;
 mod failure;
 mod fields;
 mod from_env;
+mod guard;
 mod init_error;
 mod setup;
 #[cfg(all(unix, feature = "signals"))]
@@ -62,8 +63,9 @@ pub use throughline_runtime::{Baggage, BaggageError, Carried, SamplingState};
 
 // Setup, flush and shutdown.
 pub use config::config;
+pub use guard::Guard;
 pub use init_error::InitError;
-pub use setup::{Builder, Guard, builder, init};
+pub use setup::{Builder, builder, init};
 #[cfg(all(unix, feature = "signals"))]
 pub use signals::DumpSignal;
 pub use throughline_core::{DropReason, Ledger, Retry, SpanBudgets, SpanLimits};

@@ -90,8 +90,7 @@ fn requests_to_axum_are_spans_with_all_that_their_handlers_start() {
             let (stop, stopped) = oneshot::channel::<()>();
             let serving =
                 axum::serve(listener, routes).with_graceful_shutdown(async { drop(stopped.await) });
-            let server = async { tokio::spawn(serving.into_future()) };
-            let server = server.in_span(span!("start")).await;
+            let server = span!("start").in_scope(|| tokio::spawn(serving.into_future()));
 
             // Both requests come over one connection.
             let mut stream = TcpStream::connect(address).await.expect("it listens");

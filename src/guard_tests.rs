@@ -4,9 +4,11 @@ use core::future::{Pending, pending};
 
 use throughline_core::{Accepted, Batch, ExportError, SpanExporter};
 
+use throughline_runtime::{Destinations, Exporter, Runtime, Thread};
+
 use super::*;
 use crate::discard::Discard;
-use crate::span;
+use crate::{builder, span};
 
 /// Never answers.
 #[derive(Clone)]
