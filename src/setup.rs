@@ -251,7 +251,7 @@ impl Builder {
     /// `throughline.heartbeat.since_ns`. The span itself comes later, under the same
     /// ids: a backend that takes the latest record of a span needs nothing else, for
     /// others a collector leaves these out. They are counted apart
-    /// ([`Ledger::heartbeats`]) and sent once each, past the queue.
+    /// ([`Ledger::heartbeats`](crate::Ledger::heartbeats)) and sent once each, past the queue.
     pub fn heartbeat(mut self, after: Duration) -> Self {
         self.options.heartbeat = Some(after);
         self.noted("heartbeat")
@@ -259,7 +259,7 @@ impl Builder {
 
     /// Whether a shutdown says on stderr, once, which spans are still live: their
     /// handles, futures or streams are kept somewhere, and never leave. It does not by
-    /// default; the [receipt](Receipt::leaked) tells how many in any case.
+    /// default; the [receipt](crate::Receipt::leaked) tells how many in any case.
     pub fn report_leaks(mut self, is_on: bool) -> Self {
         self.options.report_leaks = is_on;
         self.noted("report_leaks")
@@ -291,7 +291,7 @@ impl Builder {
     /// Whether a shutdown, also that of a [`Guard`] that is dropped, sends what is queued
     /// and waits for what is in flight, up to its deadline. It does by default; if not, it
     /// ends at once, and what no receiver has acknowledged is
-    /// [abandoned](DropReason::Abandoned), although it may arrive.
+    /// [abandoned](crate::DropReason::Abandoned), although it may arrive.
     pub fn wait_at_shutdown(mut self, waits: bool) -> Self {
         self.options.wait_at_shutdown = waits;
         self.noted("wait_at_shutdown")

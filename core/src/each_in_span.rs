@@ -51,8 +51,8 @@ impl<T, F: FnMut() -> Span<P>, P: Platform> EachInSpan<T, F, P> {
         let this = self.project();
         let Some(inner) = this.inner.as_pin_mut() else { return gone };
         // Not back in its place if the poll panics: it ends with the panic.
-        let mut span = this.span.take().unwrap_or_else(this.begin);
-        let polled = span.enter_for(|| poll(inner));
+        let span = this.span.take().unwrap_or_else(this.begin);
+        let polled = span.enter(|| poll(inner));
         let mut span = Some(span);
         if let Poll::Ready(result) = &polled {
             end(&mut span, result);
@@ -148,8 +148,8 @@ fn end_item<P: Platform, E>(span: &mut Option<Span<P>>, result: &Result<(), E>) 
 impl<T, F, P: Platform> PinnedDrop for EachInSpan<T, F, P> {
     fn drop(self: Pin<&mut Self>) {
         let mut this = self.project();
-        if let Some(mut span) = this.span.take() {
-            span.enter_for(|| this.inner.set(None));
+        if let Some(span) = this.span.take() {
+            span.enter(|| this.inner.set(None));
             span.end_as(if P::is_panicking() { Ending::Panicked } else { Ending::Cancelled });
         }
     }

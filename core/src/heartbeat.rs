@@ -188,6 +188,10 @@ fn body_of<F: Fn(u64) -> u64>(view: &LiveView, moment: &Moment<F>, bytes: &mut [
     add(HEARTBEAT_ATTRIBUTE, Value::Bool(true));
     let (state, since) = match view.last_poll {
         LastPoll::Never => return body,
+        LastPoll::InClosure => {
+            add(HEARTBEAT_STATE_ATTRIBUTE, Value::Str("running"));
+            return body;
+        }
         LastPoll::Began(at) => ("polling", at),
         LastPoll::Ended(at) => ("waiting", at),
     };

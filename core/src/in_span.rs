@@ -101,7 +101,7 @@ impl<P: Platform> Course<P> {
     ) -> Poll<R> {
         let before = self.begin();
         let step = Step { course: self, before };
-        let polled = step.course.span.enter_for(poll);
+        let polled = step.course.span.enter(poll);
         let now = step.course.count(before);
         if let Poll::Ready(result) = &polled {
             let then = then(&mut step.course.span, result);
@@ -249,7 +249,7 @@ impl<T, P: Platform> PinnedDrop for InSpan<T, P> {
     fn drop(self: Pin<&mut Self>) {
         let mut this = self.project();
         let Some(ending) = this.course.ending() else { return };
-        this.course.span.enter_for(|| this.inner.set(None));
+        this.course.span.enter(|| this.inner.set(None));
         this.course.end(ending, None);
     }
 }

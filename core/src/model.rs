@@ -116,7 +116,8 @@ impl LiveSpan {
     /// Begins a poll, or ends it.
     pub fn poll(&self, polled: LastPoll) {
         match polled {
-            LastPoll::Never => {}
+            LastPoll::Never => self.0.set_in_closure(false),
+            LastPoll::InClosure => self.0.set_in_closure(true),
             LastPoll::Began(ticks) => self.0.begin_poll(ticks),
             LastPoll::Ended(ticks) => self.0.end_poll(ticks),
         }

@@ -245,7 +245,10 @@ impl<P: Platform> Span<P> {
             core::mem::forget(self);
             return work();
         }
-        let result = self.enter_for(work);
+        if let Some(live) = self.state.live() {
+            live.set_in_closure(true);
+        }
+        let result = self.enter(work);
         self.end_in_place();
         core::mem::forget(self);
         result
@@ -254,6 +257,14 @@ impl<P: Platform> Span<P> {
     /// Runs the closure inside the span, which goes on afterwards.
     #[inline(always)]
     pub fn enter_for<R>(&mut self, work: impl FnOnce() -> R) -> R {
+        let _leave = self.state.live().map(InClosure::new);
+        self.enter(work)
+    }
+
+    /// As [`enter_for`](Self::enter_for), for a poll, or a closure after which the span
+    /// ends. The list of live spans is told nothing.
+    #[inline(always)]
+    pub(crate) fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
         P::with_local(|local| local.enter(&self.state, work))
     }
 
@@ -315,6 +326,24 @@ impl<P: Platform> Span<P> {
         {
             write_frame(live, end, ending);
         }
+    }
+}
+
+/// While a closure runs in a span that goes on afterwards.
+struct InClosure<'a>(&'a Live);
+
+impl<'a> InClosure<'a> {
+    #[inline(always)]
+    fn new(live: &'a Live) -> Self {
+        live.set_in_closure(true);
+        InClosure(live)
+    }
+}
+
+impl Drop for InClosure<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.0.set_in_closure(false);
     }
 }
 

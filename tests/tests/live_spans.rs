@@ -1,9 +1,11 @@
 //! Spans under way: the list, the signs of life, and what is left at shutdown.
 
 use core::future::{pending, poll_fn};
+use core::panic::AssertUnwindSafe;
 use core::pin::pin;
 use core::task::{Context as TaskContext, Poll, Waker};
 use core::time::Duration;
+use std::panic::catch_unwind;
 use std::sync::mpsc;
 
 use throughline::exporters::Memory;
@@ -59,6 +61,22 @@ fn a_live_span_tells_whether_it_is_polled_or_waits() {
         assert!(work.as_mut().poll(&mut TaskContext::from_waker(Waker::noop())).is_pending());
         assert!(matches!(state(), LiveState::Waiting(_)), "{:?}", state());
     }
+}
+
+#[test]
+fn a_live_span_tells_whether_a_closure_runs_in_it() {
+    let telemetry = isolated(Memory::new());
+    let state = || telemetry.live_spans().iter().next().expect("one span").state;
+    telemetry.context().scope(|| {
+        span!("work").in_scope(|| assert_eq!(state(), LiveState::Running));
+        let mut work = span!("more work");
+        assert_eq!(state(), LiveState::Unpolled);
+        work.enter_for(|| assert_eq!(state(), LiveState::Running));
+        assert_eq!(state(), LiveState::Unpolled);
+        let caught = AssertUnwindSafe(|| work.enter_for(|| panic!("on purpose")));
+        assert!(catch_unwind(caught).is_err());
+        assert_eq!(state(), LiveState::Unpolled);
+    });
 }
 
 #[test]

@@ -38,11 +38,12 @@ pub struct LiveSpan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LiveState {
-    /// It was never polled: it is a closure, a handle, or a future whose turn has
-    /// not come; or the pipeline does not time polls. What a closure or a guard does is
-    /// not noted: the moments would be two more readings of the clock, which are half of
-    /// what a span costs, and nearly all closures are over before anybody looks.
+    /// It was never polled: it is a handle, what a guard of another API entered, or a
+    /// future whose turn has not come; or the pipeline does not time polls.
     Unpolled,
+    /// A closure runs in it. Since when is not noted: the moment would be one more
+    /// reading of the clock, and with nearly all closures it is that of the beginning.
+    Running,
     /// A poll of its future, stream or sink began so long ago and has not come
     /// back. If that is long, it keeps its executor from other work.
     Polling(Duration),
@@ -68,6 +69,7 @@ impl LiveSpan {
             },
             state: match view.last_poll {
                 LastPoll::Never => LiveState::Unpolled,
+                LastPoll::InClosure => LiveState::Running,
                 LastPoll::Began(ticks) => LiveState::Polling(since(ticks)),
                 LastPoll::Ended(ticks) => LiveState::Waiting(since(ticks)),
             },
@@ -79,6 +81,7 @@ impl fmt::Display for LiveState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (state, since) = match self {
             LiveState::Unpolled => return f.pad("-"),
+            LiveState::Running => return f.pad("running"),
             LiveState::Polling(since) => ("polling", since),
             LiveState::Waiting(since) => ("waiting", since),
         };

@@ -1,6 +1,6 @@
 //! What a live span shows to others, read while its owner goes on.
 
-use super::{KIND_SHIFT, LIVE, SURPLUS, Slot};
+use super::{IN_CLOSURE, KIND_SHIFT, LIVE, SURPLUS, Slot};
 use crate::start::UNIX;
 use crate::sync::{Ordering, Word};
 use crate::{Scope, SpanContext, SpanId, SpanKind, TraceFlags, TraceId, body};
@@ -49,6 +49,8 @@ pub enum LastPoll {
     /// There was none: nothing is polled in the span, not yet, or polls are not
     /// timed.
     Never,
+    /// A closure runs in the span; since when is not noted.
+    InClosure,
     /// It began then, and goes on.
     Began(u64),
     /// It ended then.
@@ -84,6 +86,7 @@ impl Slot {
             is_surplus: flags & SURPLUS != 0,
             last_poll: match word(&self.polled) {
                 0 => LastPoll::Never,
+                IN_CLOSURE => LastPoll::InClosure,
                 polled if polled >> 63 != 0 => LastPoll::Began(!polled),
                 polled => LastPoll::Ended(polled),
             },
