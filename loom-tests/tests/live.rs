@@ -45,6 +45,7 @@ fn polled(number: u8) -> LastPoll {
 fn is_of(read: LastPoll, written: LastPoll) -> bool {
     let halves = |poll| match poll {
         LastPoll::Never => [0, 0],
+        LastPoll::InClosure => [u32::MAX, u32::MAX],
         LastPoll::Began(ticks) => [(!ticks >> 32) as u32, !ticks as u32],
         LastPoll::Ended(ticks) => [(ticks >> 32) as u32, ticks as u32],
     };
