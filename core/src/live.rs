@@ -444,9 +444,19 @@ impl Live {
     }
 }
 
-impl Drop for Live {
-    #[inline]
-    fn drop(&mut self) {
+impl Live {
+    /// Gives the slot back, as the drop does, without a call.
+    #[inline(always)]
+    pub(crate) fn release(self) {
+        // Where code is dearer than calls, one way is enough.
+        if !IS_SMALL {
+            self.free();
+            core::mem::forget(self);
+        }
+    }
+
+    #[inline(always)]
+    fn free(&self) {
         let slot = self.slot;
         // Ordering: Relaxed, only the owner moves the state.
         let state = slot.state.load(Ordering::Relaxed);
@@ -459,6 +469,15 @@ impl Drop for Live {
             self.table().spill_taken.release(spill as usize);
         }
         self.table().taken.release(self.index());
+    }
+}
+
+impl Drop for Live {
+    /// Apart from the places where handles are dropped, of which most hold no span.
+    #[cfg_attr(not(target_os = "none"), inline(never))]
+    #[cfg_attr(target_os = "none", inline)]
+    fn drop(&mut self) {
+        self.free();
     }
 }
 

@@ -97,6 +97,18 @@ impl<P: Platform> Local<P> {
         }
     }
 
+    /// The shard of the thread, if it is seeded.
+    #[inline(always)]
+    pub(crate) fn seeded_shard(&self) -> Option<usize> {
+        Some(self.shard.get()).filter(|shard| *shard != UNSEEDED)
+    }
+
+    /// The generator of a thread that is known to be seeded.
+    #[inline(always)]
+    pub(crate) fn ids_of_seeded(&self) -> &IdGenerator {
+        &self.ids
+    }
+
     #[cold]
     fn seed(&self) -> usize {
         let Seed { ids, shard } = P::seed();
@@ -114,11 +126,10 @@ impl<P: Platform> Local<P> {
         &self.place
     }
 
-    /// Whether nothing was entered on the thread, there is no ambient context, and
-    /// none of another API.
+    /// Whether nothing was entered on the thread, and there is no ambient context.
     #[inline(always)]
-    pub(crate) fn is_idle(&self) -> bool {
-        self.current.get().is_none() && !self.has_ambient.get() && P::bridge().is_none()
+    pub(crate) fn has_nothing(&self) -> bool {
+        self.current.get().is_none() && !self.has_ambient.get()
     }
 
     /// Exchanges the ambient context. While somebody looks at it, it stays.
@@ -244,11 +255,11 @@ impl<P: Platform> Local<P> {
         })
     }
 
-    /// Makes this current while the closure runs.
+    /// Makes this current while the closure runs. What is nothing leaves current what is
+    /// (but for bare targets, where the question costs more code than it is worth).
     #[inline(always)]
     pub(crate) fn enter<R>(&self, state: &State<P>, work: impl FnOnce() -> R) -> R {
-        // Where code is dearer than calls, one way is enough.
-        if !cfg!(target_os = "none") && state.is_nothing() && self.is_idle() {
+        if !cfg!(target_os = "none") && state.is_nothing() {
             return work();
         }
         let outer = self.put(NonNull::from(state), state, state.live().is_some());

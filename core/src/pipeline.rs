@@ -414,7 +414,9 @@ impl Pipeline {
     pub(crate) fn finish(live: Live, end: u64, ending: Ending) {
         // Where code is dearer than calls, one way is enough.
         let is_plain = !cfg!(target_os = "none") && ending == Ending::Completed && live.is_plain();
-        if !(is_plain && Self::submit_plain(&live, end)) {
+        if is_plain && Self::submit_plain(&live, end) {
+            live.release();
+        } else {
             live.pipeline().finish_otherwise(live, end, ending);
         }
     }

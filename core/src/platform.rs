@@ -65,6 +65,13 @@ pub trait Platform: Sized + Debug + 'static {
         false
     }
 
+    /// Whether there is a [default pipeline](Self::default_pipeline) or a
+    /// [bridge](Self::bridge): all that a span in a program without tracing asks for.
+    #[inline(always)]
+    fn is_installed() -> bool {
+        Self::default_pipeline().is_some() || Self::bridge().is_some()
+    }
+
     /// Whether the current thread unwinds from a panic.
     fn is_panicking() -> bool {
         false

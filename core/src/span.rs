@@ -19,12 +19,12 @@ use core::ptr;
 
 use crate::body::Attributes;
 use crate::live::Live;
-use crate::start::{self, Begun, UNIX};
+use crate::start::{self, UNIX};
 use crate::state::{Held, Holder, State};
 use crate::writer::Writer;
 use crate::{
-    Callsite, Carry, Context, Ending, Key, Local, Pipeline, Platform, SpanContext, SpanId,
-    SpanOptions, StatusCode, Value,
+    Callsite, Carry, Context, Ending, Key, Local, Pipeline, Platform, SpanContext, SpanOptions,
+    StatusCode, Value,
 };
 
 /// A handle of a span that has begun: the one owner, who ends it.
@@ -47,17 +47,17 @@ impl<P: Platform> Span<P> {
         }
         // Only words leave the calls: a value that is built in memory by one
         // function and copied by another waits for its stores.
-        if P::with_local(Local::is_idle) && P::default_pipeline().is_none() {
+        if P::with_local(Local::has_nothing) && !P::is_installed() {
             return Self::none();
         }
-        match P::with_local(|local| start::below_current(local, callsite)) {
-            Begun::Recorded(live) => {
-                let mut span = Span { state: State::recorded(live, P::Carried::default()) };
-                fill(&mut span);
-                span
-            }
-            Begun::Unsampled(span) => Self::unsampled(span),
-            Begun::Otherwise => Self::start_otherwise(callsite, fill),
+        if let Some(live) = P::with_local(|local| start::below_recorded(local, callsite)) {
+            let mut span = Span { state: State::recorded(live, P::Carried::default()) };
+            fill(&mut span);
+            return span;
+        }
+        match P::with_local(start::below_unsampled) {
+            Some(state) => Span { state },
+            None => Self::start_otherwise(callsite, fill),
         }
     }
 
@@ -101,20 +101,7 @@ impl<P: Platform> Span<P> {
         })
     }
 
-    /// Below an unsampled span of this process.
-    #[inline(always)]
-    fn unsampled(span: SpanId) -> Self {
-        P::with_local(|local| {
-            local.with_entered(|current| match current {
-                Some(State::Plain { trace, route, .. }) => {
-                    Span { state: State::Plain { trace: *trace, span, route: *route } }
-                }
-                _ => Self::none(),
-            })
-        })
-    }
-
-    /// No span: it is not recorded and has no valid context.
+    /// No span: it is not recorded, has no valid context, and entering it changes nothing.
     #[inline(always)]
     pub fn none() -> Self {
         Span { state: State::NOTHING }
@@ -240,15 +227,14 @@ impl<P: Platform> Span<P> {
     /// ends as [`Panicked`](Ending::Panicked) and the panic goes on.
     #[inline(always)]
     pub fn in_scope<R>(mut self, work: impl FnOnce() -> R) -> R {
-        let is_small = cfg!(target_os = "none");
-        if !is_small && self.state.is_nothing() && P::with_local(Local::is_idle) {
+        if !cfg!(target_os = "none") && self.state.is_nothing() {
             core::mem::forget(self);
             return work();
         }
         if let Some(live) = self.state.live() {
             live.set_in_closure(true);
         }
-        let result = self.enter(work);
+        let result = P::with_local(|local| local.enter(&self.state, work));
         self.end_in_place();
         core::mem::forget(self);
         result

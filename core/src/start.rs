@@ -105,45 +105,49 @@ impl<'a> OwnName<'a> {
     }
 }
 
-/// What is known of a span's beginning when nothing unusual is asked for.
-pub(crate) enum Begun {
-    /// Below a recorded span of this process that carries nothing.
-    Recorded(Live),
-    /// Below an unsampled span of this process.
-    Unsampled(SpanId),
-    /// [`begin`] has to find out.
-    Otherwise,
-}
-
-/// Begins a span below what is current, as far as that is a plain case.
+/// Begins a span below a recorded span of this process that is entered and carries
+/// nothing; `None` if it is not so plain a case.
 #[inline(always)]
-pub(crate) fn below_current<P: Platform>(local: &Local<P>, callsite: &'static Callsite) -> Begun {
+pub(crate) fn below_recorded<P: Platform>(
+    local: &Local<P>,
+    callsite: &'static Callsite,
+) -> Option<Live> {
     local.with_entered(|current| match current {
         Some(State::Held(Held { carried, by: Holder::Span(parent) })) if carried.is_empty() => {
-            below_recorded(local, parent, callsite)
+            child_of(local, parent, callsite)
         }
-        Some(State::Plain { span, route, .. }) if route.is_local_unsampled() && span.is_valid() => {
-            below_unsampled(local, *route)
+        _ => None,
+    })
+}
+
+/// Begins a span below an unsampled span of this process that is entered and carries
+/// nothing; `None` if it is not so plain a case.
+#[inline(always)]
+pub(crate) fn below_unsampled<P: Platform>(local: &Local<P>) -> Option<State<P>> {
+    local.with_entered(|current| match current {
+        Some(State::Plain { trace, span, route })
+            if route.is_local_unsampled() && span.is_valid() =>
+        {
+            let span = unsampled_child(local, *route)?;
+            Some(State::Plain { trace: *trace, span, route: *route })
         }
-        _ => Begun::Otherwise,
+        _ => None,
     })
 }
 
 /// Each case is a function of its own, so that none pays for what others keep in
 /// registers.
 #[inline(never)]
-fn below_recorded<P: Platform>(
+fn child_of<P: Platform>(
     local: &Local<P>,
     parent: &Live,
     callsite: &'static Callsite,
-) -> Begun {
+) -> Option<Live> {
     let (pipeline, flags) = (parent.pipeline(), parent.trace_flags());
     if !(flags.is_sampled() && pipeline.follows_local_parents()) {
-        return Begun::Otherwise;
+        return None;
     }
-    let Some(children_left) = parent.children_left().checked_sub(1) else {
-        return Begun::Otherwise;
-    };
+    let children_left = parent.children_left().checked_sub(1)?;
     let start = P::ticks();
     let (shard, ids) = local.shard_and_ids();
     let span = ids.span_id_at(start);
@@ -158,24 +162,19 @@ fn below_recorded<P: Platform>(
         start,
         callsite,
     };
-    let Some(live) = pipeline.open(shard, local.place(), opening, None) else {
-        return Begun::Otherwise;
-    };
+    let live = pipeline.open(shard, local.place(), opening, None)?;
     parent.set_children_left(children_left);
     live.shard().count_started();
-    Begun::Recorded(live)
+    Some(live)
 }
 
 #[inline(never)]
-fn below_unsampled<P: Platform>(local: &Local<P>, route: Route) -> Begun {
-    match route.pipeline().or_else(P::default_pipeline) {
-        Some(pipeline) if pipeline.follows_local_parents() => {
-            let (shard, ids) = local.shard_and_ids();
-            pipeline.count_unsampled(shard);
-            Begun::Unsampled(ids.span_id())
-        }
-        _ => Begun::Otherwise,
-    }
+fn unsampled_child<P: Platform>(local: &Local<P>, route: Route) -> Option<SpanId> {
+    let pipeline = route.pipeline().or_else(P::default_pipeline)?;
+    // Neither a call nor a return value in memory on the usual way.
+    let shard = local.seeded_shard().filter(|_| pipeline.follows_local_parents())?;
+    pipeline.count_unsampled(shard);
+    Some(local.ids_of_seeded().span_id())
 }
 
 /// Begins a span as the options say.

@@ -3,7 +3,7 @@
 use core::fmt::Display;
 use core::future::Future;
 use core::hash::{BuildHasher, Hasher};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::collections::hash_map::RandomState;
 use std::sync::OnceLock;
 
@@ -54,6 +54,13 @@ impl Platform for Std {
         DEFAULT.get().copied()
     }
 
+    #[inline(always)]
+    fn is_installed() -> bool {
+        // Ordering: Relaxed, no value is read through it; whoever knows of what was
+        // installed, sees it.
+        INSTALLED.load(Ordering::Relaxed)
+    }
+
     #[cfg(feature = "bridge")]
     #[inline(always)]
     fn bridge() -> Option<&'static dyn Bridge<Self>> {
@@ -97,7 +104,7 @@ pub fn default_pipeline() -> Option<&'static Pipeline> {
 ///
 /// There is a default pipeline already; it stays.
 pub fn set_default_pipeline(pipeline: &'static Pipeline) -> Result<(), &'static Pipeline> {
-    DEFAULT.set(pipeline)
+    installed(DEFAULT.set(pipeline))
 }
 
 /// Keeps the contexts of another API in step with ours from now on, which happens once
@@ -108,7 +115,7 @@ pub fn set_default_pipeline(pipeline: &'static Pipeline) -> Result<(), &'static 
 /// There is a bridge already; it stays. Two APIs cannot both keep the order of scopes.
 #[cfg(feature = "bridge")]
 pub fn set_bridge(bridge: &'static dyn Bridge<Std>) -> Result<(), &'static dyn Bridge<Std>> {
-    BRIDGE.set(bridge)
+    installed(BRIDGE.set(bridge))
 }
 
 /// Runs a future so that neither it nor what it spawns through an adapter is
@@ -133,6 +140,14 @@ thread_local! {
 static BRIDGE: OnceLock<&'static dyn Bridge<Std>> = OnceLock::new();
 
 static DEFAULT: OnceLock<&'static Pipeline> = OnceLock::new();
+
+/// Whether one of the two is set.
+static INSTALLED: AtomicBool = AtomicBool::new(false);
+
+fn installed<T>(result: Result<(), T>) -> Result<(), T> {
+    INSTALLED.store(true, Ordering::Relaxed);
+    result
+}
 
 /// Threads take the shards in turn.
 fn next_shard() -> usize {
