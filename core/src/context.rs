@@ -42,6 +42,15 @@ impl<P: Platform> Context<P> {
         Context { state: State::unrecorded(span.trace_id(), span.span_id(), route, carried) }
     }
 
+    /// A context below a span of another process whose message arrived in this one.
+    /// Pipeline and suppression stay.
+    #[must_use]
+    #[inline]
+    pub fn below_remote(&self, span: SpanContext, carried: P::Carried) -> Self {
+        let route = self.state.route().of_other_trace(span.trace_flags(), span.is_remote());
+        Context { state: State::unrecorded(span.trace_id(), span.span_id(), route, carried) }
+    }
+
     /// The identity of the span, [invalid](SpanContext::INVALID) if there is none.
     pub fn span_context(&self) -> SpanContext {
         self.state.span_context()

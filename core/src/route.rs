@@ -78,6 +78,14 @@ impl Route {
         }))
     }
 
+    /// The same pipeline and suppression with the flags of a span that is in no slot.
+    #[inline]
+    pub(crate) fn of_other_trace(self, flags: TraceFlags, is_remote: bool) -> Self {
+        let route =
+            if self.bits() & SLOT == 0 { self } else { self.with_pipeline(self.pipeline()) };
+        route.with_flags(flags, is_remote)
+    }
+
     /// The same, below which nothing is recorded.
     pub(crate) fn suppressed(self) -> Self {
         let bits = self.bits() & !(NOTHING | SLOT) | SUPPRESSED;

@@ -15,7 +15,7 @@ use throughline_core::{Carry, SpanContext, SpanId, TraceFlags, TraceId};
 use throughline_runtime::{Carried, Context, SamplingState};
 
 use crate::hex::{padded, trimmed};
-use crate::propagator::{AnyGetter, Propagator, below};
+use crate::propagator::{AnyGetter, Propagator};
 
 /// B3: the single header `b3`, or several `x-b3-*`.
 ///
@@ -211,19 +211,16 @@ pub(crate) fn of_sender(context: &Context, span: SpanContext, state: SamplingSta
         }
         let carried = context.carried().with_sampling_state(span.trace_id(), state);
         let flags = known.trace_flags().with_sampled(true);
-        return below(
-            context,
-            SpanContext::remote(span.trace_id(), span.span_id(), flags),
-            carried,
-        );
+        return context
+            .below_remote(SpanContext::remote(span.trace_id(), span.span_id(), flags), carried);
     }
     let carried = context.carried();
     if state == SamplingState::InFlags && carried.is_empty() {
-        return below(context, span, Carried::default());
+        return context.below_remote(span, Carried::default());
     }
     let carried =
         carried.with_sampling_state(span.trace_id(), state).with_trace_state(&TraceStateBuf::new());
-    below(context, span, carried)
+    context.below_remote(span, carried)
 }
 
 fn ids(trace: &[u8], span: &[u8]) -> Option<(TraceId, SpanId)> {

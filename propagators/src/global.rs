@@ -3,12 +3,12 @@
 use core::any::TypeId;
 use std::sync::OnceLock;
 
-use throughline_core::Carry;
 use throughline_core::w3c::{self, Getter, Setter};
+use throughline_core::{Carry, SpanContext};
 use throughline_runtime::{Carried, Context};
 
 use crate::composite::Composite;
-use crate::propagator::{Propagator, below};
+use crate::propagator::Propagator;
 use crate::standard::Standard;
 
 /// The context of a message that came in, by the global propagator.
@@ -18,22 +18,14 @@ use crate::standard::Standard;
 /// in it. A program that was not set up has no propagator, and reads nothing.
 pub fn extract(carrier: &(impl Getter + ?Sized)) -> Context {
     let current = Context::current();
-    let mut context = Context::empty();
-    if let Some(pipeline) = current.pipeline() {
-        context = context.with_pipeline(pipeline);
-    }
-    if current.is_suppressed() {
-        context = context.suppressed();
-    }
     let link = last();
     if link.is_some_and(|link| link.is_standard) && !has_more(carrier) {
         // What nearly every message is: this takes half the time.
-        return match w3c::extract_span_context(carrier) {
-            Some(span) => below(&context, span, Carried::default()),
-            None => context,
-        };
+        let span = w3c::extract_span_context(carrier).unwrap_or_default();
+        return current.below_remote(span, Carried::default());
     }
-    propagator_of(link).extract(context, &carrier)
+    let nothing = current.below_remote(SpanContext::INVALID, Carried::default());
+    propagator_of(link).extract(nothing, &carrier)
 }
 
 /// Whether there is more than `traceparent`.

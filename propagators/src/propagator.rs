@@ -3,9 +3,8 @@
 use core::fmt::Debug;
 use std::sync::Arc;
 
-use throughline_core::SpanContext;
 use throughline_core::w3c::{Getter, Setter};
-use throughline_runtime::{Carried, Context};
+use throughline_runtime::Context;
 
 /// Writes a context into the headers of a message, and reads it back.
 ///
@@ -86,14 +85,4 @@ impl dyn AnyGetter + '_ {
         self.for_each(name, &mut |value| all.push(value));
         all
     }
-}
-
-/// The context with another span, that of the sender; what goes with the former
-/// span is in `carried` no more.
-pub(crate) fn below(context: &Context, span: SpanContext, carried: Carried) -> Context {
-    let mut below = Context::remote(span, carried);
-    if let Some(pipeline) = context.pipeline() {
-        below = below.with_pipeline(pipeline);
-    }
-    if context.is_suppressed() { below.suppressed() } else { below }
 }

@@ -6,7 +6,7 @@ use throughline_core::w3c::{
 };
 use throughline_runtime::{Context, SamplingState};
 
-use crate::propagator::{AnyGetter, Propagator, below};
+use crate::propagator::{AnyGetter, Propagator};
 
 /// W3C Trace Context, level 2: `traceparent` and `tracestate`.
 ///
@@ -30,13 +30,13 @@ impl Propagator for TraceContext {
         let states = carrier.all(TRACESTATE);
         let carried = context.carried();
         if states.is_empty() && carried.is_empty() {
-            return below(&context, span, Default::default());
+            return context.below_remote(span, Default::default());
         }
         let state = TraceStateBuf::from_headers(states).unwrap_or_default();
         let carried = carried
             .with_sampling_state(span.trace_id(), SamplingState::InFlags)
             .with_trace_state(&state);
-        below(&context, span, carried)
+        context.below_remote(span, carried)
     }
 
     fn inject(&self, context: &Context, carrier: &mut dyn Setter) {

@@ -80,14 +80,35 @@ pub trait Setter {
 /// A list of names and values, as parsers of HTTP hand it out; names match in
 /// any letter case.
 impl<K: AsRef<str>, V: AsRef<[u8]>> Getter for [(K, V)] {
+    #[inline]
     fn get_all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        // Most names arrive in lower case, and equal bytes are found faster.
-        let is_named = move |key: &str| key == name || key.eq_ignore_ascii_case(name);
-        self.iter().filter(move |(key, _)| is_named(key.as_ref())).map(|(_, value)| value.as_ref())
+        Named { rest: self.iter(), name }
     }
 
     fn keys(&self) -> impl Iterator<Item = &str> {
         self.iter().map(|(key, _)| key.as_ref())
+    }
+}
+
+/// The values of a name in a list. Most messages are asked for each of three names.
+struct Named<'a, 'n, K, V> {
+    rest: core::slice::Iter<'a, (K, V)>,
+    name: &'n str,
+}
+
+impl<'a, K: AsRef<str>, V: AsRef<[u8]>> Iterator for Named<'a, '_, K, V> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        for (key, value) in self.rest.by_ref() {
+            let key = key.as_ref();
+            // Most names are of another length.
+            if key.len() == self.name.len() && key.eq_ignore_ascii_case(self.name) {
+                return Some(value.as_ref());
+            }
+        }
+        None
     }
 }
 

@@ -30,7 +30,17 @@ use crate::{SpanContext, SpanId, TraceFlags, TraceId, wire};
 pub fn parse(header: &[u8]) -> Result<SpanContext, TraceParentError> {
     let (header, rest) =
         trim_ows(header).split_first_chunk::<LENGTH>().ok_or(TraceParentError::Length)?;
-    let version = decode_1::<0>(header).ok_or(TraceParentError::Version)?;
+    // Version and flags in one register, behind zeros.
+    let zero = b'0';
+    let [first, second, ..] = *header;
+    let outer = [zero, zero, zero, zero, first, second, header[53], header[54]];
+    let (outer, is_valid) = decode_4(outer);
+    let version = outer >> 8;
+    if !is_valid {
+        let (_, has_version) = decode_4([zero, zero, zero, zero, zero, zero, first, second]);
+        let flags = TraceParentError::TraceFlags;
+        return Err(if has_version { flags } else { TraceParentError::Version });
+    }
     if version == 0xff {
         return Err(TraceParentError::Version);
     }
@@ -51,8 +61,7 @@ pub fn parse(header: &[u8]) -> Result<SpanContext, TraceParentError> {
         Some(0) | None => return Err(TraceParentError::ParentId),
         Some(id) => SpanId::from_number(id),
     };
-    let flags = decode_1::<53>(header).ok_or(TraceParentError::TraceFlags)?;
-    Ok(SpanContext::remote(trace_id, parent_id, TraceFlags::from_bits(flags)))
+    Ok(SpanContext::remote(trace_id, parent_id, TraceFlags::from_bits(outer as u8)))
 }
 
 /// Writes a `traceparent` header of version 00.
@@ -168,15 +177,6 @@ fn decode_8(header: &[u8; LENGTH], at: usize) -> Option<u64> {
     let [high, low, ..] = digits else { return None };
     let ((high, high_is_valid), (low, low_is_valid)) = (decode_4(*high), decode_4(*low));
     (high_is_valid & low_is_valid).then_some(u64::from(high) << 32 | u64::from(low))
-}
-
-/// The byte written as two lower-case digits at `AT`.
-#[cfg_attr(not(target_os = "none"), inline(always))]
-fn decode_1<const AT: usize>(header: &[u8; LENGTH]) -> Option<u8> {
-    let zero = b'0';
-    let digits = [zero, zero, zero, zero, zero, zero, header[AT], header[AT + 1]];
-    let (byte, is_valid) = decode_4(digits);
-    is_valid.then_some(byte as u8)
 }
 
 /// The four bytes written as eight digits, and whether all are lower-case ones.
