@@ -140,7 +140,7 @@ impl System for Emit {
     fn run(&mut self, scenario: Scenario, operations: u32, watch: &mut Stopwatch) -> bool {
         let path = &self.path;
         match scenario {
-            Scenario::Child => watch.time(|| in_root(|| repeat(operations, child))),
+            Scenario::Child => watch.time(|| in_root(|| repeat(operations, || child()))),
             Scenario::Attributes => {
                 watch.time(|| in_root(|| repeat(operations, || child_with_attributes(path))));
             }
@@ -153,7 +153,7 @@ impl System for Emit {
                     shared().blocking_flush(Duration::from_secs(10));
                 }
             }),
-            Scenario::Disabled => watch.time(|| repeat(operations, disabled)),
+            Scenario::Disabled => watch.time(|| repeat(operations, || disabled())),
             Scenario::Awaits => spawning::on_tokio(watch, async {
                 for _ in 0..operations {
                     awaits().await;
@@ -188,7 +188,7 @@ impl System for Emit {
     fn traces(&self, load: Load, _: End) -> Option<Traces> {
         let path = self.path.clone();
         Some(match load {
-            Load::Bare => Arc::new(|children| in_root(|| repeat(children, child))),
+            Load::Bare => Arc::new(|children| in_root(|| repeat(children, || child()))),
             Load::Attributes => Arc::new(move |children| {
                 in_root(|| repeat(children, || child_with_attributes(&path)));
             }),

@@ -104,7 +104,7 @@ impl System for Fastrace {
                 return false;
             }
             Scenario::Child => {
-                watch.time(|| Self::in_trace(|| repeat(operations, Self::child)));
+                watch.time(|| Self::in_trace(|| repeat(operations, || Self::child())));
             }
             Scenario::Attributes => {
                 watch.time(|| Self::in_trace(|| repeat(operations, child_with_attributes)));
@@ -123,9 +123,9 @@ impl System for Fastrace {
             Scenario::Unsampled => {
                 let root = Span::root("root", SpanContext::random().sampled(false));
                 let _current = root.set_local_parent();
-                watch.time(|| repeat(operations, Self::child));
+                watch.time(|| repeat(operations, || Self::child()));
             }
-            Scenario::Disabled => watch.time(|| repeat(operations, Self::child)),
+            Scenario::Disabled => watch.time(|| repeat(operations, || Self::child())),
             Scenario::Poll => {
                 let span = Span::root("poll", SpanContext::random());
                 let mut future = pin!(Never.in_span(span));
@@ -200,7 +200,9 @@ impl System for Fastrace {
         // Ordering: Relaxed, as in `run`.
         self.encodes.store(end == End::Encoded, Ordering::Relaxed);
         Some(match load {
-            Load::Bare => Arc::new(|children| Self::in_trace(|| repeat(children, Self::child))),
+            Load::Bare => {
+                Arc::new(|children| Self::in_trace(|| repeat(children, || Self::child())))
+            }
             Load::Attributes => Arc::new(move |children| {
                 Self::in_trace(|| repeat(children, || Self::child_with_attributes(&path)));
             }),

@@ -19,6 +19,10 @@
 //!                tracing thrice, emit: rounds of samples        └──▶ budgets
 //! ```
 
+#![expect(
+    clippy::redundant_closure,
+    reason = "a closure of its own is inlined into the loop that repeats it; a function is not"
+)]
 #![deny(unsafe_code)]
 #![allow(clippy::std_instead_of_core, clippy::alloc_instead_of_core)]
 

@@ -27,11 +27,11 @@ impl Stopwatch {
     }
 }
 
-/// Does the operation so many times.
+/// Does the operation so many times. A closure of its own is inlined, as work is that is
+/// written where it is done; a function is called.
 #[inline(always)]
 pub(crate) fn repeat<R>(times: u32, mut operation: impl FnMut() -> R) {
     for _ in 0..times {
-        // Where it is: to move it is no part of the operation.
-        black_box(&operation());
+        black_box(operation());
     }
 }

@@ -116,7 +116,7 @@ impl System for Throughline {
                 return false;
             }
             Scenario::Child => context.scope(|| {
-                watch.time(|| span!("root").in_scope(|| repeat(operations, Self::child)));
+                watch.time(|| span!("root").in_scope(|| repeat(operations, || Self::child())));
             }),
             Scenario::Attributes => context.scope(|| {
                 let child = || Self::child_with_attributes(path);
@@ -128,12 +128,12 @@ impl System for Throughline {
                 watch.time(|| repeat(operations / SPANS_PER_TRACE, root));
             }),
             Scenario::UnsampledRoot => self.refusing.context().scope(|| {
-                watch.time(|| repeat(operations, Self::child));
+                watch.time(|| repeat(operations, || Self::child()));
             }),
             Scenario::Unsampled => self.unsampled().scope(|| {
-                watch.time(|| repeat(operations, Self::child));
+                watch.time(|| repeat(operations, || Self::child()));
             }),
-            Scenario::Disabled => watch.time(|| repeat(operations, Self::child)),
+            Scenario::Disabled => watch.time(|| repeat(operations, || Self::child())),
             Scenario::Poll => context.scope(|| {
                 let mut future = pin!(Never.in_span(span!("poll")));
                 watch.time(|| future::poll(operations, future.as_mut()));
@@ -205,7 +205,7 @@ impl System for Throughline {
         let path = self.path.clone();
         Some(match load {
             Load::Bare => Arc::new(move |children| {
-                context.scope(|| span!("root").in_scope(|| repeat(children, Self::child)));
+                context.scope(|| span!("root").in_scope(|| repeat(children, || Self::child())));
             }),
             Load::Attributes => Arc::new(move |children| {
                 let child = || Self::child_with_attributes(&path);

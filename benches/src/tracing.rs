@@ -27,7 +27,9 @@ pub(crate) fn filter() -> Targets {
 /// depends on the subscriber.
 pub(crate) fn run(scenario: Scenario, operations: u32, watch: &mut Stopwatch, path: &str) -> bool {
     match scenario {
-        Scenario::Child => watch.time(|| info_span!("root").in_scope(|| repeat(operations, child))),
+        Scenario::Child => {
+            watch.time(|| info_span!("root").in_scope(|| repeat(operations, || child())))
+        }
         Scenario::Attributes => watch.time(|| {
             info_span!("root").in_scope(|| repeat(operations, || child_with_attributes(path)));
         }),
@@ -73,7 +75,9 @@ pub(crate) fn run(scenario: Scenario, operations: u32, watch: &mut Stopwatch, pa
 /// Traces of the subscriber that is current when they are made.
 pub(crate) fn traces(load: Load, path: String) -> Traces {
     match load {
-        Load::Bare => Arc::new(|children| info_span!("root").in_scope(|| repeat(children, child))),
+        Load::Bare => {
+            Arc::new(|children| info_span!("root").in_scope(|| repeat(children, || child())))
+        }
         Load::Attributes => Arc::new(move |children| {
             info_span!("root").in_scope(|| repeat(children, || child_with_attributes(&path)));
         }),

@@ -71,11 +71,12 @@ impl System for TracingOpenTelemetry {
                 tracing::run(scenario, operations, watch, &self.path)
             }),
             Scenario::UnsampledRoot => dispatcher::with_default(&self.refusing_dispatch, || {
-                watch.time(|| repeat(operations, tracing::child));
+                watch.time(|| repeat(operations, || tracing::child()));
                 true
             }),
             Scenario::Unsampled => dispatcher::with_default(&self.refusing_dispatch, || {
-                info_span!("root").in_scope(|| watch.time(|| repeat(operations, tracing::child)));
+                info_span!("root")
+                    .in_scope(|| watch.time(|| repeat(operations, || tracing::child())));
                 true
             }),
             Scenario::LogFields => info_span!("root").in_scope(|| {

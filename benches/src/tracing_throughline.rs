@@ -68,11 +68,12 @@ impl System for TracingThroughline {
         let context = self.telemetry(scenario).context();
         let work = || match scenario {
             Scenario::UnsampledRoot => {
-                watch.time(|| repeat(operations, tracing::child));
+                watch.time(|| repeat(operations, || tracing::child()));
                 true
             }
             Scenario::Unsampled => {
-                info_span!("root").in_scope(|| watch.time(|| repeat(operations, tracing::child)));
+                info_span!("root")
+                    .in_scope(|| watch.time(|| repeat(operations, || tracing::child())));
                 true
             }
             Scenario::LogFields => info_span!("root").in_scope(|| {

@@ -27,6 +27,17 @@ impl<P: Platform> Context<P> {
     /// The context that is current now.
     #[inline]
     pub fn current() -> Self {
+        if !cfg!(target_os = "none")
+            && let Some(state) =
+                P::with_local(|local| local.with_entered(|entered| entered?.capture_plain()))
+        {
+            return Context { state };
+        }
+        Self::current_otherwise()
+    }
+
+    #[inline(never)]
+    fn current_otherwise() -> Self {
         // A default made beforehand would have to be dropped.
         P::with_local(|local| {
             local.with_current(|current| match current {

@@ -68,12 +68,20 @@ impl<P: Platform> State<P> {
             State::Plain { trace, span, route } => {
                 State::Plain { trace: *trace, span: *span, route: *route }
             }
-            // What most contexts are captured from, without a call.
+            State::Held(held) => held.capture(),
+        }
+    }
+
+    /// As [`capture`](Self::capture), of what most contexts are captured from: a recorded
+    /// span with nothing carried.
+    #[inline(always)]
+    pub(crate) fn capture_plain(&self) -> Option<Self> {
+        match self {
             State::Held(Held { carried, by: Holder::Span(live) }) if carried.is_empty() => {
                 let (trace, span, route) = (live.trace_id(), live.span_id(), route_below(live));
-                State::Plain { trace, span, route }
+                Some(State::Plain { trace, span, route })
             }
-            State::Held(held) => held.capture(),
+            _ => None,
         }
     }
 
