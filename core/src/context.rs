@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::route::Route;
 use crate::state::State;
-use crate::{Carry, Pipeline, Platform, SpanContext, SpanId, TraceFlags, TraceId};
+use crate::{Carry, Local, Pipeline, Platform, SpanContext, SpanId, TraceFlags, TraceId};
 
 /// An immutable snapshot of what is current: the span's identity, the trace
 /// state and baggage, the pipeline, and whether telemetry is suppressed.
@@ -38,6 +38,9 @@ impl<P: Platform> Context<P> {
 
     #[inline(never)]
     fn current_otherwise() -> Self {
+        if !cfg!(target_os = "none") && P::bridge().is_none() && P::with_local(Local::has_nothing) {
+            return Self::empty();
+        }
         // A default made beforehand would have to be dropped.
         P::with_local(|local| {
             local.with_current(|current| match current {

@@ -103,8 +103,11 @@ impl<'a, K: AsRef<str>, V: AsRef<[u8]>> Iterator for Named<'a, '_, K, V> {
     fn next(&mut self) -> Option<&'a [u8]> {
         for (key, value) in self.rest.by_ref() {
             let key = key.as_ref();
-            // Most names are of another length.
-            if key.len() == self.name.len() && key.eq_ignore_ascii_case(self.name) {
+            // Most names are of another length, and others arrive in lower case: equal
+            // bytes are found faster.
+            if key.len() == self.name.len()
+                && (key == self.name || key.eq_ignore_ascii_case(self.name))
+            {
                 return Some(value.as_ref());
             }
         }
