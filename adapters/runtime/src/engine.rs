@@ -68,6 +68,8 @@ pub(crate) struct State {
     /// The background task was dropped, with its runtime.
     pub(crate) abandoned: bool,
     pub(crate) waiting: Vec<Waker>,
+    /// Memory for those who wait while the former ones are woken.
+    spare: Vec<Waker>,
     /// What is to be told once the lock is released.
     pub(crate) said: Vec<Diagnostic>,
     /// The most that `otel.sdk.processor.span.processed` has said: what was handed
@@ -113,6 +115,7 @@ impl State {
             answered: 0,
             abandoned: false,
             waiting: Vec::new(),
+            spare: Vec::new(),
             said: Vec::new(),
             processed: 0,
         }
@@ -185,17 +188,18 @@ impl Engine {
     pub(crate) fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let result = change(&mut state);
-        let mut waiting = core::mem::take(&mut state.waiting);
+        let mut waiting = Vec::new();
+        if !state.waiting.is_empty() {
+            waiting = core::mem::take(&mut state.spare);
+            core::mem::swap(&mut waiting, &mut state.waiting);
+        }
         drop(state);
         self.changed.notify_all();
         if !waiting.is_empty() {
             // Not under the lock: a waker may drop a task, and that comes here.
             waiting.drain(..).for_each(Waker::wake);
-            let mut state = self.lock();
             // The memory goes back, so that waiting again allocates nothing.
-            if state.waiting.is_empty() {
-                state.waiting = waiting;
-            }
+            self.lock().spare = waiting;
         }
         result
     }
