@@ -167,7 +167,10 @@ pub(crate) fn create(
     let live = options.max_live_spans.clamp(1, PipelineOptions::LARGEST_QUEUE);
     let large = options.max_large_spans.min(MOST_LARGE);
     let units = (queue * SLOT / shards).max(4 * SPILL).div_ceil(UNIT);
-    let announce_every = (options.flusher.max_export_batch_size).clamp(1, units / 8);
+    // What a batch takes where the queue holds as many spans as its size says. To wake a
+    // thread costs a producer as much as some hundred spans.
+    let batch = options.flusher.max_export_batch_size.clamp(1, PipelineOptions::LARGEST_QUEUE);
+    let announce_every = (batch * SLOT / shards / UNIT).clamp(1, units / 4);
     let shard = || {
         let heads: Vec<Unit<FrameTag>> = (0..units).map(|_| Unit::new()).collect();
         Shard::new(heads.leak(), zeroed(units * UNIT), announce_every)
@@ -196,7 +199,6 @@ pub(crate) fn create(
     }
     let pipeline = Box::leak(Box::new(pipeline));
     let bytes = vec![0; options.max_batch_bytes.max(2 * SPILL)];
-    let batch = options.flusher.max_export_batch_size.clamp(1, PipelineOptions::LARGEST_QUEUE);
     let entries = vec![Entry::default(); batch];
     let tail = options.tail.as_ref().map(TailSampler::buffer);
     let (settings, seed) = (options.flusher, platform::random());
