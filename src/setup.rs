@@ -194,7 +194,9 @@ impl Builder {
         self.noted("schedule_delay")
     }
 
-    /// The most spans of a batch. 512 by default.
+    /// The most spans of a batch, 512 by default. Nobody waits longer than the
+    /// [delay](Self::schedule_delay) for one: it is sent when as much is queued as so many spans
+    /// of 512 bytes take, or when the time has come.
     pub fn max_export_batch_size(mut self, spans: usize) -> Self {
         self.options.flusher.max_export_batch_size = spans;
         self.noted("max_export_batch_size")

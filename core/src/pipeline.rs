@@ -319,11 +319,28 @@ impl Pipeline {
         &self.bell
     }
 
-    /// Wakes the flusher if it sleeps, and keeps it from falling asleep.
+    /// Wakes the flusher if it sleeps or dozes, and keeps it from falling asleep.
     pub fn announce(&self) {
-        if self.bell.ring() {
+        if self.bell.rouse() {
             self.wakeup.wake();
         }
+    }
+
+    /// Tells the flusher that a batch was queued. One that dozes is woken only if its next
+    /// look may be too late.
+    #[cfg_attr(not(target_os = "none"), cold)]
+    fn announce_batch(&self, shard: &Shard) {
+        if cfg!(target_os = "none") || 2 * shard.ring.used() >= shard.ring.capacity() {
+            self.announce();
+        } else if self.bell.ring() {
+            self.wakeup.wake();
+        }
+    }
+
+    /// Whether what is queued is worth a look: half of what announces itself, on any shard.
+    /// A moment's estimate.
+    pub fn holds_batch(&self) -> bool {
+        self.shards.iter().any(|shard| shard.ring.used() > shard.announce_mask / 2)
     }
 
     pub(crate) fn shards(&self) -> &'static [Shard] {
@@ -431,7 +448,7 @@ impl Pipeline {
         let Ok(mut room) = shard.ring.reserve(plain.len()) else { return false };
         plain.write(end, room.bytes());
         if room.commit(plain.tag()).completes(shard.announce_mask) {
-            live.pipeline().announce();
+            live.pipeline().announce_batch(shard);
         }
         true
     }
@@ -471,7 +488,7 @@ impl Pipeline {
         let mut room = shard.ring.reserve(finished.len())?;
         finished.write(room.bytes());
         if room.commit(finished.tag()).completes(shard.announce_mask) {
-            self.announce();
+            self.announce_batch(shard);
         }
         Ok(())
     }

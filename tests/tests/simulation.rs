@@ -256,6 +256,24 @@ fn a_bell_that_rings_while_a_repetition_waits_is_answered() {
 }
 
 #[test]
+fn one_that_dozes_is_woken_by_half_a_queue_and_not_by_a_batch() {
+    let mut simulation = simulation(|_| ());
+    let pipeline = simulation.pipeline();
+    assert!(pipeline.bell().doze());
+    assert!(!pipeline.holds_batch());
+    while 2 * pipeline.queue_used() < pipeline.queue_capacity() {
+        assert!(pipeline.bell().doze(), "woken at {}", pipeline.queue_used());
+        simulation.span();
+    }
+    assert!(pipeline.holds_batch());
+    // What filled the half announces itself with the next whole batch at the latest.
+    for _ in 0..2 {
+        simulation.span();
+    }
+    assert!(!pipeline.bell().doze(), "not woken at {}", pipeline.queue_used());
+}
+
+#[test]
 fn shutdown_with_a_refusing_collector_ends_after_one_repetition_and_counts() {
     let mut simulation = simulation(|settings| settings.max_export_batch_size = 2);
     for _ in 0..5 {

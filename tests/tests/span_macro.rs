@@ -4,7 +4,9 @@ use core::cell::Cell;
 use core::time::Duration;
 
 use throughline::exporters::Memory;
-use throughline::{AlwaysOff, InSpan, SpanKind, Telemetry, Thread, TryInSpan, builder, span};
+use throughline::{
+    AlwaysOff, InSpan, InSpanExt, Span, SpanKind, Telemetry, Thread, TryInSpan, builder, span,
+};
 
 fn traced(work: impl FnOnce()) -> Memory {
     let memory = Memory::new();
@@ -32,6 +34,27 @@ fn the_parent_may_be_a_temporary() {
     span.end();
     telemetry.flush_blocking(Duration::from_secs(60));
     memory.assert_tree("root");
+}
+
+#[test]
+fn a_span_that_is_nothing_leaves_current_what_is() {
+    // Nothing is installed in this process and nothing entered here.
+    let (closure, future) = (span!("closure"), span!("future"));
+    let memory = traced(|| {
+        span!("root").in_scope(|| {
+            closure.in_scope(|| span!("in the closure").end());
+            smol::block_on(async { span!("in the future").end() }.in_span(future));
+            Span::none().in_scope(|| span!("in none").end());
+        });
+    });
+    memory.assert_tree(
+        "
+        root
+          in the closure
+          in the future
+          in none
+        ",
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! [`dispatch`]: crate::dispatch
 
 use core::pin::pin;
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -168,7 +169,12 @@ impl Engine {
     ) {
         let is_over = |state: &State| state.seat != seat || is_stirred(state);
         let stirred = pin!(self.changed_for(Some(seat), is_over));
-        let rung = pin!(self.rung());
+        // While spans come fast, they are looked for from time to time: to wake whoever
+        // drives costs a producer more. Not while they cannot be sent.
+        // Ordering: Relaxed, no value is read through it.
+        let dozes = self.is_busy.load(Ordering::Relaxed) && !self.pipeline.holds_batch();
+        let until = if dozes { until.into_iter().chain([self.now() + NAP]).min() } else { until };
+        let rung = pin!(self.rung(dozes));
         let woken = pin!(race(rung, stirred));
         match until {
             None => {
@@ -179,8 +185,12 @@ impl Engine {
                 race(woken, pin!(runtime.sleep(left))).await;
             }
         }
+        self.is_busy.store(self.pipeline.holds_batch(), Ordering::Relaxed);
     }
 }
+
+/// How long whoever drives dozes, unless half a queue wakes it.
+const NAP: Duration = Duration::from_millis(5);
 
 /// Whether it is time to tell of spans that go on, and there are any.
 pub(crate) fn has_heartbeats(state: &mut State, now: Duration, anchor: Anchor) -> bool {

@@ -44,6 +44,8 @@ pub(crate) struct Engine {
     pub(crate) apart: Vec<bool>,
     pub(crate) completions: Arc<[Arc<dyn Completion>]>,
     pub(crate) take_over: Box<TakeOver>,
+    /// Whether there was a batch when the driver looked last.
+    pub(crate) is_busy: AtomicBool,
 }
 
 /// Has the runtime set a flag after some time, unless the goal is reached first.
@@ -229,11 +231,14 @@ impl Engine {
         .await;
     }
 
-    /// Completes once the doorbell rings, or rang since the last look.
-    pub(crate) async fn rung(&self) {
+    /// Completes once the doorbell rings, or rang since the last look; while one dozes,
+    /// only for what cannot wait.
+    pub(crate) async fn rung(&self, dozes: bool) {
         core::future::poll_fn(|context| {
             self.waker.0.register(context.waker());
-            if self.pipeline.bell().arm() { Poll::Pending } else { Poll::Ready(()) }
+            let bell = self.pipeline.bell();
+            let is_quiet = if dozes { bell.doze() } else { bell.arm() };
+            if is_quiet { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
     }

@@ -76,6 +76,7 @@ pub(crate) fn launch<R: Runtime>(
                 engine.tell(&over);
             });
         }),
+        is_busy: AtomicBool::new(false),
         take_over: Box::new(move |engine, seat, goal, deadline| {
             let driven =
                 Thread::block_on(|thread| on_thread(&taken, engine, thread, seat, goal), deadline);
