@@ -245,13 +245,19 @@ impl Builder {
     /// Tells of spans before they end: each span that is older than this has a record
     /// sent, and again each time that so long has passed. Off by default.
     ///
-    /// The record has ids, parent, name, kind and start of its span, ends at the moment
-    /// at which it is made, and says `throughline.heartbeat = true`; if the span's future
-    /// is polled, also `throughline.heartbeat.state` (`polling` or `waiting`) and
-    /// `throughline.heartbeat.since_ns`. The span itself comes later, under the same
-    /// ids: a backend that takes the latest record of a span needs nothing else, for
-    /// others a collector leaves these out. They are counted apart
-    /// ([`Ledger::heartbeats`](crate::Ledger::heartbeats)) and sent once each, past the queue.
+    /// The record has what a span is begun with: ids, parent, name, kind and start. It
+    /// ends at the moment at which it is made, and is **marked**: it says
+    /// `throughline.heartbeat = true` ([`HEARTBEAT_ATTRIBUTE`](crate::HEARTBEAT_ATTRIBUTE));
+    /// if the span's future is polled, also `throughline.heartbeat.state` (`polling` or
+    /// `waiting`) and `throughline.heartbeat.since_ns`. **It has none of the span's
+    /// attributes, events, links and status**, nor a name that was changed meanwhile: those
+    /// belong to whoever runs the span, and cannot be read without stopping it. They come
+    /// with the span itself, later and under the same ids: a backend that takes the latest
+    /// record of a span needs nothing else, for others a collector leaves these out.
+    ///
+    /// Records are counted apart ([`Ledger::heartbeats`](crate::Ledger::heartbeats)) and sent
+    /// once each, past the queue and past a [tail sampler](Self::tail): they come of traces
+    /// that it drops later, too.
     pub fn heartbeat(mut self, after: Duration) -> Self {
         self.options.heartbeat = Some(after);
         self.noted("heartbeat")
