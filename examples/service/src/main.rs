@@ -98,6 +98,7 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn
     let shop = Shop { runtime: shop, client, inventory, flood, outliving: outliving.clone() };
     let routes = orders::routes(Arc::new(shop));
     let front = Server::start(&runtime, routes, &orders)?;
+    let asked_to_end = ctrl_c()?;
     log::info!(orders = front.url, inventory = back.url; "listening");
 
     let load = Arc::new(Load::default());
@@ -107,7 +108,7 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn
     // What is left of the work is dropped with the block, and cancelled.
     let interrupted = {
         let (work, shown) = (pin!(work), pin!(shown));
-        matches!(select(select(work, shown), ctrl_c()?).await, Either::Right(_))
+        matches!(select(select(work, shown), asked_to_end).await, Either::Right(_))
     };
 
     // Every span ends before the pipelines do.
@@ -132,6 +133,7 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn
             .as_ref()
             .zip(tail.as_ref())
             .map(|(rules, tail)| (rules.names(), tail.stats())),
+        flood: args.flood,
         store: store.as_deref(),
     };
     match report.print(args.json) {
@@ -142,14 +144,16 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn
     Ok(report.is_good())
 }
 
-/// Completes when the program is asked to end.
+/// Completes when the program is asked to end. Who asks again does not want to wait for
+/// what is under way.
 fn ctrl_c() -> Result<oneshot::Receiver<()>, ctrlc::Error> {
     let (sender, asked) = oneshot::channel();
     let mut sender = Some(sender);
-    ctrlc::set_handler(move || {
-        if let Some(sender) = sender.take() {
+    ctrlc::set_handler(move || match sender.take() {
+        Some(sender) => {
             let _ = sender.send(());
         }
+        None => std::process::exit(INTERRUPTED),
     })?;
     Ok(asked)
 }
@@ -195,3 +199,5 @@ fn settings(service: &str, args: &Args, tail: Option<&TailSampler>) -> Builder {
 
 /// How long each pipeline has in the end.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// What a shell says of a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
