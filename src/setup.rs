@@ -243,7 +243,7 @@ impl Builder {
     }
 
     /// Tells of spans before they end: each span that is older than this has a record
-    /// sent, and again each time that so long has passed. Off by default.
+    /// sent, and again each time that so long has passed, 1 ms at least. Off by default.
     ///
     /// The record has what a span is begun with: ids, parent, name, kind and start. It
     /// ends at the moment at which it is made, and is **marked**: it says

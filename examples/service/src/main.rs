@@ -170,7 +170,8 @@ fn exporter(args: &Args, env: &mut Env) -> Result<(Otlp, Option<Viewer>), Box<dy
         Some(Protocol::HttpProtobuf) | None => (Otlp::http(), false),
     };
     if let Some(endpoint) = &args.endpoint {
-        return Ok((otlp.base_endpoint(endpoint)?, None));
+        let otlp = otlp.base_endpoint(endpoint);
+        return Ok((otlp.map_err(|error| format!("--endpoint: {error}"))?, None));
     }
     // The first traces are kept in full, of the others what tells them whole.
     let limits = StoreLimits { detailed_traces: 1_000, ..StoreLimits::default() };
