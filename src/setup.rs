@@ -131,7 +131,8 @@ impl Builder {
 
     /// Which traces are exported, decided when they are over: those that failed,
     /// those that were slow, a part of the rest. All by default. Pipelines that
-    /// are given the same sampler decide together.
+    /// are given the same sampler decide together; to start more than
+    /// [16](crate::tail::MAX_PIPELINES) of them at a time is a mistake that panics.
     ///
     /// It goes by the part of a trace that is in this process; for whole traces of
     /// many services, a collector does the same; `docs/tail-sampling.md` of the
@@ -381,6 +382,11 @@ impl Builder {
     /// Makes an isolated pipeline: spans go to it only below its
     /// [context](Telemetry::context). Any number of them can exist, in tests that
     /// run at the same time for example.
+    ///
+    /// # Panics
+    ///
+    /// If [16](crate::tail::MAX_PIPELINES) others that are not shut down share its
+    /// [tail sampler](Self::tail).
     pub fn start<R, E>(self, runtime: R, exporter: E) -> Telemetry
     where
         R: Runtime,
@@ -391,6 +397,10 @@ impl Builder {
 
     /// As [`start`](Self::start), to several destinations: see
     /// [`install_to`](Self::install_to).
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start).
     pub fn start_to<R: Runtime>(mut self, runtime: R, destinations: Destinations<R>) -> Telemetry {
         self.propagate();
         detect::run(&mut self);

@@ -244,6 +244,16 @@ impl Lend for TailSampler {
     }
 }
 
+/// Its rules, the first one first, and the memory of each pipeline:
+/// `[(failed|panicked):all][any:0.050003] in 16777216 bytes`.
+impl fmt::Display for TailSampler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rules = self.lock(|book| format!("{}", Described(book.rules())));
+        let rules = if rules.is_empty() { "[any:nothing]" } else { &rules };
+        write!(f, "{rules} in {} bytes", self.0.max_bytes)
+    }
+}
+
 impl fmt::Debug for TailSampler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (rules, stats) =
@@ -267,6 +277,20 @@ impl fmt::Display for Described<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_says_what_it_keeps_and_in_how_much_memory() {
+        use throughline_core::tail::{AnyTrace, Failed, HasAttribute, Panicked};
+
+        let tail = TailSampling::new().drop(HasAttribute("http.route", "/health*"));
+        let tail = tail.keep(Failed.or(Panicked)).sample(AnyTrace, 0.25).max_bytes(1 << 20);
+        assert_eq!(
+            tail.build().expect("few conditions").to_string(),
+            "[http.route=/health*:nothing][(failed|panicked):all][any:0.250000] in 1048576 bytes"
+        );
+        let none = TailSampling::new().build().expect("no conditions");
+        assert_eq!(none.to_string(), "[any:nothing] in 16777216 bytes");
+    }
 
     #[test]
     fn no_number_takes_the_memory_of_the_program_away() {

@@ -44,20 +44,24 @@ impl Report<'_> {
     fn print_text(&self, out: &mut impl Write) -> io::Result<()> {
         let options = Options { colour: Colour::auto(&io::stdout()), ..Options::default() };
         if let Some(store) = self.store {
-            let shown = [
-                ("The slowest trace", store.slowest_where(|trace| trace.cancelled < trace.spans)),
-                ("The first failed trace", store.first_error()),
-                (
-                    "The first cancelled trace",
-                    store.first_where(|trace| &*trace.name == "impatient_customer"),
-                ),
-            ];
+            let cancelled = store.first_where(|trace| &*trace.name == "impatient_customer");
             let flooded = self.surplus_told().map(|(trace, _)| trace);
-            let shown = shown.into_iter().chain([("The flooded trace", flooded)]);
-            for (title, trace) in shown {
-                if let Some(trace) = trace {
-                    writeln!(out, "{title}\n\n{}\n", waterfall(&trace, options))?;
+            let found = [
+                ("slowest", store.slowest_where(|trace| trace.cancelled < trace.spans)),
+                ("first failed", store.first_error()),
+                ("first cancelled", cancelled),
+                ("flooded", flooded),
+            ];
+            let mut shown: Vec<(String, Trace)> = Vec::new();
+            for (title, trace) in found {
+                let Some(trace) = trace else { continue };
+                match shown.iter_mut().find(|(_, other)| other.trace_id() == trace.trace_id()) {
+                    Some((titles, _)) => titles.extend([" and the ", title]),
+                    None => shown.push((title.to_owned(), trace)),
                 }
+            }
+            for (titles, trace) in shown {
+                writeln!(out, "The {titles} trace\n\n{}\n", waterfall(&trace, options))?;
             }
         }
         let Report { requests, errors, abandoned, elapsed, .. } = self;
