@@ -8,7 +8,8 @@ use crate::sampling::{HeadSampler, TailRules};
 /// Runs two HTTP services and a bounded load against them, and shows the traces.
 ///
 /// Without an endpoint the traces go to an embedded receiver, which then checks
-/// that every one of them is whole. Ctrl-C ends the load, and reports what there is.
+/// that every one of them is whole. Ctrl-C and SIGTERM end the load, and report what
+/// there is; a second one does not wait for that.
 ///
 /// Ends with 0 if every trace is whole and every span is accounted for, with 1 if not,
 /// and with 2 if it could not run.

@@ -110,6 +110,9 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn
         let (work, shown) = (pin!(work), pin!(shown));
         matches!(select(select(work, shown), asked_to_end).await, Either::Right(_))
     };
+    if interrupted {
+        log::info!("asked to end; once more ends without a report");
+    }
 
     // Every span ends before the pipelines do.
     front.stop().await;
@@ -200,5 +203,5 @@ fn settings(service: &str, args: &Args, tail: Option<&TailSampler>) -> Builder {
 
 /// How long each pipeline has in the end.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// What a shell says of a program that Ctrl-C ended.
+/// What shells say of a program that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
