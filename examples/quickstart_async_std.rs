@@ -1,6 +1,6 @@
 //! The shortest program on async-std: set up by `OTEL_*`, traced, flushed.
 //!
-//! `OTEL_TRACES_EXPORTER=console cargo run --example quickstart_async_std --features async-std,console,macros`
+//! `OTEL_SERVICE_NAME=hello OTEL_TRACES_EXPORTER=console cargo run --example quickstart_async_std --features async-std,console,macros`
 
 use throughline::trace;
 

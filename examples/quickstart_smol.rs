@@ -1,6 +1,6 @@
 //! The shortest program on smol: set up by `OTEL_*`, traced, flushed.
 //!
-//! `OTEL_TRACES_EXPORTER=console cargo run --example quickstart_smol --features console,macros,smol`
+//! `OTEL_SERVICE_NAME=hello OTEL_TRACES_EXPORTER=console cargo run --example quickstart_smol --features console,macros,smol`
 
 use throughline::trace;
 

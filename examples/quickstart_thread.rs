@@ -1,6 +1,6 @@
 //! The shortest program without any async runtime: export runs on a thread.
 //!
-//! `OTEL_TRACES_EXPORTER=console cargo run --example quickstart_thread --features console`
+//! `OTEL_SERVICE_NAME=hello OTEL_TRACES_EXPORTER=console cargo run --example quickstart_thread --features console`
 
 use throughline::span;
 

@@ -1,6 +1,6 @@
 //! The shortest program on tokio: set up by `OTEL_*`, traced, flushed.
 //!
-//! `OTEL_TRACES_EXPORTER=console cargo run --example quickstart_tokio --features console,macros,tokio`
+//! `OTEL_SERVICE_NAME=hello OTEL_TRACES_EXPORTER=console cargo run --example quickstart_tokio --features console,macros,tokio`
 
 use throughline::trace;
 

@@ -24,7 +24,9 @@ async fn price(text: &str) -> Result<u64, core::num::ParseIntError> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn core::error::Error>> {
-    let guard = builder().install(Tokio::current()?, exporters::Console::stdout())?;
+    let guard = builder()
+        .service_name("tracing-library")
+        .install(Tokio::current()?, exporters::Console::stdout())?;
     let layer = TracingLayer::new();
     let logs = LogFormat::new(Lines::auto()).of(&layer).layer();
     // Filters are `tracing`'s own: what they refuse costs nothing.

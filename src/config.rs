@@ -49,7 +49,10 @@ pub(crate) fn describe(builder: &Builder) -> Config {
     };
     set("propagators", if headers.is_empty() { &"none" } else { &headers });
     set("sampler", &Described(&*options.sampler));
-    set("tail", if options.tail.is_some() { &"on" } else { &"off" });
+    match &options.tail {
+        Some(tail) => set("tail", tail),
+        None => set("tail", &"off"),
+    }
     let limits = &options.limits;
     for (name, limit) in [
         ("limits.attribute_count", limits.attribute_count),

@@ -55,6 +55,14 @@ pub use throughline_runtime::{
     record_panics,
 };
 
+// The attributes and events that throughline itself puts on spans.
+pub use throughline_core::{
+    BUSY_ATTRIBUTE, END_ATTRIBUTE, EXHAUSTED_ATTRIBUTE, HEARTBEAT_ATTRIBUTE,
+    HEARTBEAT_SINCE_ATTRIBUTE, HEARTBEAT_STATE_ATTRIBUTE, IDLE_ATTRIBUTE, LONG_POLL_EVENT,
+    POLL_COUNT_ATTRIBUTE, POLL_LONGEST_ATTRIBUTE, SURPLUS_COUNT_ATTRIBUTE, SURPLUS_MAX_ATTRIBUTE,
+    SURPLUS_MIN_ATTRIBUTE, SURPLUS_SUM_ATTRIBUTE, SURPLUS_UNTIMED_ATTRIBUTE,
+};
+
 // Propagation between processes.
 pub use throughline_core::w3c;
 pub use throughline_propagation as propagation;
@@ -127,7 +135,13 @@ pub mod exporters {
 }
 
 /// For tests of programs that make spans: what a closure or a future traces, captured
-/// apart from all else, whatever it spawns and whatever runs at the same time.
+/// apart from all else, whatever it spawns and whatever runs at the same time. It takes
+/// the feature `memory`, which is one for `[dev-dependencies]`:
+///
+/// ```toml
+/// [dev-dependencies]
+/// throughline = { version = "0.1", features = ["memory"] }
+/// ```
 ///
 /// ```
 /// use std::time::Duration;
@@ -156,7 +170,9 @@ pub mod exporters {
 /// `#[tokio::test]` and its like use [`capture_async`](testing::capture_async).
 #[cfg(feature = "memory")]
 pub mod testing {
-    pub use throughline_memory::{Capture, Captured, VirtualClock, capture, capture_async};
+    pub use throughline_memory::{
+        Capture, Captured, CapturedSpan, VirtualClock, capture, capture_async,
+    };
 }
 
 /// The API of the crate `opentelemetry`: its spans, contexts and baggage are

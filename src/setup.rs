@@ -131,7 +131,8 @@ impl Builder {
 
     /// Which traces are exported, decided when they are over: those that failed,
     /// those that were slow, a part of the rest. All by default. Pipelines that
-    /// are given the same sampler decide together.
+    /// are given the same sampler decide together; to start more than
+    /// [16](crate::tail::MAX_PIPELINES) of them at a time is a mistake that panics.
     ///
     /// It goes by the part of a trace that is in this process; for whole traces of
     /// many services, a collector does the same; `docs/tail-sampling.md` of the
@@ -245,15 +246,21 @@ impl Builder {
     }
 
     /// Tells of spans before they end: each span that is older than this has a record
-    /// sent, and again each time that so long has passed. Off by default.
+    /// sent, and again each time that so long has passed, 1 ms at least. Off by default.
     ///
-    /// The record has ids, parent, name, kind and start of its span, ends at the moment
-    /// at which it is made, and says `throughline.heartbeat = true`; if the span's future
-    /// is polled, also `throughline.heartbeat.state` (`polling` or `waiting`) and
-    /// `throughline.heartbeat.since_ns`. The span itself comes later, under the same
-    /// ids: a backend that takes the latest record of a span needs nothing else, for
-    /// others a collector leaves these out. They are counted apart
-    /// ([`Ledger::heartbeats`](crate::Ledger::heartbeats)) and sent once each, past the queue.
+    /// The record has what a span is begun with: ids, parent, name, kind and start. It
+    /// ends at the moment at which it is made, and is **marked**: it says
+    /// `throughline.heartbeat = true` ([`HEARTBEAT_ATTRIBUTE`](crate::HEARTBEAT_ATTRIBUTE));
+    /// if the span's future is polled, also `throughline.heartbeat.state` (`polling` or
+    /// `waiting`) and `throughline.heartbeat.since_ns`. **It has none of the span's
+    /// attributes, events, links and status**, nor a name that was changed meanwhile: those
+    /// belong to whoever runs the span, and cannot be read without stopping it. They come
+    /// with the span itself, later and under the same ids: a backend that takes the latest
+    /// record of a span needs nothing else, for others a collector leaves these out.
+    ///
+    /// Records are counted apart ([`Ledger::heartbeats`](crate::Ledger::heartbeats)) and sent
+    /// once each, past the queue and past a [tail sampler](Self::tail): they come of traces
+    /// that it drops later, too.
     pub fn heartbeat(mut self, after: Duration) -> Self {
         self.options.heartbeat = Some(after);
         self.noted("heartbeat")
@@ -377,6 +384,11 @@ impl Builder {
     /// Makes an isolated pipeline: spans go to it only below its
     /// [context](Telemetry::context). Any number of them can exist, in tests that
     /// run at the same time for example.
+    ///
+    /// # Panics
+    ///
+    /// If [16](crate::tail::MAX_PIPELINES) others that are not shut down share its
+    /// [tail sampler](Self::tail).
     pub fn start<R, E>(self, runtime: R, exporter: E) -> Telemetry
     where
         R: Runtime,
@@ -387,6 +399,10 @@ impl Builder {
 
     /// As [`start`](Self::start), to several destinations: see
     /// [`install_to`](Self::install_to).
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start).
     pub fn start_to<R: Runtime>(mut self, runtime: R, destinations: Destinations<R>) -> Telemetry {
         self.propagate();
         detect::run(&mut self);

@@ -2,6 +2,7 @@
 //! traces of fixed seeds.
 
 use core::time::Duration;
+use std::sync::Barrier;
 use std::thread;
 
 use proptest::prelude::*;
@@ -13,6 +14,11 @@ use throughline::{
 };
 use throughline_core::{Addition, IdGenerator, Platform};
 use throughline_tests::simulation::Virtual;
+
+/// A trace that is above every threshold.
+const TRACE: TraceId = TraceId::from_bytes([0xff; 16]);
+/// What a root has for a parent.
+const ROOT: SpanContext = SpanContext::INVALID;
 
 /// What a span's context says to the next service.
 #[derive(Clone, Debug)]
@@ -274,7 +280,6 @@ fn in_a_steady_flood_as_much_is_kept_as_the_limit_allows() {
 
 #[test]
 fn many_threads_together_keep_what_the_bucket_holds() {
-    const TRACE: TraceId = TraceId::from_bytes([0xff; 16]);
     let limit = limit(1_000);
     let sampler = CompositeSampler::new(limit);
     // The clock stands still, and the trace is above every threshold.
@@ -285,6 +290,27 @@ fn many_threads_together_keep_what_the_bucket_holds() {
     });
     assert_eq!(kept, 1_000);
     assert_eq!(limit.refused(), 15_000);
+}
+
+/// That there is a token, all of them saw; that it is taken, one of them.
+#[test]
+fn of_many_threads_that_see_the_last_token_one_takes_it() {
+    let limit = limit(1);
+    let begins = || SamplingParameters::new(&ROOT, TRACE, "span", SpanKind::Server).on::<Virtual>();
+    let take = || limit.accept(&begins(), &mut |_, _| ());
+    assert!((1..limit.burst()).all(|_| take()));
+    let together = Barrier::new(8);
+    let taken: usize = thread::scope(|scope| {
+        let work = || {
+            let intent = limit.sampling_intent(&begins());
+            together.wait();
+            assert!(intent.threshold.is_some(), "each sees the last token");
+            usize::from(take())
+        };
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+    });
+    assert_eq!((taken, limit.refused()), (1, 7));
 }
 
 #[test]

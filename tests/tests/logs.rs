@@ -14,8 +14,8 @@ use throughline::exporters::Memory;
 use throughline::log::{Line, Lines, Logger, Output, Shape, TraceFields};
 use throughline::tracing::{LogFormat, TracingLayer};
 use throughline::{
-    AlwaysOff, Carried, Context, SpanContext, SpanId, StatusCode, Telemetry, Thread, TraceFlags,
-    TraceId, Value, builder, span,
+    AlwaysOff, AlwaysRecord, Carried, Context, DropReason, SpanContext, SpanId, StatusCode,
+    Telemetry, Thread, TraceFlags, TraceId, Value, builder, span,
 };
 use throughline_tests::conformance::DEADLINE;
 use throughline_tests::logs::{Caught, assert_in, assert_outside};
@@ -230,6 +230,31 @@ fn lines_in_unsampled_spans_are_left_out_if_one_wishes() {
         telemetry.context().scope(|| tracing::info_span!("span").in_scope(|| tracing::info!("in")));
     });
     assert_eq!(caught.lines().len(), 1);
+}
+
+/// SMP-2: what is recorded and not sampled is in the logs, with its ids, and says so.
+/// ([ShouldSample](https://opentelemetry.io/docs/specs/otel/trace/sdk/#shouldsample))
+#[test]
+fn a_span_that_is_only_recorded_is_in_the_logs_and_not_at_the_exporter() {
+    let memory = Memory::new();
+    let thread = Thread::start().expect("the system gives a thread");
+    let sampler = AlwaysRecord::new(AlwaysOff);
+    let telemetry = builder().sampler(sampler).start(thread, memory.clone());
+    let (logger, caught) = logger(|lines| lines);
+    let seen = telemetry.context().scope(|| {
+        span!("only recorded").in_scope(|| {
+            log!(logger, Info, "line");
+            Context::current().span_context()
+        })
+    });
+    let lines = caught.lines();
+    let ids = (seen.trace_id().to_string(), seen.span_id().to_string());
+    assert_eq!(lines[0]["trace_id"], ids.0.as_str(), "{lines:?}");
+    assert_eq!(lines[0]["span_id"], ids.1.as_str(), "{lines:?}");
+    assert_eq!(lines[0]["trace_flags"], "02", "{lines:?}");
+    assert!(telemetry.shutdown_blocking(DEADLINE).is_complete());
+    assert!(memory.spans().is_empty());
+    assert_eq!(telemetry.ledger().dropped(DropReason::RecordOnly), 1);
 }
 
 /// EXC-6: a record becomes one event of the current span that is recorded, with all

@@ -68,13 +68,13 @@ fn a_signal_shows_what_is_live_and_so_does_a_panic_and_the_program_goes_on() {
     let mut line = move || errors.next().expect("a line").expect("text");
     send(&child, Signal::SIGUSR1);
     let (shown, mut line) = watched("the table", move || ([line(), line(), line()], line));
-    assert_eq!(shown[0], "throughline: 1 live spans");
+    assert_eq!(shown[0], "throughline: 1 live span");
     assert!(shown[1].starts_with("      age  state"), "{shown:?}");
     assert!(shown[2].ends_with(" hangs"), "{shown:?}");
     writeln!(child.stdin.as_mut().expect("piped"), "go on").expect("it listens");
     let shown = watched("the second table", move || {
         // What the hook that was there says comes first.
-        while line() != "throughline: 1 live spans" {}
+        while line() != "throughline: 1 live span" {}
         [line(), line()]
     });
     assert!(shown[1].ends_with(" panics"), "{shown:?}");
@@ -89,7 +89,7 @@ fn a_shutdown_tells_once_which_spans_it_leaves_behind() {
     assert!(output.status.success());
     let said = String::from_utf8(output.stderr).expect("text");
     let [title, _, row] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
-    assert_eq!(title, "throughline: 1 spans still live at shutdown");
+    assert_eq!(title, "throughline: 1 span still live at shutdown");
     assert!(row.ends_with(" leaked"), "{row}");
 }
 

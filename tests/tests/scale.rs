@@ -9,12 +9,15 @@ use throughline::{DropReason, Exporter, Span, Telemetry, Thread, builder, span};
 #[test]
 fn of_a_hundred_thousand_children_ten_thousand_are_exported_and_the_parent_tells_of_the_rest() {
     let _alone = alone();
+    let before = resident();
     let memory = Memory::new();
     // Room for all that is exported, whenever the exporter comes to it.
     let telemetry = pipeline(16, 16_384, memory.clone());
     telemetry.context().scope(|| {
         span!("parent").in_scope(|| (0..COUNT).for_each(|_| span!("child").end()));
     });
+    // What arrived is the test's own, some 400 bytes each.
+    assert_within(before, configured(16, 16_384), 8_000_000);
     assert_eq!(telemetry.ledger().in_flight() + telemetry.ledger().exported(), 10_001);
     let ledger = finish(telemetry);
     assert_eq!((ledger.started(), ledger.exported()), (COUNT + 1, 10_001), "{ledger}");
@@ -50,13 +53,9 @@ fn the_roots_of_ten_thousand_threads_are_all_exported_or_counted() {
         threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
         assert_eq!(telemetry.live_spans().len(), 0);
     }
-    // As below. A thread that left only a page behind would be 40 MB in all; a hundred
-    // stacks and their heaps are the system's.
-    let configured = 1_024 * 560 + 32_768 * (512 + 8 * 24) + 16 * 16_384 + 4_000_000;
-    if let (Some(before), Some(after)) = (before, resident()) {
-        let grown = after.saturating_sub(before);
-        assert!(grown <= configured + 8_000_000, "{grown} bytes of {configured}");
-    }
+    // A thread that left only a page behind would be 40 MB in all; a hundred stacks and
+    // their heaps are the system's.
+    assert_within(before, configured(1_024, 32_768), 8_000_000);
     let ledger = finish(telemetry);
     assert_eq!((ledger.started(), ledger.in_flight()), (20_000, 0), "{ledger}");
     assert_eq!((ledger.exported(), ledger.dropped_total()), (20_000, 0), "{ledger}");
@@ -80,15 +79,8 @@ fn a_hundred_thousand_live_spans_are_listed_and_one_more_is_counted() {
     let ledger = finish(telemetry);
     assert_eq!((ledger.exported(), ledger.in_flight()), (COUNT, 0), "{ledger}");
     assert_eq!(ledger.dropped(DropReason::LiveTableFull), 1, "{ledger}");
-    // What the documentation says: 560 bytes for each live span; 512 for each queued one,
-    // and 20 for the head of each 64 bytes of them; 16 KiB for each large one; a batch.
     // The handles and the list are the test's own.
-    let configured = COUNT * 560 + 131_072 * (512 + 8 * 24) + 16 * 16_384 + 4_000_000;
-    let own = COUNT * (32 + 2 * 144 + 32) + 16_000_000;
-    if let (Some(before), Some(after)) = (before, resident()) {
-        let grown = after.saturating_sub(before);
-        assert!(grown <= configured + own, "{grown} bytes of {configured} and {own}");
-    }
+    assert_within(before, configured(COUNT, 131_072), COUNT * (32 + 2 * 144 + 32) + 16_000_000);
 }
 
 fn pipeline<E: Exporter<Thread>>(live: usize, queued: usize, exporter: E) -> Telemetry {
@@ -106,9 +98,29 @@ fn number(span: &CapturedSpan, key: &str) -> u64 {
     span.attribute(key).and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{span:?}"))
 }
 
-/// The most memory that the process had resident so far, in bytes, where the system
-/// tells it.
+/// What the documentation says: 560 bytes for each live span; 512 for each queued one, and
+/// 24 for the head of each 64 bytes of them; 16 KiB for each large one; a batch.
+fn configured(live: u64, queued: u64) -> u64 {
+    live * 560 + queued * (512 + 8 * 24) + LARGE * 16_384 + 4_000_000
+}
+
+/// The process has not taken more than so much since then, at any time.
+fn assert_within(before: Option<u64>, configured: u64, own: u64) {
+    if let (Some(before), Some(after)) = (before, peak()) {
+        let grown = after.saturating_sub(before);
+        assert!(grown <= configured + own, "{grown} bytes of {configured} and {own}");
+    }
+}
+
+/// The memory that the process has resident, in bytes, where the system tells it; the
+/// peak counts from here on.
 fn resident() -> Option<u64> {
+    std::fs::write("/proc/self/clear_refs", "5").ok()?;
+    peak()
+}
+
+/// The most memory that the process had resident since then.
+fn peak() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(1_024 * line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()?)
@@ -121,3 +133,5 @@ fn alone() -> impl Drop {
 }
 
 const COUNT: u64 = 100_000;
+/// Large spans at once, by default.
+const LARGE: u64 = 256;

@@ -1,12 +1,14 @@
 //! Tail sampling, case by case on the virtual clock, and once on tokio.
 
+use core::panic::AssertUnwindSafe;
 use core::time::Duration;
+use std::panic::catch_unwind;
 
-use throughline::exporters::Memory;
-use throughline::{InSpanExt, TailSampling, Tokio, span};
+use throughline::exporters::{Discard, Memory};
+use throughline::{InSpanExt, TailSampling, Thread, Tokio, span};
 use throughline_core::tail::{
-    Amount, AnyTrace, Cancelled, Failed, HasAttribute, HasSpan, Panicked, Predicate, Rule,
-    SlowerThan,
+    Amount, AnyTrace, Cancelled, Failed, HasAttribute, HasSpan, MAX_PIPELINES, Panicked, Predicate,
+    Rule, SlowerThan,
 };
 use throughline_core::w3c::{TraceState, TraceStateBuf};
 use throughline_core::{
@@ -513,4 +515,19 @@ async fn a_program_on_tokio_keeps_its_failures_whole_and_drops_the_rest() {
     assert_eq!((stats.error_traces, stats.error_traces_kept), (5, 5));
     assert_eq!((ledger.exported(), ledger.dropped(DropReason::TailSampledOut)), (10, 90));
     assert_eq!(ledger.in_flight(), 0);
+}
+
+#[test]
+fn one_pipeline_more_than_can_share_a_sampler_panics_until_another_is_shut_down() {
+    let tail = TailSampling::new().keep(Failed).build().expect("few conditions");
+    let thread = Thread::start().expect("a thread");
+    let start = || throughline::builder().tail(&tail).start(thread.clone(), Discard);
+    let mut all: Vec<_> = (0..MAX_PIPELINES).map(|_| start()).collect();
+    assert!(catch_unwind(AssertUnwindSafe(start)).is_err());
+    let last = all.pop().expect("there are some");
+    assert!(last.shutdown_blocking(Duration::from_secs(60)).is_complete());
+    all.push(start());
+    for telemetry in all {
+        assert!(telemetry.shutdown_blocking(Duration::from_secs(60)).is_complete());
+    }
 }

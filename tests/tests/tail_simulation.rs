@@ -1,6 +1,8 @@
 //! Tail sampling under random programs on the virtual clock: see
 //! `tests/src/simulation/tail_schedule.rs` for what must hold.
 
+use core::time::Duration;
+
 use throughline_tests::simulation::{TailRun, run_tail_schedule};
 
 const RUN: TailRun = TailRun {
@@ -12,6 +14,8 @@ const RUN: TailRun = TailRun {
     undecided: 8_192,
     ratio: 0.1,
     flushes: false,
+    // Longer than any program takes.
+    decision_time: Duration::from_secs(100_000),
 };
 
 /// Where the buffer suffices, every trace that failed in time is kept, traces are
@@ -19,7 +23,7 @@ const RUN: TailRun = TailRun {
 fn suffices(run: TailRun) {
     let (simulation, traces) = run_tail_schedule(run);
     let stats = simulation.stats();
-    assert_eq!(stats.decided_early, 0, "{run:?}");
+    assert_eq!((stats.decided_early, stats.decided_overdue), (0, 0), "{run:?}");
     assert!(stats.error_traces_kept > traces / 50, "{stats:?}");
     assert!(stats.traces_dropped > traces / 2, "{stats:?}");
 }
@@ -50,6 +54,26 @@ fn flushes_decide_what_waits_and_all_that_follows_goes_with_it() {
         };
         let (simulation, _) = run_tail_schedule(run);
         assert!(simulation.stats().decided_by_flush > 0);
+    }
+}
+
+/// Traces that go on for longer than the decision time are decided meanwhile, by what is
+/// known; what comes later goes with them.
+#[test]
+fn traces_that_go_on_for_too_long_are_decided_and_whole_all_the_same() {
+    for seed in 60..63 {
+        let run = TailRun {
+            seed,
+            spans: 150_000,
+            pipelines: 1 + seed as usize % 2,
+            decision_time: Duration::from_millis(100),
+            ..RUN
+        };
+        let (simulation, traces) = run_tail_schedule(run);
+        let stats = simulation.stats();
+        assert!((100..traces / 2).contains(&stats.decided_overdue), "{stats:?} of {traces}");
+        assert!(stats.error_traces_kept < stats.error_traces, "errors that came too late");
+        assert_eq!(stats.decided_early, 0, "{stats:?}");
     }
 }
 

@@ -53,7 +53,7 @@ fn captures_that_run_at_the_same_time_never_mix() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_spawned_is_captured_on_tokio_smol_and_threads() {
+async fn what_is_spawned_is_captured_on_each_runtime_and_on_threads() {
     let (total, captured) = capture_async(async {
         let work = |name: &'static str| async move {
             let mut span = span!("task");
@@ -63,17 +63,20 @@ async fn what_is_spawned_is_captured_on_tokio_smol_and_threads() {
         async {
             let on_tokio = throughline::tokio::spawn(work("on tokio"));
             let on_smol = throughline::smol::spawn(work("on smol"));
+            let on_async_std = throughline::async_std::spawn(work("on async-std"));
             let context = Context::current();
             let thread =
                 std::thread::spawn(move || context.scope(|| span!("thread").in_scope(|| 1)));
-            on_tokio.await.expect("no panic") + on_smol.await + thread.join().expect("no panic")
+            let threads = thread.join().expect("no panic");
+            on_tokio.await.expect("no panic") + on_smol.await + on_async_std.await + threads
         }
         .in_span(span!("parent"))
         .await
     })
     .await;
-    assert_eq!(total, 3);
-    captured.assert_tree_unordered("parent\n  thread\n  on tokio\n  on smol");
+    assert_eq!(total, 4);
+    let expected = "parent\n  thread\n  on tokio\n  on smol\n  on async-std";
+    captured.assert_tree_unordered(expected);
 }
 
 #[test]
@@ -102,13 +105,29 @@ fn a_tree_that_differs_is_shown_line_by_line() {
         });
     });
     let message = message(|| captured.assert_tree("order\n  reserve\n  ship"));
-    assert_eq!(message, "the trace differs\n  order\n+   price\n    reserve\n-   ship\n");
+    assert_eq!(
+        message,
+        "the trace differs (- expected, + captured)\n  order\n+   price\n    reserve\n-   ship\n"
+    );
     let unordered = "order\n  reserve\n  price";
     captured.assert_tree_unordered(unordered);
     assert!(catch_unwind(AssertUnwindSafe(|| captured.assert_tree(unordered))).is_err());
     captured.assert_tree_with(&["id", "no"], "order {id=7}\n  price\n  reserve");
     let message = self::message(|| drop(captured.span("ship").clone()));
     assert_eq!(message, "no span `ship` among:\norder\n  price\n  reserve\n");
+}
+
+/// What one stumbles over: a span that did not end, and one that is an argument.
+#[test]
+fn a_tree_that_lacks_a_span_tells_why_it_may_be_missing() {
+    let (kept, captured) = capture(|| span!("kept"));
+    let text = message(|| captured.assert_tree("kept"));
+    assert!(text.ends_with("- kept\nstill under way when the capture ended: kept\n"), "{text}");
+    drop(kept);
+    let before = span!("before");
+    let ((), captured) = capture(|| before.in_scope(|| ()));
+    let text = message(|| captured.assert_tree("before"));
+    assert!(text.contains("- before\nno span was made in the capture; one that is made before"));
 }
 
 #[test]

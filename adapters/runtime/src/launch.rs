@@ -220,7 +220,7 @@ fn heartbeats(
 ) -> Option<Heartbeats<Vec<u8>, Vec<Entry>>> {
     // Not all the time, whatever is asked for.
     let after = options.heartbeat?.max(Duration::from_millis(1));
-    let records = options.flusher.max_export_batch_size.max(1);
+    let records = options.flusher.max_export_batch_size.clamp(1, MOST_RECORDS);
     let bytes = vec![0; (records * RECORD).min(options.max_batch_bytes.max(RECORD))];
     let entries = vec![Entry::default(); records];
     Some(Heartbeats::new(pipeline, after, Duration::ZERO, bytes, entries))
@@ -228,3 +228,5 @@ fn heartbeats(
 
 /// Room for the record of a live span, on average.
 const RECORD: usize = 512;
+/// Records of one batch, whatever a batch of spans holds; more come in several.
+const MOST_RECORDS: usize = 8_192;

@@ -121,11 +121,18 @@ impl LiveSpans {
         self.0.iter()
     }
 
-    /// Writes the table on stderr, the oldest [`ROWS`] of it, below a title. What
-    /// cannot be written is left out: it may be a panic hook that asks.
-    pub(crate) fn print(&self, title: fmt::Arguments<'_>) {
-        let text = format!("throughline: {title}\n{self:.ROWS$}");
-        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    /// Writes on stderr how many there are of what they are, and the oldest [`ROWS`] of
+    /// the table. What cannot be written is left out: it may be a panic hook that asks.
+    pub(crate) fn print(&self, one: &str, many: &str) {
+        let _ = std::io::stderr().lock().write_all(self.titled(one, many).as_bytes());
+    }
+
+    fn titled(&self, one: &str, many: &str) -> String {
+        match self.len() {
+            0 => format!("throughline: no {many}\n"),
+            1 => format!("throughline: 1 {one}\n{self}"),
+            count => format!("throughline: {count} {many}\n{self:.ROWS$}"),
+        }
     }
 }
 
@@ -206,5 +213,10 @@ mod tests {
 ";
         assert_eq!(format!("{spans:.2}"), expected);
         assert!(spans.to_string().contains("    5.0ms  polling 5.0ms    abab"));
+        let titled = |spans: &LiveSpans| spans.titled("live span", "live spans");
+        assert!(titled(&spans).starts_with("throughline: 3 live spans\n      age  "));
+        let one = LiveSpans(vec![live(long, LiveState::Running)]);
+        assert!(titled(&one).starts_with("throughline: 1 live span\n      age  "));
+        assert_eq!(titled(&LiveSpans::default()), "throughline: no live spans\n");
     }
 }

@@ -233,7 +233,7 @@ impl Engine {
         (receipt.leaked, receipt.oldest_leaked) = (leaked.len(), leaked.iter().next().copied());
         // Ordering: Relaxed, no value is read through it.
         if !leaked.is_empty() && self.reports_leaks.swap(false, Ordering::Relaxed) {
-            leaked.print(format_args!("{} spans still live at shutdown", leaked.len()));
+            leaked.print("span still live at shutdown", "spans still live at shutdown");
         }
     }
 }

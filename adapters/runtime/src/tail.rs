@@ -90,24 +90,26 @@ impl TailSampling {
     /// The memory for frames of undecided traces, in bytes, for each pipeline; a
     /// span takes a multiple of 128. What it cannot hold is decided early, the
     /// oldest trace first, and one that takes a quarter of it for itself. 16 MiB
-    /// by default.
+    /// by default, [`LARGEST_BUFFER`](Self::LARGEST_BUFFER) at most.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
-        self.max_bytes = bytes;
+        self.max_bytes = bytes.min(Self::LARGEST_BUFFER);
         self
     }
 
     /// The most undecided traces; where there are more, the oldest is decided
-    /// early. 8,192 by default, about 150 bytes each.
+    /// early. 8,192 by default, [`MOST_TRACES`](Self::MOST_TRACES) at most, about
+    /// 150 bytes each.
     pub fn max_traces(mut self, traces: usize) -> Self {
-        self.settings.max_traces = traces.max(1);
+        self.settings.max_traces = traces.clamp(1, Self::MOST_TRACES);
         self
     }
 
     /// How many decisions are remembered, for spans that come later. 16,384 by
-    /// default, about 150 bytes each. A span that comes after its trace was
-    /// forgotten is the first one of another trace with the same id.
+    /// default, [`MOST_TRACES`](Self::MOST_TRACES) at most, about 150 bytes each. A
+    /// span that comes after its trace was forgotten is the first one of another trace
+    /// with the same id.
     pub fn max_decisions(mut self, decisions: usize) -> Self {
-        self.max_decisions = decisions;
+        self.max_decisions = decisions.clamp(1, Self::MOST_TRACES);
         self
     }
 
@@ -125,13 +127,21 @@ impl TailSampling {
         self
     }
 
+    /// The largest buffer of a pipeline, in bytes: 2 GiB. What is more counts as so
+    /// many: no number takes the program's memory away.
+    pub const LARGEST_BUFFER: usize = 1 << 31;
+
+    /// The most traces that are undecided, and the most decisions that are remembered:
+    /// 4,194,304 each. What is more counts as so many.
+    pub const MOST_TRACES: usize = 1 << 22;
+
     /// The sampler, for one or several pipelines.
     ///
     /// # Errors
     ///
     /// Its rules ask more about single spans than can be noted.
     pub fn build(self) -> Result<TailSampler, TailError> {
-        let traces = self.settings.max_traces.saturating_add(self.max_decisions.max(1));
+        let traces = self.settings.max_traces + self.max_decisions;
         let memory = vec![Trace::EMPTY; traces];
         let book = Book::new(memory, self.rules, self.settings, platform::random());
         let book = Mutex::new(book.ok_or(TailError::TooManyConditions)?);
@@ -234,6 +244,16 @@ impl Lend for TailSampler {
     }
 }
 
+/// Its rules, the first one first, and the memory of each pipeline:
+/// `[(failed|panicked):all][any:0.050003] in 16777216 bytes`.
+impl fmt::Display for TailSampler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rules = self.lock(|book| format!("{}", Described(book.rules())));
+        let rules = if rules.is_empty() { "[any:nothing]" } else { &rules };
+        write!(f, "{rules} in {} bytes", self.0.max_bytes)
+    }
+}
+
 impl fmt::Debug for TailSampler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (rules, stats) =
@@ -251,5 +271,37 @@ struct Described<'a>(&'a StdRules);
 impl fmt::Display for Described<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.description(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_says_what_it_keeps_and_in_how_much_memory() {
+        use throughline_core::tail::{AnyTrace, Failed, HasAttribute, Panicked};
+
+        let tail = TailSampling::new().drop(HasAttribute("http.route", "/health*"));
+        let tail = tail.keep(Failed.or(Panicked)).sample(AnyTrace, 0.25).max_bytes(1 << 20);
+        assert_eq!(
+            tail.build().expect("few conditions").to_string(),
+            "[http.route=/health*:nothing][(failed|panicked):all][any:0.250000] in 1048576 bytes"
+        );
+        let none = TailSampling::new().build().expect("no conditions");
+        assert_eq!(none.to_string(), "[any:nothing] in 16777216 bytes");
+    }
+
+    #[test]
+    fn no_number_takes_the_memory_of_the_program_away() {
+        let huge = TailSampling::new().max_bytes(usize::MAX).max_traces(usize::MAX);
+        let huge = huge.max_decisions(usize::MAX);
+        assert_eq!(huge.max_bytes, TailSampling::LARGEST_BUFFER);
+        let most = TailSampling::MOST_TRACES;
+        assert_eq!((huge.settings.max_traces, huge.max_decisions), (most, most));
+        let none = TailSampling::new().max_bytes(0).max_traces(0).max_decisions(0);
+        assert_eq!((none.settings.max_traces, none.max_decisions), (1, 1));
+        let tail = none.build().expect("no conditions");
+        assert_eq!((tail.0.traces, tail.buffer().used_bytes()), (2, 0));
     }
 }

@@ -85,8 +85,7 @@ impl Telemetry {
 
     /// Prints the [live spans](Self::live_spans) on stderr, the 100 oldest of them.
     pub fn dump_live_spans(&self) {
-        let spans = self.live_spans();
-        spans.print(format_args!("{} live spans", spans.len()));
+        self.live_spans().print("live span", "live spans");
     }
 
     /// What tail sampling decided so far, if there is any.

@@ -6,9 +6,10 @@ use super::{Additions, Decision, Sampler, SamplingParameters};
 
 /// Records a fixed part of the traces, as a function of the trace id alone.
 ///
-/// A trace is kept when the low 63 bits of its id, divided by 2⁶³, are below the
-/// ratio: the rule of the Go and Rust SDKs, so that services of both kinds agree
-/// about a trace, and a larger ratio keeps all that a smaller one keeps. The
+/// A trace is kept when the last eight bytes of its id without the lowest bit, as a
+/// number divided by 2⁶³, are below the ratio: the rule of the Go and Rust SDKs, so
+/// that services of all three agree about a trace, and a larger ratio keeps all that a
+/// smaller one keeps. The
 /// specification discourages it except as the root of [`ParentBased`](super::ParentBased).
 /// ([TraceIdRatioBased](https://opentelemetry.io/docs/specs/otel/trace/sdk/#traceidratiobased))
 #[derive(Clone, Copy, Debug)]

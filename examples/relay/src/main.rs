@@ -19,7 +19,7 @@ use core::error::Error;
 use core::net::SocketAddr;
 use core::pin::pin;
 use core::time::Duration;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -67,7 +67,9 @@ impl Program for Relay<'_> {
 async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<(), Box<dyn Error>> {
     let telemetry = telemetry::init()?;
     let asked_to_end = signals::asked_to_end()?;
-    let (listener, address) = runtime.listen(args.listen)?;
+    let (listener, address) = runtime
+        .listen(args.listen)
+        .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
 
     let is_relay = |request: &_| relay::route(request);
     let layer = ServerLayer::new().route(is_relay);
@@ -80,8 +82,11 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<(), Box<dyn E
     let server = runtime.task(serve(runtime.clone(), listener, service, stopped));
 
     let mut out = std::io::stdout();
-    writeln!(out, "listening on {address}")?;
-    out.flush()?;
+    match writeln!(out, "listening on {address}").and_then(|()| out.flush()) {
+        // Nobody wants to know; a request may come all the same.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        said => said?,
+    }
 
     // Either way: asked, or the thread that waits for signals is gone.
     let _ = asked_to_end.await;

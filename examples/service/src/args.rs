@@ -8,7 +8,11 @@ use crate::sampling::{HeadSampler, TailRules};
 /// Runs two HTTP services and a bounded load against them, and shows the traces.
 ///
 /// Without an endpoint the traces go to an embedded receiver, which then checks
-/// that every one of them is whole.
+/// that every one of them is whole. Ctrl-C and SIGTERM end the load, and report what
+/// there is; a second one does not wait for that.
+///
+/// Ends with 0 if every trace is whole and every span is accounted for, with 1 if not,
+/// and with 2 if it could not run.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "service", version)]
 pub(crate) struct Args {
@@ -29,18 +33,20 @@ pub(crate) struct Args {
     /// How to talk to the collector or receiver.
     #[arg(long, value_enum)]
     pub(crate) protocol: Option<Protocol>,
-    /// Which traces are recorded: a name of OTEL_TRACES_SAMPLER, or `probability`,
-    /// `parentbased_probability` (consistent, with thresholds in `tracestate`) and
-    /// `rate_limited` (traces per second). `=ARG` is the ratio or the rate.
+    /// Which traces are recorded: `always_on`, `always_off`, `traceidratio=R` or one of
+    /// these as `parentbased_…`; `probability=R` or `parentbased_probability=R`
+    /// (consistent, with thresholds in `tracestate`); `rate_limited=PER_SECOND`. A ratio
+    /// that is not given is 1.
     #[arg(long, value_name = "NAME[=ARG]")]
     pub(crate) sampler: Option<HeadSampler>,
     /// Which of these are exported, decided when they are over: any of `errors`,
-    /// `panicked`, `cancelled`, `slow=DURATION`, `attribute=KEY:PATTERN`, then
-    /// `ratio=R` or `rate=PER_SECOND` of the rest. `bytes=N` is the buffer of each
-    /// service.
+    /// `panicked`, `cancelled`, `slow=DURATION`, `attribute=KEY:PATTERN`, with commas
+    /// between them, then `ratio=R` or `rate=PER_SECOND` of the rest. `bytes=N` is the
+    /// buffer of each service. As `errors,slow=250ms,ratio=0.05`.
     #[arg(long, value_name = "RULES")]
     pub(crate) tail: Option<TailRules>,
-    /// One request makes so many spans in a loop.
+    /// One request makes so many spans in a loop. Beyond 10,000 their parent tells how
+    /// many there were.
     #[arg(long, default_value_t = 200, value_name = "SPANS")]
     pub(crate) flood: u64,
     /// Print on stderr what is in force, and where it came from.

@@ -98,6 +98,7 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn
     let shop = Shop { runtime: shop, client, inventory, flood, outliving: outliving.clone() };
     let routes = orders::routes(Arc::new(shop));
     let front = Server::start(&runtime, routes, &orders)?;
+    let asked_to_end = ctrl_c()?;
     log::info!(orders = front.url, inventory = back.url; "listening");
 
     let load = Arc::new(Load::default());
@@ -107,8 +108,11 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn
     // What is left of the work is dropped with the block, and cancelled.
     let interrupted = {
         let (work, shown) = (pin!(work), pin!(shown));
-        matches!(select(select(work, shown), ctrl_c()?).await, Either::Right(_))
+        matches!(select(select(work, shown), asked_to_end).await, Either::Right(_))
     };
+    if interrupted {
+        log::info!("asked to end; once more ends without a report");
+    }
 
     // Every span ends before the pipelines do.
     front.stop().await;
@@ -132,6 +136,7 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn
             .as_ref()
             .zip(tail.as_ref())
             .map(|(rules, tail)| (rules.names(), tail.stats())),
+        flood: args.flood,
         store: store.as_deref(),
     };
     match report.print(args.json) {
@@ -142,14 +147,16 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn
     Ok(report.is_good())
 }
 
-/// Completes when the program is asked to end.
+/// Completes when the program is asked to end. Who asks again does not want to wait for
+/// what is under way.
 fn ctrl_c() -> Result<oneshot::Receiver<()>, ctrlc::Error> {
     let (sender, asked) = oneshot::channel();
     let mut sender = Some(sender);
-    ctrlc::set_handler(move || {
-        if let Some(sender) = sender.take() {
+    ctrlc::set_handler(move || match sender.take() {
+        Some(sender) => {
             let _ = sender.send(());
         }
+        None => std::process::exit(INTERRUPTED),
     })?;
     Ok(asked)
 }
@@ -166,7 +173,8 @@ fn exporter(args: &Args, env: &mut Env) -> Result<(Otlp, Option<Viewer>), Box<dy
         Some(Protocol::HttpProtobuf) | None => (Otlp::http(), false),
     };
     if let Some(endpoint) = &args.endpoint {
-        return Ok((otlp.base_endpoint(endpoint)?, None));
+        let otlp = otlp.base_endpoint(endpoint);
+        return Ok((otlp.map_err(|error| format!("--endpoint: {error}"))?, None));
     }
     // The first traces are kept in full, of the others what tells them whole.
     let limits = StoreLimits { detailed_traces: 1_000, ..StoreLimits::default() };
@@ -195,3 +203,5 @@ fn settings(service: &str, args: &Args, tail: Option<&TailSampler>) -> Builder {
 
 /// How long each pipeline has in the end.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// What shells say of a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;

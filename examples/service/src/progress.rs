@@ -18,7 +18,8 @@ pub(crate) async fn show(runtime: impl Runtime, load: Arc<Load>, requests: usize
     loop {
         runtime.sleep(Duration::from_millis(100)).await;
         let done = load.done.load(Ordering::Relaxed);
-        let _ = write!(std::io::stderr().lock(), "\r{done} of {requests} requests ");
+        // Back to the beginning, so that a log line takes its place.
+        let _ = write!(std::io::stderr().lock(), "{done} of {requests} requests\r");
     }
 }
 
@@ -26,6 +27,6 @@ struct ClearLine;
 
 impl Drop for ClearLine {
     fn drop(&mut self) {
-        let _ = write!(std::io::stderr().lock(), "\r\x1b[K");
+        let _ = write!(std::io::stderr().lock(), "\x1b[K");
     }
 }

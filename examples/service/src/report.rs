@@ -3,10 +3,10 @@
 use core::time::Duration;
 use std::io::{self, Write};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value as Json, json};
 use throughline::tail::TailStats;
-use throughline::{Ledger, Receipt};
-use throughline_console::{Colour, Options, waterfall};
+use throughline::{DropReason, Ledger, Receipt, SURPLUS_COUNT_ATTRIBUTE};
+use throughline_console::{Colour, Options, Trace, Value, waterfall};
 use throughline_viewer::{Integrity, Store, TraceSummary};
 
 /// Everything that is reported.
@@ -20,6 +20,8 @@ pub(crate) struct Report<'a> {
     pub(crate) receipts: [(&'static str, Receipt); 2],
     /// What was decided at the tail, with the names of the rules.
     pub(crate) tail: Option<(Vec<String>, TailStats)>,
+    /// How many spans one request made in a loop.
+    pub(crate) flood: u64,
     /// What the embedded receiver holds, if it was used.
     pub(crate) store: Option<&'a Store>,
 }
@@ -42,18 +44,24 @@ impl Report<'_> {
     fn print_text(&self, out: &mut impl Write) -> io::Result<()> {
         let options = Options { colour: Colour::auto(&io::stdout()), ..Options::default() };
         if let Some(store) = self.store {
-            let shown = [
-                ("The slowest trace", store.slowest_where(|trace| trace.cancelled < trace.spans)),
-                ("The first failed trace", store.first_error()),
-                (
-                    "The first cancelled trace",
-                    store.first_where(|trace| &*trace.name == "impatient_customer"),
-                ),
+            let cancelled = store.first_where(|trace| &*trace.name == "impatient_customer");
+            let flooded = self.surplus_told().map(|(trace, _)| trace);
+            let found = [
+                ("slowest", store.slowest_where(|trace| trace.cancelled < trace.spans)),
+                ("first failed", store.first_error()),
+                ("first cancelled", cancelled),
+                ("flooded", flooded),
             ];
-            for (title, trace) in shown {
-                if let Some(trace) = trace {
-                    writeln!(out, "{title}\n\n{}\n", waterfall(&trace, options))?;
+            let mut shown: Vec<(String, Trace)> = Vec::new();
+            for (title, trace) in found {
+                let Some(trace) = trace else { continue };
+                match shown.iter_mut().find(|(_, other)| other.trace_id() == trace.trace_id()) {
+                    Some((titles, _)) => titles.extend([" and the ", title]),
+                    None => shown.push((title.to_owned(), trace)),
                 }
+            }
+            for (titles, trace) in shown {
+                writeln!(out, "The {titles} trace\n\n{}\n", waterfall(&trace, options))?;
             }
         }
         let Report { requests, errors, abandoned, elapsed, .. } = self;
@@ -77,13 +85,21 @@ impl Report<'_> {
         if let Some((names, stats)) = &self.tail {
             print_tail(out, names, stats, self.error_traces_kept(stats))?;
         }
+        let surplus = self.surplus();
+        if surplus > 0 {
+            let told = self.surplus_told().map_or(0, |(_, told)| told);
+            writeln!(
+                out,
+                "{surplus} children too many to export, {told} of them told by their parents at the receiver"
+            )?;
+        }
         for (service, receipt) in &self.receipts {
             writeln!(out, "{service:<10}{receipt}")?;
         }
         writeln!(out, "{:<10}{}", "together", self.ledger())
     }
 
-    fn json(&self) -> Value {
+    fn json(&self) -> Json {
         let ledger = self.ledger();
         let dropped: Map<_, _> = ledger
             .losses()
@@ -104,6 +120,11 @@ impl Report<'_> {
             "spans_exported": ledger.exported(),
             "dropped": dropped,
             "in_flight": ledger.in_flight(),
+            "flood": {
+                "spans": self.flood,
+                "surplus": self.surplus(),
+                "surplus_told": self.surplus_told().map(|(_, told)| told),
+            },
             "tail": self.tail.as_ref().map(|(names, stats)| {
                 tail_json(names, stats, self.error_traces_kept(stats))
             }),
@@ -133,6 +154,27 @@ impl Report<'_> {
         store.summaries().iter().filter(|trace| has_error(trace)).count() as u64
     }
 
+    /// The children that were too many to export.
+    fn surplus(&self) -> u64 {
+        self.ledger().dropped(DropReason::Surplus)
+    }
+
+    /// The trace of the flood, and what parents in it tell of such children; if there
+    /// are any, and it is at the receiver. It is the largest one then.
+    fn surplus_told(&self) -> Option<(Trace, u64)> {
+        let store = self.store.filter(|_| self.surplus() > 0)?;
+        let largest = store.summaries().into_iter().max_by_key(|trace| trace.spans)?;
+        let trace = store.trace(largest.trace_id)?;
+        let told = trace.spans().iter().filter_map(|span| {
+            match span.attribute(SURPLUS_COUNT_ATTRIBUTE)? {
+                Value::Int(count) => u64::try_from(*count).ok(),
+                _ => None,
+            }
+        });
+        let told = told.sum();
+        (told > 0).then_some((trace, told))
+    }
+
     fn integrity(&self) -> Option<Integrity> {
         self.store.map(Store::integrity)
     }
@@ -160,7 +202,7 @@ fn print_tail(
     )
 }
 
-fn tail_json(names: &[String], stats: &TailStats, error_traces_kept: u64) -> Value {
+fn tail_json(names: &[String], stats: &TailStats, error_traces_kept: u64) -> Json {
     let by_rule = names.iter().zip(stats.kept_by_rule);
     json!({
         "traces_kept": stats.traces_kept,

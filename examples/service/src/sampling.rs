@@ -27,15 +27,19 @@ impl FromStr for HeadSampler {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, argument) = text.split_once('=').map_or((text, None), |(n, a)| (n, Some(a)));
+        let (name, argument) = name_and_argument(text);
+        let plain = || match argument {
+            Some(_) => Err(format!("`{name}` takes no argument")),
+            None => Ok(()),
+        };
         let ratio = || parse_ratio(argument.unwrap_or("1"));
-        let rate = || parse_rate(argument.ok_or("rate_limited needs traces per second")?);
+        let rate = || parse_rate(argument.ok_or("it needs traces per second: rate_limited=N")?);
         Ok(HeadSampler(match name {
-            "always_on" => Arc::new(AlwaysOn),
-            "always_off" => Arc::new(AlwaysOff),
+            "always_on" => plain().map(|()| Arc::new(AlwaysOn))?,
+            "always_off" => plain().map(|()| Arc::new(AlwaysOff))?,
             "traceidratio" => Arc::new(TraceIdRatioBased::new(ratio()?)),
-            "parentbased_always_on" => Arc::new(ParentBased::new(AlwaysOn)),
-            "parentbased_always_off" => Arc::new(ParentBased::new(AlwaysOff)),
+            "parentbased_always_on" => plain().map(|()| Arc::new(ParentBased::new(AlwaysOn)))?,
+            "parentbased_always_off" => plain().map(|()| Arc::new(ParentBased::new(AlwaysOff)))?,
             "parentbased_traceidratio" => {
                 Arc::new(ParentBased::new(TraceIdRatioBased::new(ratio()?)))
             }
@@ -48,10 +52,15 @@ impl FromStr for HeadSampler {
                 let root = ComposableRateLimiting::new(rate()?, Duration::from_secs(1));
                 Arc::new(CompositeSampler::new(ComposableParentThreshold::new(root)))
             }
-            _ => return Err(format!("`{name}` is no sampler")),
+            _ => return Err(format!("`{name}` is no sampler; there are {SAMPLERS}")),
         }))
     }
 }
+
+/// What `--sampler` takes.
+const SAMPLERS: &str = "always_on, always_off, traceidratio, parentbased_always_on, \
+    parentbased_always_off, parentbased_traceidratio, probability, parentbased_probability \
+    and rate_limited";
 
 /// What is kept at the tail, in the order in which it was said; what is about any
 /// trace comes last.
@@ -78,26 +87,55 @@ impl FromStr for TailRules {
     fn from_str(text: &str) -> Result<Self, String> {
         let (mut rules, mut bytes) = (Vec::new(), None);
         for part in text.split(',') {
-            rules.push(match part.split_once('=') {
-                None if part == "errors" => Keep::Errors,
-                None if part == "panicked" => Keep::Panicked,
-                None if part == "cancelled" => Keep::Cancelled,
-                Some(("slow", duration)) => Keep::Slow(parse_duration(duration)?),
-                Some(("attribute", text)) => {
-                    let (key, pattern) = text.split_once(':').ok_or("attribute=KEY:PATTERN")?;
+            let (name, value) = name_and_argument(part);
+            let plain = |rule| match value {
+                Some(_) => Err(format!("`{name}` takes no value")),
+                None => Ok(rule),
+            };
+            let given = || value.ok_or_else(|| format!("`{name}` needs a value: {EXAMPLES}"));
+            rules.push(match name {
+                "errors" => plain(Keep::Errors)?,
+                "panicked" => plain(Keep::Panicked)?,
+                "cancelled" => plain(Keep::Cancelled)?,
+                "slow" => Keep::Slow(parse_duration(given()?)?),
+                "attribute" => {
+                    let (key, pattern) = given()?
+                        .split_once(':')
+                        .filter(|(key, _)| !key.is_empty())
+                        .ok_or_else(|| format!("`{part}` is not as attribute=KEY:PATTERN"))?;
                     Keep::Attribute(key.to_owned(), pattern.to_owned())
                 }
-                Some(("ratio", ratio)) => Keep::Ratio(parse_ratio(ratio)?),
-                Some(("rate", rate)) => Keep::Rate(parse_rate(rate)?),
-                Some(("bytes", number)) => {
-                    bytes = Some(number.parse().map_err(|_| format!("`{number}` is no size"))?);
+                "ratio" => Keep::Ratio(parse_ratio(given()?)?),
+                "rate" => Keep::Rate(parse_rate(given()?)?),
+                "bytes" => {
+                    bytes = Some(parse_bytes(given()?)?);
                     continue;
                 }
-                _ => return Err(format!("`{part}` is no rule")),
+                _ => return Err(format!("`{part}` is no rule; there are errors, {EXAMPLES}")),
             });
         }
-        rules.sort_by_key(|rule| matches!(rule, Keep::Ratio(_) | Keep::Rate(_)));
-        Ok(TailRules { rules, bytes })
+        rules.sort_by_key(Keep::is_of_the_rest);
+        if rules.iter().filter(|rule| rule.is_of_the_rest()).count() > 1 {
+            return Err("the rest has one `ratio` or one `rate`".to_owned());
+        }
+        let rules = TailRules { rules, bytes };
+        if rules.rules.is_empty() {
+            return Err("without a rule nothing would be kept".to_owned());
+        }
+        // Now, so that it is said of the flag.
+        rules.sampler().map_err(|error| error.to_string())?;
+        Ok(rules)
+    }
+}
+
+/// What `--tail` takes, beside `errors`.
+const EXAMPLES: &str = "panicked, cancelled, slow=250ms, attribute=KEY:PATTERN, ratio=0.05, \
+    rate=10 and bytes=1000000";
+
+impl Keep {
+    /// Whether it is about all traces, and so about those that are left.
+    fn is_of_the_rest(&self) -> bool {
+        matches!(self, Keep::Ratio(_) | Keep::Rate(_))
     }
 }
 
@@ -139,6 +177,11 @@ impl TailRules {
     }
 }
 
+/// `NAME=ARGUMENT`, or `NAME`.
+fn name_and_argument(text: &str) -> (&str, Option<&str>) {
+    text.split_once('=').map_or((text, None), |(name, argument)| (name, Some(argument)))
+}
+
 fn parse_ratio(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(ratio),
@@ -148,6 +191,12 @@ fn parse_ratio(text: &str) -> Result<f64, String> {
 
 fn parse_rate(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("`{text}` is no whole number per second"))
+}
+
+fn parse_bytes(text: &str) -> Result<usize, String> {
+    let most = TailSampling::LARGEST_BUFFER;
+    let number = text.parse().ok().filter(|bytes| *bytes <= most);
+    number.ok_or_else(|| format!("`{text}` is no number of bytes up to {most}"))
 }
 
 /// A whole number of `ms` or `s`.

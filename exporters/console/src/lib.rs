@@ -45,6 +45,7 @@ mod rows;
 mod span;
 mod still_running;
 mod style;
+mod surplus;
 mod text;
 mod trace;
 mod value;

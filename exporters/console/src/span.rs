@@ -54,6 +54,12 @@ impl FinishedSpan {
         self.end_unix_nanos.saturating_sub(self.start_unix_nanos)
     }
 
+    /// The value of an attribute; the last one where a key is there twice.
+    #[must_use]
+    pub fn attribute(&self, key: &str) -> Option<&Value> {
+        self.attributes.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)
+    }
+
     /// How it ended, as its [`END_ATTRIBUTE`] says.
     #[must_use]
     pub fn ending(&self) -> Ending {

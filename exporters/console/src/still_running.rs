@@ -18,11 +18,7 @@ impl FinishedSpan {
     /// [`HEARTBEAT_ATTRIBUTE`] says: its end is when the record was made.
     #[must_use]
     pub fn is_heartbeat(&self) -> bool {
-        self.value_of(HEARTBEAT_ATTRIBUTE) == Some(&Value::Bool(true))
-    }
-
-    fn value_of(&self, key: &str) -> Option<&Value> {
-        self.attributes.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)
+        self.attribute(HEARTBEAT_ATTRIBUTE) == Some(&Value::Bool(true))
     }
 }
 
@@ -47,9 +43,9 @@ impl fmt::Display for StillRunning<'_> {
             write!(f, "  {}", part(&span.service))?;
         }
         write!(f, "  {}", Human(span.duration_nanos()))?;
-        if let Some(state) = span.value_of(HEARTBEAT_STATE_ATTRIBUTE).and_then(Value::as_str) {
+        if let Some(state) = span.attribute(HEARTBEAT_STATE_ATTRIBUTE).and_then(Value::as_str) {
             write!(f, "  {}", part(state))?;
-            if let Some(Value::Int(nanos)) = span.value_of(HEARTBEAT_SINCE_ATTRIBUTE) {
+            if let Some(Value::Int(nanos)) = span.attribute(HEARTBEAT_SINCE_ATTRIBUTE) {
                 write!(f, " for {}", Human(u64::try_from(*nanos).unwrap_or(0)))?;
             }
         }

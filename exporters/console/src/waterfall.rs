@@ -15,6 +15,7 @@ use core::fmt::{self, Write as _};
 use crate::duration::Human;
 use crate::rows::{Row, Rows};
 use crate::style::{Painter, Style};
+use crate::surplus::surplus;
 use crate::text::{clean, pad, width};
 use crate::{Ending, Event, FinishedSpan, Standing, Status, Trace};
 
@@ -229,8 +230,8 @@ impl<'a> Sheet<'a> {
         blank.chain(core::iter::repeat_n(cell, (to - from) as usize)).collect()
     }
 
-    /// What is worth a line below a span: why it failed, its exceptions, and
-    /// every event when something is wrong with it.
+    /// What is worth a line below a span: why it failed, its exceptions, every event
+    /// when something is wrong with it, and what is not there of it.
     fn notes(&self, f: &mut fmt::Formatter<'_>, row: &Row, span: &FinishedSpan) -> fmt::Result {
         if let Status::Error(message) = &span.status
             && !message.is_empty()
@@ -249,6 +250,9 @@ impl<'a> Sheet<'a> {
         if more > MAX_EVENTS {
             let text = format!("{} more events", more - MAX_EVENTS);
             self.note(f, row, "…", &text, None)?;
+        }
+        if let Some(text) = surplus(span) {
+            self.note(f, row, "surplus", &text, None)?;
         }
         let dropped = span.dropped;
         for (count, what) in [

@@ -48,6 +48,35 @@ GET /orders                               orders server            100ms  ██
 }
 
 #[test]
+fn a_flood_is_told_below_its_parent() {
+    let flooded = |more: &[(&str, i64)]| {
+        let mut parent = span(1, 0, "import", 0, 100);
+        let entry = |(key, number): &(&str, i64)| ((*key).to_owned(), Value::from(*number));
+        parent.attributes.extend(more.iter().map(entry));
+        let drawn = drawn(vec![parent]);
+        drawn.lines().skip(2).map(|line| line.trim_start().to_owned()).collect::<Vec<_>>()
+    };
+    let told = [
+        ("throughline.surplus.count", 3),
+        ("throughline.surplus.sum_ns", 6_000),
+        ("throughline.surplus.min_ns", 1_000),
+        ("throughline.surplus.max_ns", 3_000_000),
+        ("throughline.surplus.untimed", 1),
+    ];
+    let count = "• surplus  3 more children, not sent";
+    let times = format!("{count}: min/avg/max 1.00µs/2.00µs/3.00ms");
+    assert_eq!(flooded(&told[..4]), [times.as_str()]);
+    let some_untimed = format!("{count}: min/avg/max 1.00µs/3.00µs/3.00ms, 1 untimed");
+    assert_eq!(flooded(&told), [some_untimed.as_str()]);
+    let all_untimed = [told[0], ("throughline.surplus.untimed", 3)];
+    assert_eq!(flooded(&all_untimed), [count]);
+    let one = [("throughline.surplus.count", 1), ("throughline.surplus.untimed", 1)];
+    assert_eq!(flooded(&one), ["• surplus  1 more child, not sent"]);
+    assert!(flooded(&[("throughline.surplus.count", -1)]).is_empty());
+    assert!(flooded(&[]).is_empty());
+}
+
+#[test]
 fn failures_say_how_and_why() {
     let mut failed = span(2, 1, "charge", 5, 20);
     failed.status = Status::Error("card refused".into());

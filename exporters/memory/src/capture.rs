@@ -49,6 +49,10 @@ pub fn capture<R>(work: impl FnOnce() -> R) -> (R, Captured) {
 
 /// As [`capture`], for a future.
 ///
+/// A span belongs to the capture in which it is *made*, and what is passed to a function
+/// is made before: `capture_async(load().in_span(span!("load")))` captures nothing of
+/// `load`, where `capture_async(async { load().in_span(span!("load")).await })` does.
+///
 /// # Panics
 ///
 /// As [`capture`].
@@ -205,7 +209,7 @@ impl Captured {
     /// If the tree differs; the message shows both, line by line.
     #[track_caller]
     pub fn assert_tree(&self, expected: &str) {
-        tree::assert_same(expected, &self.tree());
+        tree::assert_same(expected, &self.tree(), || self.hint());
     }
 
     /// Asserts the whole of [`tree_with`](Self::tree_with).
@@ -215,7 +219,7 @@ impl Captured {
     /// As [`assert_tree`](Self::assert_tree).
     #[track_caller]
     pub fn assert_tree_with(&self, keys: &[&str], expected: &str) {
-        tree::assert_same(expected, &self.tree_with(keys));
+        tree::assert_same(expected, &self.tree_with(keys), || self.hint());
     }
 
     /// As [`assert_tree`](Self::assert_tree), whatever the order of siblings is: for
@@ -227,7 +231,21 @@ impl Captured {
     #[track_caller]
     pub fn assert_tree_unordered(&self, expected: &str) {
         let (expected, actual) = (tree::dedent(expected), self.tree());
-        tree::assert_same(&tree::sorted(&expected), &tree::sorted(&actual));
+        tree::assert_same(&tree::sorted(&expected), &tree::sorted(&actual), || self.hint());
+    }
+
+    /// Why a span may be missing that one looks for.
+    fn hint(&self) -> String {
+        if !self.live.is_empty() {
+            let names = self.live.iter().map(|span| span.name).collect::<Vec<_>>();
+            format!("still under way when the capture ended: {}\n", names.join(", "))
+        } else if self.ledger.started() == 0 && self.ledger.unsampled() == 0 {
+            "no span was made in the capture; one that is made before it begins, as an \
+             argument is, belongs to what was current there\n"
+                .to_owned()
+        } else {
+            String::new()
+        }
     }
 }
 

@@ -87,7 +87,7 @@ impl Memory {
     /// If the tree differs; the message shows both, line by line.
     #[track_caller]
     pub fn assert_tree(&self, expected: &str) {
-        tree::assert_same(expected, &self.tree());
+        tree::assert_same(expected, &self.tree(), String::new);
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<CapturedSpan>> {

@@ -77,14 +77,15 @@ pub(crate) fn find<'a>(spans: &'a [CapturedSpan], name: &str) -> &'a CapturedSpa
     }
 }
 
-/// Asserts that the trees are the same.
+/// Asserts that the trees are the same; if not, the hint is behind both.
 #[track_caller]
-pub(crate) fn assert_same(expected: &str, actual: &str) {
+pub(crate) fn assert_same(expected: &str, actual: &str, hint: impl FnOnce() -> String) {
     let expected = dedent(expected);
     assert!(
         actual.trim_end() == expected.trim_end(),
-        "the trace differs\n{}",
-        diff(&expected, actual)
+        "the trace differs (- expected, + captured)\n{}{}",
+        diff(&expected, actual),
+        hint()
     );
 }
 

@@ -28,6 +28,8 @@ pub struct TailRun {
     pub ratio: f64,
     /// Whether it asks for flushes.
     pub flushes: bool,
+    /// After how long a trace is decided though it goes on.
+    pub decision_time: Duration,
 }
 
 /// A trace that is under way.
@@ -72,7 +74,7 @@ pub fn run_tail_schedule(run: TailRun) -> (TailSimulation, u64) {
     let mut setup = TailSetup::new(rules);
     (setup.pipelines, setup.units, setup.traces) = (run.pipelines, run.units, run.traces);
     setup.settings.max_traces = run.undecided;
-    setup.settings.decision_time = Duration::from_secs(100_000);
+    setup.settings.decision_time = run.decision_time;
     setup.batch = 1 + random.below(600) as usize;
     let mut simulation = TailSimulation::new(setup);
     let mut programs: Vec<Program> = Vec::new();
@@ -139,7 +141,7 @@ fn check(simulation: &TailSimulation, started: u64, ended: u64) {
 /// What holds of each trace in the end.
 fn conclude(simulation: &TailSimulation, did: &HashMap<TraceId, Did>, run: TailRun) {
     let stats = simulation.stats();
-    let is_enough = stats.decided_early == 0;
+    let is_enough = stats.decided_early == 0 && stats.decided_overdue == 0;
     // Decisions are remembered to the end, if there is so much room.
     let remembers = run.traces >= did.len() + run.undecided;
     let (mut failed, mut failed_kept, mut kept) = (0, 0, 0);

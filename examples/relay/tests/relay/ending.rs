@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::process::Command;
 use std::sync::mpsc::channel;
 
 use nix::sys::signal::Signal;
@@ -85,4 +86,16 @@ pub(crate) fn without_an_endpoint_nothing_is_exported(runtime: &str) {
     relay.forward(&[("traceparent", PARENT)]);
     assert_eq!(relay.end(Signal::SIGTERM), Some(0));
     assert!(silence.try_recv().is_err(), "it has connected");
+}
+
+pub(crate) fn an_address_that_is_taken_is_named(runtime: &str) {
+    let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let output = Command::new(env!("CARGO_BIN_EXE_relay"))
+        .args(["--listen", &address, "--runtime", runtime])
+        .output()
+        .expect("it starts");
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.starts_with(&format!("relay: cannot listen on {address}: ")), "{said}");
 }

@@ -38,6 +38,7 @@ macro_rules! on {
                 term_and_int_flush_and_exit_0
                 requests_under_way_are_finished_first
                 without_an_endpoint_nothing_is_exported
+                an_address_that_is_taken_is_named
             });
             on!(@cases $runtime traceparent {
                 both_missing
