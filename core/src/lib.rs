@@ -30,6 +30,7 @@ mod bitmap;
 mod body;
 mod bridge;
 mod callsite;
+mod captured;
 mod context;
 mod counter;
 mod doorbell;

@@ -18,6 +18,7 @@ use core::marker::PhantomData;
 use core::ptr;
 
 use crate::body::Attributes;
+use crate::captured;
 use crate::live::Live;
 use crate::start::{self, UNIX};
 use crate::state::{Held, Holder, State};
@@ -63,6 +64,11 @@ impl<P: Platform> Span<P> {
 
     #[cold]
     fn start_otherwise(callsite: &'static Callsite, fill: impl FnOnce(&mut Span<P>)) -> Self {
+        if let Some(live) = P::with_local(|local| captured::child(local, callsite)) {
+            let mut span = Span { state: State::recorded(live, P::Carried::default()) };
+            fill(&mut span);
+            return span;
+        }
         Self::start_with(callsite, SpanOptions::new(), fill)
     }
 

@@ -1,0 +1,69 @@
+//! How a span begins below a context that was captured: of a span that a guard entered, or
+//! that lives elsewhere.
+//!
+//! As below a recorded span that is current, all is known beforehand if that one is
+//! sampled, of this process, and carries nothing: neither the sampler nor the options are
+//! asked.
+
+use crate::live::{Live, Opening};
+use crate::route::Route;
+use crate::state::State;
+use crate::{Callsite, Context, Local, Platform, SpanId, TraceId};
+
+/// Begins a span below what is current, if that is such a context; `None` if it is not so
+/// plain a case.
+#[inline(never)]
+pub(crate) fn child<P: Platform>(local: &Local<P>, callsite: &'static Callsite) -> Option<Live> {
+    // Where there is a bridge, it has to be asked first.
+    if P::bridge().is_some() {
+        return None;
+    }
+    let guarded = local.token().and_then(P::guarded);
+    match guarded {
+        Some(Context { state: State::Plain { trace, span, route } }) => {
+            child_of(local, trace, span, route, callsite)
+        }
+        Some(_) => None,
+        None => local.with_entered(|current| match current? {
+            State::Plain { trace, span, route } => {
+                child_of(local, *trace, *span, *route, callsite)
+            }
+            State::Held(_) => None,
+        }),
+    }
+}
+
+#[inline(always)]
+fn child_of<P: Platform>(
+    local: &Local<P>,
+    trace: TraceId,
+    parent: SpanId,
+    route: Route,
+    callsite: &'static Callsite,
+) -> Option<Live> {
+    let slot = route.slot_of_sampled()?;
+    let pipeline = slot.pipeline();
+    if !pipeline.follows_local_parents() {
+        return None;
+    }
+    // Of a parent that has ended, nobody counts the children.
+    if slot.generation_of(parent).is_some() && !slot.take_child() {
+        return None;
+    }
+    let start = P::ticks();
+    let (shard, ids) = local.shard_and_ids();
+    let span = ids.span_id_at(start);
+    let opening = || Opening {
+        trace,
+        span,
+        flags: route.flags(),
+        parent,
+        remote_parent: false,
+        kind: callsite.kind(),
+        start,
+        callsite,
+    };
+    let live = pipeline.open(shard, local.place(), opening, None)?;
+    live.shard().count_started();
+    Some(live)
+}
