@@ -5,10 +5,11 @@
 //! sampled, of this process, and carries nothing: neither the sampler nor the options are
 //! asked.
 
+use crate::guard::Parent;
 use crate::live::{Live, Opening};
 use crate::route::Route;
 use crate::state::State;
-use crate::{Callsite, Context, Local, Platform, SpanId, TraceId};
+use crate::{Callsite, Local, Platform, SpanId, Token, TraceId};
 
 /// Begins a span below what is current, if that is such a context; `None` if it is not so
 /// plain a case.
@@ -18,18 +19,29 @@ pub(crate) fn child<P: Platform>(local: &Local<P>, callsite: &'static Callsite) 
     if P::bridge().is_some() {
         return None;
     }
-    let guarded = local.token().and_then(P::guarded);
-    match guarded {
-        Some(Context { state: State::Plain { trace, span, route } }) => {
-            child_of(local, trace, span, route, callsite)
-        }
-        Some(_) => None,
-        None => local.with_entered(|current| match current? {
-            State::Plain { trace, span, route } => {
-                child_of(local, *trace, *span, *route, callsite)
+    if let Some(token) = local.token() {
+        let (trace, span, route) = local.numbers().known(token).or_else(|| learn(local, token))?;
+        return child_of(local, trace, span, route, callsite);
+    }
+    local.with_entered(|current| match current? {
+        State::Plain { trace, span, route } => child_of(local, *trace, *span, *route, callsite),
+        State::Held(_) => None,
+    })
+}
+
+/// Asks the platform for a guard's context, and notes it for the next span.
+#[cold]
+fn learn<P: Platform>(local: &Local<P>, token: Token) -> Option<Parent> {
+    match P::guarded(token)?.state {
+        State::Plain { trace, span, route } => {
+            let parent = (trace, span, route);
+            // It is another one's if the guard is gone.
+            if local.token() == Some(token) {
+                local.numbers().know(token, parent);
             }
-            State::Held(_) => None,
-        }),
+            Some(parent)
+        }
+        State::Held(_) => None,
     }
 }
 

@@ -62,6 +62,20 @@ impl<P: Platform> Span<P> {
         }
     }
 
+    /// As [`start`](Self::start), if the span is as most are: below a sampled one of this
+    /// process, with neither trace state nor baggage. Nothing has happened otherwise.
+    ///
+    /// What this returns is in no memory yet, where it stays in none of the caller's.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn start_plain(callsite: &'static Callsite) -> Option<Self> {
+        let plain = |local: &Local<P>| {
+            start::below_recorded(local, callsite).or_else(|| captured::child(local, callsite))
+        };
+        P::with_local(plain)
+            .map(|live| Span { state: State::recorded(live, P::Carried::default()) })
+    }
+
     #[cold]
     fn start_otherwise(callsite: &'static Callsite, fill: impl FnOnce(&mut Span<P>)) -> Self {
         if let Some(live) = P::with_local(|local| captured::child(local, callsite)) {

@@ -102,10 +102,93 @@ impl TracingLayer {
         known.or_else(|| self.spans.context(&all.span(id)?.parent()?.id()))
     }
 
+    #[inline(never)]
+    fn begin<S>(
+        &self,
+        attributes: &Attributes<'_>,
+        site: &'static Site,
+        id: &Id,
+        all: &layer::Context<'_, S>,
+    ) where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let mut status = Status::default();
+        let span = if attributes.is_contextual() && !site.has_beforehand {
+            let status = &mut status;
+            Span::start(&site.callsite, |span| {
+                self.fill(attributes, First { span, site, status, is_named: false });
+            })
+        } else {
+            self.begin_otherwise(attributes, site, id, all, &mut status)
+        };
+        if !span.is_recording() && span.context().is_empty() {
+            // Where nobody listens, there is nothing to keep.
+            return;
+        }
+        let is_profiled = self.profile && span.is_recording();
+        let profile = is_profiled.then(|| Box::new(Profile::new()));
+        self.spans.insert(id, span, site, profile);
+        if site.has_status {
+            self.spans.with(id, |open| open.set_status(&status));
+        }
+    }
+
+    fn begin_otherwise<S>(
+        &self,
+        attributes: &Attributes<'_>,
+        site: &'static Site,
+        id: &Id,
+        all: &layer::Context<'_, S>,
+        status: &mut Status,
+    ) -> Span
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let parent;
+        let mut options = SpanOptions::new();
+        if let Some(named) = attributes.parent() {
+            parent = self.explicit_parent(named, id, all);
+            options = match &parent {
+                Some(parent) => options.parent(parent),
+                None => options.root(),
+            };
+        } else if attributes.is_root() {
+            options = options.root();
+        }
+        let beforehand;
+        let mut is_named = false;
+        if site.has_beforehand {
+            beforehand = Beforehand::of(attributes);
+            options = options.kind(beforehand.kind.unwrap_or(SpanKind::Internal));
+            if let Some(name) = &beforehand.name {
+                options = options.name(name);
+                is_named = true;
+            }
+        }
+        Span::start_with(&site.callsite, options, |span| {
+            self.fill(attributes, First { span, site, status, is_named });
+        })
+    }
+
+    fn fill(&self, attributes: &Attributes<'_>, mut first: First<'_>) {
+        if self.location {
+            say_where(attributes.metadata(), first.span);
+        }
+        attributes.record(&mut first);
+    }
+
+    fn with_profile(&self, id: &Id, tell: impl FnOnce(&mut Profile, u64)) {
+        let tell = |open: &mut Open| {
+            if let Some(profile) = &mut open.profile {
+                tell(profile, Std::ticks());
+            }
+        };
+        self.spans.with(id, tell);
+    }
+
     fn is_recording(&self, parent: Option<&Id>) -> bool {
         match parent {
-            // A sampled span that a guard entered is recorded, as a rule, and this costs less.
-            None => is_sampled_by_guard() || CurrentSpan::is_recording(),
+            None => CurrentSpan::is_recording(),
             Some(id) => self.spans.with(id, |open| open.span.is_recording()).unwrap_or(false),
         }
     }
@@ -128,52 +211,17 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, all: layer::Context<'_, S>) {
-        let metadata = attributes.metadata();
-        let site = Site::of(metadata);
-        let parent;
-        let mut options = None;
-        if let Some(named) = attributes.parent() {
-            parent = self.explicit_parent(named, id, &all);
-            options = Some(match &parent {
-                Some(parent) => SpanOptions::new().parent(parent),
-                None => SpanOptions::new().root(),
-            });
-        } else if attributes.is_root() {
-            options = Some(SpanOptions::new().root());
+        let site = Site::of(attributes.metadata());
+        // Most begin below what is current. A span that nobody fills need not be in memory
+        // before it is where it stays: to move it takes longer than to make it.
+        if site.is_bare
+            && attributes.is_contextual()
+            && !(self.location || self.profile)
+            && let Some(span) = Span::start_plain(&site.callsite)
+        {
+            return self.spans.insert(id, span, site, None);
         }
-        let beforehand;
-        let mut is_named = false;
-        if site.has_beforehand {
-            beforehand = Beforehand::of(attributes);
-            let kind = beforehand.kind.unwrap_or(SpanKind::Internal);
-            let mut with = options.unwrap_or_default().kind(kind);
-            if let Some(name) = &beforehand.name {
-                with = with.name(name);
-                is_named = true;
-            }
-            options = Some(with);
-        }
-        let mut status = Status::default();
-        let fill = |span: &mut Span| {
-            if self.location {
-                say_where(metadata, span);
-            }
-            let mut first = First { span, site, status: &mut status, is_named };
-            attributes.record(&mut first);
-        };
-        let span = match options {
-            // Most begin below what is current, which is a way of its own.
-            None => Span::start(&site.callsite, fill),
-            Some(options) => Span::start_with(&site.callsite, options, fill),
-        };
-        // Where nobody listens, there is nothing to keep.
-        if span.is_recording() || !span.context().is_empty() {
-            let is_profiled = self.profile && span.is_recording();
-            let profile = is_profiled.then(|| Box::new(Profile::new()));
-            let mut open = Open { span, site, is_described: false, profile };
-            open.set_status(&status);
-            self.spans.insert(id, open);
-        }
+        self.begin(attributes, site, id, &all);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: layer::Context<'_, S>) {
@@ -213,36 +261,22 @@ where
     }
 
     fn on_enter(&self, id: &Id, _: layer::Context<'_, S>) {
-        let context = self.spans.with(id, |open| {
-            if let Some(profile) = &mut open.profile {
-                profile.enter(Std::ticks());
-            }
-            open.span.context()
-        });
-        if let Some(context) = context {
-            guards::enter(context, self.spans, id.into_u64());
+        guards::enter(self.spans, id.into_u64(), self.spans.version(id));
+        if self.profile {
+            self.with_profile(id, Profile::enter);
         }
     }
 
     fn on_exit(&self, id: &Id, _: layer::Context<'_, S>) {
         guards::leave(self.spans, id.into_u64());
         if self.profile {
-            self.spans
-                .with(id, |open| open.profile.as_mut().map(|profile| profile.exit(Std::ticks())));
+            self.with_profile(id, Profile::exit);
         }
     }
 
     fn on_close(&self, id: Id, _: layer::Context<'_, S>) {
-        let open = self.spans.remove(&id);
-        if let Some(open) = open {
-            open.end();
-        }
+        self.spans.end(&id);
     }
-}
-
-fn is_sampled_by_guard() -> bool {
-    let is_sampled = || Context::current().span_context().trace_flags().is_sampled();
-    Context::token().is_some() && is_sampled()
 }
 
 fn say_where(metadata: &Metadata<'_>, span: &mut Span) {

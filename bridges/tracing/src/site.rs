@@ -18,6 +18,10 @@ pub(crate) struct Site {
     fields: Vec<Named>,
     /// Whether there is a field for the name or the kind, which samplers see.
     pub(crate) has_beforehand: bool,
+    /// Whether there is a field for the status.
+    pub(crate) has_status: bool,
+    /// Whether there are no fields.
+    pub(crate) is_bare: bool,
     /// Whether no two fields have one name.
     pub(crate) is_distinct: bool,
 }
@@ -72,12 +76,13 @@ impl Site {
             let name = from.first().map(|field| field.key.as_str());
             before.iter().all(|field| Some(field.key.as_str()) != name)
         });
+        let has = |roles: &[Role]| fields.iter().any(|field| roles.contains(&field.role));
         Box::leak(Box::new(Site {
             metadata,
             callsite: Callsite::new(metadata.name(), scope),
-            has_beforehand: fields
-                .iter()
-                .any(|field| matches!(field.role, Role::Name | Role::Kind)),
+            has_beforehand: has(&[Role::Name, Role::Kind]),
+            has_status: has(&[Role::StatusCode, Role::StatusDescription]),
+            is_bare: fields.is_empty(),
             is_distinct,
             fields,
         }))
