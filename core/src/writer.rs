@@ -174,6 +174,14 @@ impl<'a> Writer<'a> {
 
     #[inline(never)]
     fn add_long_event(&mut self, name: &str, time: u64, attributes: &Attributes<'_>) {
+        #[cfg(not(target_os = "none"))]
+        {
+            let limits = self.limits();
+            let (body, bytes) = self.record();
+            if body.add_plain_event(bytes, name, time, attributes, limits).is_some() {
+                return;
+            }
+        }
         self.add_event_of(name, time, [attributes, &[]]);
     }
 

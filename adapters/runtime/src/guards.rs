@@ -12,7 +12,7 @@
 use core::cell::RefCell;
 use core::fmt::Debug;
 
-use throughline_core::{Pushed, Token};
+use throughline_core::{Platform, Pushed, Token};
 
 use crate::{Context, Span, Std};
 
@@ -52,6 +52,22 @@ pub fn enter(keeper: &'static dyn Keeper, key: u64, version: u32) {
 pub fn leave(keeper: &'static dyn Keeper, key: u64) -> bool {
     let leave = |list: &RefCell<List>| list.try_borrow_mut().ok()?.leave(keeper, key);
     LIST.try_with(leave).ok().flatten().is_some()
+}
+
+/// The key and the version of what is current, if a guard entered it, and this keeper has
+/// it. Not where a [bridge](crate::set_bridge) has to be asked what is current.
+#[inline]
+pub fn current(keeper: &'static dyn Keeper) -> Option<(u64, u32)> {
+    if Std::bridge().is_some() {
+        return None;
+    }
+    let token = Context::token()?;
+    let current = |list: &RefCell<List>| {
+        let list = list.try_borrow().ok()?;
+        let each = list.entered.iter().rfind(|each| each.pushed.token() == token)?;
+        each.is_of(keeper).then_some((each.key, each.version))
+    };
+    LIST.try_with(current).ok().flatten()
 }
 
 pub(crate) fn guarded(token: Token) -> Option<Context> {
@@ -118,17 +134,33 @@ impl List {
         if self.left > 0 {
             self.pass_over();
         }
-        let mut context = None;
-        let pushed = match Context::push_later() {
-            Some(pushed) => pushed,
-            None => context.insert(keeper.context(key, version)?).push()?,
+        let entered = |pushed, context| Entered {
+            pushed,
+            keeper,
+            key,
+            version,
+            is_left: false,
+            context,
         };
+        let Some(pushed) = Context::push_later() else {
+            let context = keeper.context(key, version)?;
+            let pushed = context.push()?;
+            self.forget_left_below(&pushed);
+            self.entered.push(entered(pushed, Some(context)));
+            return Some(());
+        };
+        self.forget_left_below(&pushed);
+        // In two ways, so that this one needs no memory but that where it stays.
+        self.entered.push(entered(pushed, None));
+        Some(())
+    }
+
+    #[inline]
+    fn forget_left_below(&mut self, pushed: &Pushed<Std>) {
         // Below the outermost there is nothing to pass over.
         if self.left > 0 && (pushed.is_outermost() || self.entered.len() >= MANY) {
             self.forget_left();
         }
-        self.entered.push(Entered { pushed, keeper, key, version, is_left: false, context });
-        Some(())
     }
 
     #[inline]
@@ -139,15 +171,18 @@ impl List {
     #[inline]
     fn leave(&mut self, keeper: &'static dyn Keeper, key: u64) -> Option<()> {
         // Mostly it is the innermost.
-        match self.entered.pop_if(|each| each.is(keeper, key) && each.pushed.pop()) {
-            Some(_) => Some(()),
-            None => self.leave_inner(keeper, key),
+        let last = self.entered.last()?;
+        if last.key == key && last.is_of(keeper) && last.pushed.pop() {
+            self.entered.pop();
+            return Some(());
         }
+        self.leave_inner(keeper, key)
     }
 
     #[cold]
     fn leave_inner(&mut self, keeper: &'static dyn Keeper, key: u64) -> Option<()> {
-        let place = self.entered.iter().rposition(|each| each.is(keeper, key))?;
+        let is_it = |each: &Entered| each.key == key && each.is_of(keeper);
+        let place = self.entered.iter().rposition(is_it)?;
         let each = self.entered.get_mut(place)?;
         if each.pushed.pop() {
             self.entered.remove(place);
@@ -192,9 +227,10 @@ impl List {
 }
 
 impl Entered {
+    /// Whether it is this keeper's, and was not left.
     #[inline]
-    fn is(&self, keeper: &'static dyn Keeper, key: u64) -> bool {
-        self.key == key && !self.is_left && core::ptr::addr_eq(self.keeper, keeper)
+    fn is_of(&self, keeper: &'static dyn Keeper) -> bool {
+        !self.is_left && core::ptr::addr_eq(self.keeper, keeper)
     }
 
     /// The context, unless it was left, or there is none.

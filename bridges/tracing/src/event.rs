@@ -76,7 +76,8 @@ impl Said {
             Some(_) if is_unnamed(metadata.name()) => self.message(),
             _ => metadata.name(),
         };
-        let mut all = self.fields(event, with_location);
+        let mut all = Few::new();
+        self.fields(event, with_location, &mut all);
         all.add("level", Value::Str(metadata.level().as_str()));
         all.add("target", Value::Str(self.target(event)));
         if self.message.is_some() && self.message() != name {
@@ -101,9 +102,13 @@ impl Said {
         self.log_target.clone().map_or(event.metadata().target(), |target| self.text(target))
     }
 
-    /// What else it says.
-    pub(crate) fn fields<'a>(&'a self, event: &Event<'a>, with_location: bool) -> Few<'a> {
-        let mut all = Few::new();
+    /// Adds what else it says.
+    pub(crate) fn fields<'a>(
+        &'a self,
+        event: &Event<'a>,
+        with_location: bool,
+        all: &mut Few<'a>,
+    ) {
         for (name, value) in &self.fields {
             all.add(name, self.value(value));
         }
@@ -124,7 +129,6 @@ impl Said {
         if let Some(line) = metadata.line().filter(|_| with_location) {
             all.add("code.line.number", line.into());
         }
-        all
     }
 
     /// Why the work failed, as far as it says.
@@ -215,33 +219,36 @@ impl Visit for Said {
     }
 }
 
-/// Attributes, on the stack as far as they are few.
+/// Attributes, on the stack as far as they are few. It is not moved: that would take longer
+/// than to fill it.
 pub(crate) struct Few<'a> {
-    few: [(&'a str, Value<'a>); 16],
-    len: usize,
+    few: heapless::Vec<(&'a str, Value<'a>), 16>,
     many: Vec<(&'a str, Value<'a>)>,
 }
 
 impl<'a> Few<'a> {
-    fn new() -> Self {
-        Few { few: [("", Value::Empty); 16], len: 0, many: Vec::new() }
+    #[inline(always)]
+    pub(crate) const fn new() -> Self {
+        Few { few: heapless::Vec::new(), many: Vec::new() }
     }
 
+    #[inline]
     fn add(&mut self, key: &'a str, value: Value<'a>) {
-        match self.few.get_mut(self.len) {
-            Some(place) => *place = (key, value),
-            None => {
-                if self.many.is_empty() {
-                    self.many.extend(self.few);
-                }
-                self.many.push((key, value));
-            }
+        if !self.many.is_empty() || self.few.push((key, value)).is_err() {
+            self.add_many(key, value);
         }
-        self.len += 1;
+    }
+
+    #[cold]
+    fn add_many(&mut self, key: &'a str, value: Value<'a>) {
+        if self.many.is_empty() {
+            self.many.extend_from_slice(&self.few);
+        }
+        self.many.push((key, value));
     }
 
     pub(crate) fn as_slice(&self) -> &Attributes<'a> {
-        if self.many.is_empty() { self.few.get(..self.len).unwrap_or_default() } else { &self.many }
+        if self.many.is_empty() { &self.few } else { &self.many }
     }
 }
 

@@ -186,22 +186,52 @@ impl TracingLayer {
         self.spans.with(id, tell);
     }
 
-    fn is_recording(&self, parent: Option<&Id>) -> bool {
-        match parent {
-            None => CurrentSpan::is_recording(),
-            Some(id) => self.spans.with(id, |open| open.span.is_recording()).unwrap_or(false),
+    /// Where the event goes, if that is recorded.
+    fn place(&self, event: &Event<'_>) -> Option<Place> {
+        let (place, is_named) = match event.parent() {
+            Some(id) => (Some((id.into_u64(), self.spans.version(id))), true),
+            None => (guards::current(self.spans), false),
+        };
+        if let Some((key, version)) = place {
+            let is_recording =
+                self.spans.with_version(key, version, |open| open.span.is_recording());
+            if let Some(is_recording) = is_recording {
+                return is_recording.then_some(Place::Open(key, version));
+            }
+        }
+        (!is_named && CurrentSpan::is_recording()).then_some(Place::Current)
+    }
+}
+
+/// Where an event goes.
+enum Place {
+    /// To an open span, by its key and version.
+    Open(u64, u32),
+    /// To what is current.
+    Current,
+}
+
+impl Place {
+    fn add_event(&self, spans: &Spans, name: &str, attributes: &SpanAttributes<'_>) {
+        match *self {
+            Place::Open(key, version) => {
+                spans.with_version(key, version, |open| open.span.add_event(name, attributes));
+            }
+            Place::Current => {
+                CurrentSpan::add_event(name, attributes);
+            }
         }
     }
 
-    fn add_event(&self, id: &Id, name: &str, attributes: &SpanAttributes<'_>) -> bool {
-        self.spans.with(id, |open| open.span.add_event(name, attributes)).is_some()
-    }
-
-    fn fail(&self, parent: Option<&Id>, why: &str) -> bool {
-        let fail = |open: &mut Open| open.span.set_status(StatusCode::Error, why);
-        match parent {
-            None => CurrentSpan::set_status(StatusCode::Error, why),
-            Some(id) => self.spans.with(id, fail).is_some(),
+    fn fail(&self, spans: &Spans, why: &str) {
+        let error = StatusCode::Error;
+        match *self {
+            Place::Open(key, version) => {
+                spans.with_version(key, version, |open| open.span.set_status(error, why));
+            }
+            Place::Current => {
+                CurrentSpan::set_status(error, why);
+            }
         }
     }
 }
@@ -242,20 +272,19 @@ where
 
     fn on_event(&self, event: &Event<'_>, _: layer::Context<'_, S>) {
         let is_failing = self.failing && *event.metadata().level() == Level::ERROR;
-        let parent = event.parent();
-        // What no recorded span takes is not formatted.
-        if !self.events && !is_failing || event.is_root() || !self.is_recording(parent) {
+        if !self.events && !is_failing || event.is_root() {
             return;
         }
+        // What no recorded span takes is not formatted.
+        let Some(place) = self.place(event) else { return };
         Said::by(event, |said| {
             if self.events {
-                said.show(event, self.location, |name, attributes| match parent {
-                    None => CurrentSpan::add_event(name, attributes),
-                    Some(id) => self.add_event(id, name, attributes),
+                said.show(event, self.location, |name, attributes| {
+                    place.add_event(self.spans, name, attributes);
                 });
             }
             if is_failing {
-                self.fail(parent, said.reason());
+                place.fail(self.spans, said.reason());
             }
         });
     }

@@ -156,6 +156,22 @@ impl Spans {
         }
     }
 
+    /// As [`with`](Self::with), if the span's version is not higher than this.
+    #[inline]
+    pub(crate) fn with_version<R>(
+        &self,
+        key: u64,
+        version: u32,
+        use_it: impl FnOnce(&mut Open) -> R,
+    ) -> Option<R> {
+        let key = NonZero::new(key)?;
+        let mut few = self.part(key).lock();
+        let open = few.find(key)?;
+        // Half of the numbers are higher than one of them.
+        let is_it = version.wrapping_sub(open.version) <= u32::MAX / 2;
+        is_it.then(|| use_it(open))
+    }
+
     /// What this span's version is not higher than, and that of the next one with its id is.
     #[inline]
     pub(crate) fn version(&self, id: &Id) -> u32 {
@@ -204,22 +220,6 @@ impl Open {
         }
         let is_panicking = std::thread::panicking();
         self.span.end_as(if is_panicking { Ending::Panicked } else { Ending::Completed });
-    }
-}
-
-impl Spans {
-    fn with_version<R>(
-        &self,
-        key: u64,
-        version: u32,
-        use_it: impl FnOnce(&mut Open) -> R,
-    ) -> Option<R> {
-        let key = NonZero::new(key)?;
-        let mut few = self.part(key).lock();
-        let open = few.find(key)?;
-        // Half of the numbers are higher than one of them.
-        let is_it = version.wrapping_sub(open.version) <= u32::MAX / 2;
-        is_it.then(|| use_it(open))
     }
 }
 
