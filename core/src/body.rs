@@ -7,6 +7,8 @@
 
 #[cfg(not(target_os = "none"))]
 mod plain_event;
+#[cfg(not(target_os = "none"))]
+pub use plain_event::EventConstants;
 
 use core::cell::Cell;
 

@@ -18,6 +18,8 @@ use core::marker::PhantomData;
 use core::ptr;
 
 use crate::body::Attributes;
+#[cfg(not(target_os = "none"))]
+use crate::body::EventConstants;
 use crate::captured;
 use crate::live::Live;
 use crate::start::{self, UNIX};
@@ -195,6 +197,21 @@ impl<P: Platform> Span<P> {
     pub fn add_event(&mut self, name: &str, attributes: &Attributes<'_>) {
         if let Some(mut span) = self.writer() {
             span.add_event(name, P::ticks(), attributes);
+        }
+    }
+
+    /// As [`add_event`](Self::add_event), with attributes that are encoded already.
+    #[cfg(not(target_os = "none"))]
+    #[doc(hidden)]
+    #[inline]
+    pub fn add_event_with(
+        &mut self,
+        name: &str,
+        attributes: &Attributes<'_>,
+        constants: &EventConstants,
+    ) {
+        if let Some(mut span) = self.writer() {
+            span.add_event_with(name, P::ticks(), attributes, constants);
         }
     }
 
@@ -416,6 +433,18 @@ impl<P: Platform> CurrentSpan<P> {
     pub fn add_event(name: &str, attributes: &Attributes<'_>) -> bool {
         let now = P::ticks();
         Self::with(&mut |mut span| span.add_event(name, now, attributes))
+    }
+
+    /// Adds an event to the current span, as [`Span::add_event_with`].
+    #[cfg(not(target_os = "none"))]
+    #[doc(hidden)]
+    pub fn add_event_with(
+        name: &str,
+        attributes: &Attributes<'_>,
+        constants: &EventConstants,
+    ) -> bool {
+        let now = P::ticks();
+        Self::with(&mut |mut span| span.add_event_with(name, now, attributes, constants))
     }
 
     /// Adds an event with its own time to the current span, as

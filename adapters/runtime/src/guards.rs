@@ -134,14 +134,8 @@ impl List {
         if self.left > 0 {
             self.pass_over();
         }
-        let entered = |pushed, context| Entered {
-            pushed,
-            keeper,
-            key,
-            version,
-            is_left: false,
-            context,
-        };
+        let entered =
+            |pushed, context| Entered { pushed, keeper, key, version, is_left: false, context };
         let Some(pushed) = Context::push_later() else {
             let context = keeper.context(key, version)?;
             let pushed = context.push()?;
@@ -309,7 +303,8 @@ mod tests {
     }
 
     fn is_clean() -> bool {
-        LIST.with_borrow(|list| list.entered.is_empty() && list.left == 0) && Context::token().is_none()
+        LIST.with_borrow(|list| list.entered.is_empty() && list.left == 0)
+            && Context::token().is_none()
     }
 
     #[test]

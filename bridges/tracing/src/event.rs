@@ -5,9 +5,11 @@ use core::error::Error;
 use core::fmt::{Debug, Write};
 use core::ops::Range;
 
-use throughline_core::{Attributes, ErrorChain, Value};
+use throughline_core::{Attributes, ErrorChain, EventConstants, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
+
+use crate::site::Site;
 
 /// What an event says, formatted: no code of others runs while it is added to a span.
 ///
@@ -63,12 +65,13 @@ impl Said {
         (self.message, self.error, self.log_target) = (None, None, None);
     }
 
-    /// The name and the attributes of the span event.
+    /// The name and the attributes of the span event, and those that it always has.
+    #[inline]
     pub(crate) fn show<R>(
         &self,
         event: &Event<'_>,
         with_location: bool,
-        use_it: impl FnOnce(&str, &Attributes<'_>) -> R,
+        use_it: impl FnOnce(&str, &Attributes<'_>, &EventConstants) -> R,
     ) -> R {
         let metadata = event.metadata();
         let name = match &self.message {
@@ -78,12 +81,15 @@ impl Said {
         };
         let mut all = Few::new();
         self.fields(event, with_location, &mut all);
-        all.add("level", Value::Str(metadata.level().as_str()));
-        all.add("target", Value::Str(self.target(event)));
         if self.message.is_some() && self.message() != name {
             all.add("message", Value::Str(self.message()));
         }
-        use_it(name, all.as_slice())
+        if self.log_target.is_none() {
+            return use_it(name, all.as_slice(), &Site::of(metadata).constants);
+        }
+        all.add("level", Value::Str(metadata.level().as_str()));
+        all.add("target", Value::Str(self.target(event)));
+        use_it(name, all.as_slice(), EventConstants::NONE)
     }
 
     /// Whether it has an error, or what describes one by the conventions.
@@ -103,12 +109,7 @@ impl Said {
     }
 
     /// Adds what else it says.
-    pub(crate) fn fields<'a>(
-        &'a self,
-        event: &Event<'a>,
-        with_location: bool,
-        all: &mut Few<'a>,
-    ) {
+    pub(crate) fn fields<'a>(&'a self, event: &Event<'a>, with_location: bool, all: &mut Few<'a>) {
         for (name, value) in &self.fields {
             all.add(name, self.value(value));
         }

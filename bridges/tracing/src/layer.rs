@@ -1,6 +1,8 @@
 //! The layer.
 
-use throughline_core::{Attributes as SpanAttributes, Platform, SpanKind, StatusCode};
+use throughline_core::{
+    Attributes as SpanAttributes, EventConstants, Platform, SpanKind, StatusCode,
+};
 use throughline_runtime::{Context, CurrentSpan, Span, SpanOptions, Std, guards};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -212,13 +214,20 @@ enum Place {
 }
 
 impl Place {
-    fn add_event(&self, spans: &Spans, name: &str, attributes: &SpanAttributes<'_>) {
+    fn add_event(
+        &self,
+        spans: &Spans,
+        name: &str,
+        attributes: &SpanAttributes<'_>,
+        constants: &EventConstants,
+    ) {
         match *self {
             Place::Open(key, version) => {
-                spans.with_version(key, version, |open| open.span.add_event(name, attributes));
+                let add = |open: &mut Open| open.span.add_event_with(name, attributes, constants);
+                spans.with_version(key, version, add);
             }
             Place::Current => {
-                CurrentSpan::add_event(name, attributes);
+                CurrentSpan::add_event_with(name, attributes, constants);
             }
         }
     }
@@ -279,8 +288,8 @@ where
         let Some(place) = self.place(event) else { return };
         Said::by(event, |said| {
             if self.events {
-                said.show(event, self.location, |name, attributes| {
-                    place.add_event(self.spans, name, attributes);
+                said.show(event, self.location, |name, attributes, constants| {
+                    place.add_event(self.spans, name, attributes, constants);
                 });
             }
             if is_failing {

@@ -1,15 +1,15 @@
-//! What is known of the places where spans of `tracing` are created.
+//! What is known of the places where spans and events of `tracing` are created.
 
 use core::cell::Cell;
 use core::ptr;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use throughline_core::{Callsite, Key, Scope};
+use throughline_core::{Callsite, EventConstants, Key, Scope, Value};
 use tracing::Metadata;
 use tracing::field::Field;
 
-/// The call site of a span, made when it is first met and then kept: as `tracing`'s own,
+/// The call site of a span or an event, made when it is first met and then kept: as `tracing`'s own,
 /// there are as many as the program's text has.
 #[derive(Debug)]
 pub(crate) struct Site {
@@ -24,6 +24,8 @@ pub(crate) struct Site {
     pub(crate) is_bare: bool,
     /// Whether no two fields have one name.
     pub(crate) is_distinct: bool,
+    /// What events have besides their fields.
+    pub(crate) constants: EventConstants,
 }
 
 /// A field by name.
@@ -70,7 +72,9 @@ impl Site {
 
     fn leaked(metadata: &'static Metadata<'static>) -> &'static Site {
         let scope = Box::leak(Box::new(Scope::new(metadata.target(), "")));
-        let fields: Vec<_> = metadata.fields().iter().map(|field| Named::of(&field)).collect();
+        // What events have is formatted first.
+        let fields = if metadata.is_event() { None } else { Some(metadata.fields().iter()) };
+        let fields: Vec<_> = fields.into_iter().flatten().map(|field| Named::of(&field)).collect();
         let is_distinct = (1..fields.len()).all(|end| {
             let (before, from) = fields.split_at(end);
             let name = from.first().map(|field| field.key.as_str());
@@ -85,6 +89,10 @@ impl Site {
             is_bare: fields.is_empty(),
             is_distinct,
             fields,
+            constants: match metadata.is_event() {
+                true => constants(metadata),
+                false => *EventConstants::NONE,
+            },
         }))
     }
 
@@ -108,6 +116,14 @@ impl Named {
     }
 }
 
+fn constants(metadata: &'static Metadata<'static>) -> EventConstants {
+    let level = ("level", Value::Str(metadata.level().as_str()));
+    let all = Box::leak(Box::new([level, ("target", Value::Str(metadata.target()))]));
+    let text = |value: &Value<'_>| if let Value::Str(text) = value { text.len() } else { 0 };
+    let room: usize = all.iter().map(|(key, value)| key.len() + text(value) + 17).sum();
+    EventConstants::new(all, vec![0; room].leak())
+}
+
 /// All that were met.
 static SITES: Mutex<Option<HashMap<usize, &'static Site>>> = Mutex::new(None);
 
@@ -117,4 +133,4 @@ thread_local! {
     static MET: [Cell<Option<&'static Site>>; PLACES] = const { [const { Cell::new(None) }; PLACES] };
 }
 
-const PLACES: usize = 64;
+const PLACES: usize = 256;

@@ -180,7 +180,10 @@ impl Spans {
 
     /// The context in which the span is the current one.
     pub(crate) fn context(&self, id: &Id) -> Option<Context> {
-        self.part(id.into_non_zero_u64()).lock().find(id.into_non_zero_u64()).map(|open| open.span.context())
+        self.part(id.into_non_zero_u64())
+            .lock()
+            .find(id.into_non_zero_u64())
+            .map(|open| open.span.context())
     }
 
     /// Hands the span to a closure that runs no code of others.

@@ -6,6 +6,55 @@ use super::{Attributes, Body, EVENT, EVENT_ATTRIBUTE, EVENT_NAME, EVENT_TIME};
 use crate::wire::{self, ONE_BYTE, Out};
 use crate::{SpanLimits, Value, value};
 
+/// Attributes that all events of one place in the program have, encoded once. They outrank
+/// those of the same keys that an event has besides.
+#[derive(Clone, Copy, Debug)]
+pub struct EventConstants {
+    pub(crate) attributes: &'static Attributes<'static>,
+    encoded: Option<Encoded>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Encoded {
+    bytes: &'static [u8],
+    /// Bytes of the longest text.
+    longest: u32,
+}
+
+impl EventConstants {
+    /// None.
+    pub const NONE: &'static Self =
+        &EventConstants { attributes: &[], encoded: Some(Encoded { bytes: &[], longest: 0 }) };
+
+    /// Those of this list, which are encoded into the buffer. It is large enough if it has
+    /// 17 bytes for each besides keys and texts; with less room they are encoded each time.
+    pub fn new(attributes: &'static Attributes<'static>, buffer: &'static mut [u8]) -> Self {
+        EventConstants { attributes, encoded: Self::encode(attributes, buffer) }
+    }
+
+    fn encode(
+        attributes: &'static Attributes<'static>,
+        buffer: &'static mut [u8],
+    ) -> Option<Encoded> {
+        let (mut len, mut longest) = (0, 0);
+        for (at, (key, value)) in attributes.iter().enumerate() {
+            len += 2 + entry_len(key, value, u32::MAX)?;
+            if let Value::Str(text) = value {
+                longest = longest.max(text.len() as u32);
+            }
+            if attributes.iter().skip(at + 1).any(|(other, _)| other == key) {
+                return None;
+            }
+        }
+        let (bytes, _) = buffer.split_at_mut_checked(len)?;
+        let mut out = Out::new(bytes);
+        for (key, value) in attributes {
+            put(key, value, &mut out);
+        }
+        Some(Encoded { bytes, longest })
+    }
+}
+
 impl Body {
     /// Adds an event, if it is a plain one and there is room.
     #[inline(never)]
@@ -14,19 +63,23 @@ impl Body {
         bytes: &mut [u8],
         name: &str,
         time: u64,
-        attributes: &Attributes<'_>,
+        (attributes, constants): (&Attributes<'_>, &EventConstants),
         limits: &SpanLimits,
     ) -> Option<()> {
-        let is_within = attributes.len() <= limits.attribute_per_event_count as usize;
+        let constant = constants.encoded?;
+        let count = attributes.len() + constants.attributes.len();
+        let is_within = count <= limits.attribute_per_event_count as usize
+            && constant.longest <= limits.attribute_value_length;
         if self.events >= limits.event_count || !is_within {
             return None;
         }
-        let mut content = 9 + wire::field_len(name.len());
+        let mut content = 9 + wire::field_len(name.len()) + constant.bytes.len();
         let mut rest = attributes;
         while let Some(((key, value), later)) = rest.split_first() {
             rest = later;
             let entry = entry_len(key, value, limits.attribute_value_length)?;
-            if later.iter().any(|(other, _)| other == key) {
+            let mut others = later.iter().chain(constants.attributes);
+            if others.any(|(other, _)| other == key) {
                 return None;
             }
             content += 2 + entry;
@@ -42,6 +95,7 @@ impl Body {
         for (key, value) in attributes {
             put(key, value, &mut out);
         }
+        out.bytes(constant.bytes);
         if self.events == 0 {
             self.first_event = self.len;
         }
