@@ -105,6 +105,21 @@ impl TracingLayer {
     }
 
     #[inline(never)]
+    fn fill_and_keep(
+        &self,
+        attributes: &Attributes<'_>,
+        site: &'static Site,
+        id: &Id,
+        mut span: Span,
+    ) {
+        let mut status = Status::default();
+        let (span_of_fields, status) = (&mut span, &mut status);
+        let mut first = First { span: span_of_fields, site, status, is_named: false };
+        attributes.record(&mut first);
+        self.spans.insert(id, span, site, None);
+    }
+
+    #[inline(never)]
     fn begin<S>(
         &self,
         attributes: &Attributes<'_>,
@@ -253,12 +268,15 @@ where
         let site = Site::of(attributes.metadata());
         // Most begin below what is current. A span that nobody fills need not be in memory
         // before it is where it stays: to move it takes longer than to make it.
-        if site.is_bare
+        if site.is_simple
             && attributes.is_contextual()
             && !(self.location || self.profile)
             && let Some(span) = Span::start_plain(&site.callsite)
         {
-            return self.spans.insert(id, span, site, None);
+            if site.is_bare {
+                return self.spans.insert(id, span, site, None);
+            }
+            return self.fill_and_keep(attributes, site, id, span);
         }
         self.begin(attributes, site, id, &all);
     }

@@ -20,6 +20,8 @@ pub(crate) struct Site {
     pub(crate) has_beforehand: bool,
     /// Whether there is a field for the status.
     pub(crate) has_status: bool,
+    /// Whether all fields are attributes.
+    pub(crate) is_simple: bool,
     /// Whether there are no fields.
     pub(crate) is_bare: bool,
     /// Whether no two fields have one name.
@@ -86,6 +88,7 @@ impl Site {
             callsite: Callsite::new(metadata.name(), scope),
             has_beforehand: has(&[Role::Name, Role::Kind]),
             has_status: has(&[Role::StatusCode, Role::StatusDescription]),
+            is_simple: fields.iter().all(|field| field.role == Role::Attribute),
             is_bare: fields.is_empty(),
             is_distinct,
             fields,
