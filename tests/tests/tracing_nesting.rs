@@ -4,7 +4,7 @@ use core::future::Future;
 use std::sync::mpsc;
 
 use throughline::tracing::context_of;
-use throughline::{Context, CurrentSpan, StatusCode, span};
+use throughline::{Context, CurrentSpan, LiveState, StatusCode, span};
 use throughline_tests::conformance::{DEADLINE, current};
 use throughline_tests::subscribed::{Stage, refused};
 use tracing::{dispatcher, info_span};
@@ -235,6 +235,44 @@ fn the_current_span_is_ours_again_after_a_guard_that_was_dropped_out_of_order() 
     for (name, number) in [("outer", "1"), ("ours", "2")] {
         assert_eq!(memory.span(name).attribute("number"), Some(number));
     }
+}
+
+#[test]
+fn a_live_span_runs_while_a_guard_is_inside_on_any_thread() {
+    let stage = Stage::new();
+    let (outer, span) = stage.run(|| (info_span!("outer"), info_span!("entered")));
+    let state = || {
+        let spans = stage.telemetry.live_spans();
+        spans.iter().find(|live| live.name == "entered").expect("it lives").state
+    };
+    assert_eq!(state(), LiveState::Unpolled);
+    let on_another_thread = |work: &(dyn Fn() + Sync)| {
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| dispatcher::with_default(&stage.dispatch, work));
+            // Until it has ended, not only its work.
+            thread.join().expect("no panic");
+        });
+    };
+    dispatcher::with_default(&stage.dispatch, || {
+        // Dropped out of order, and in one of them the last.
+        let (first, around, second) = (span.enter(), outer.enter(), span.enter());
+        assert_eq!(state(), LiveState::Running);
+        drop(first);
+        drop(around);
+        assert_eq!(state(), LiveState::Running);
+        on_another_thread(&|| span.in_scope(|| ()));
+        assert_eq!(state(), LiveState::Running);
+        drop(second);
+        assert_eq!(state(), LiveState::Unpolled);
+        on_another_thread(&|| span.in_scope(|| assert_eq!(state(), LiveState::Running)));
+        assert_eq!(state(), LiveState::Unpolled);
+        // A guard that nobody drops is inside as long as its thread.
+        on_another_thread(&|| {
+            core::mem::forget(span.enter());
+            assert_eq!(state(), LiveState::Running);
+        });
+        assert_eq!(state(), LiveState::Unpolled);
+    });
 }
 
 #[test]

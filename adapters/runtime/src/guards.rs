@@ -9,15 +9,20 @@
 //! stays in the list, and is passed over when that ends. What was entered inside of a
 //! scope of ours ends with that scope, whenever the guard is dropped.
 
+mod board;
+
 use core::cell::RefCell;
 use core::fmt::Debug;
+use std::sync::Arc;
 
 use throughline_core::{Platform, Pushed, Token};
 
+use self::board::Board;
+pub(crate) use self::board::entered;
 use crate::{Context, Span, Std};
 
-/// Who keeps the spans that guards enter, to add to the current one. Keepers are told
-/// apart by their address. None of them runs foreign code here.
+/// Who keeps the spans that guards enter, to add to the current one. Keepers are known
+/// once they are [registered](Registered). None of them runs foreign code here.
 ///
 /// A key may be another span's, later. So each span has a version with its key, and that of
 /// the next span with this key is higher, with wrapping.
@@ -35,21 +40,38 @@ pub trait Keeper: Debug + Sync {
     ) -> Option<bool>;
 }
 
+/// A keeper that is known, and whose spans are shown as [running](crate::LiveState::Running)
+/// while guards are in them.
+#[derive(Clone, Copy, Debug)]
+pub struct Registered {
+    keeper: &'static dyn Keeper,
+    number: u32,
+}
+
+impl Registered {
+    /// Makes a keeper known. It stays for ever: a program has one or a few.
+    pub fn new(keeper: &'static dyn Keeper) -> Self {
+        Registered { keeper, number: board::register(keeper) }
+    }
+}
+
 /// Makes the span that the keeper has by this key current on this thread until [`leave`],
 /// or until the scope, future or stream ends in which this is called. If it has none, this
 /// changes nothing.
 ///
 /// The keeper is asked when somebody wants to know what is current. On a thread that has
 /// ended that far that it has no locals left, nothing is entered.
+///
+/// Of what is entered at once on a thread, the outermost 32 are shown as running.
 #[inline]
-pub fn enter(keeper: &'static dyn Keeper, key: u64, version: u32) {
+pub fn enter(keeper: Registered, key: u64, version: u32) {
     let _ = LIST.try_with(|list| list.try_borrow_mut().ok()?.enter(keeper, key, version));
 }
 
 /// Leaves what was [entered](enter) last of all that has this keeper and key, on this
 /// thread. Returns whether there was something.
 #[inline]
-pub fn leave(keeper: &'static dyn Keeper, key: u64) -> bool {
+pub fn leave(keeper: Registered, key: u64) -> bool {
     let leave = |list: &RefCell<List>| list.try_borrow_mut().ok()?.leave(keeper, key);
     LIST.try_with(leave).ok().flatten().is_some()
 }
@@ -57,7 +79,7 @@ pub fn leave(keeper: &'static dyn Keeper, key: u64) -> bool {
 /// The key and the version of what is current, if a guard entered it, and this keeper has
 /// it. Not where a [bridge](crate::set_bridge) has to be asked what is current.
 #[inline]
-pub fn current(keeper: &'static dyn Keeper) -> Option<(u64, u32)> {
+pub fn current(keeper: Registered) -> Option<(u64, u32)> {
     if Std::bridge().is_some() {
         return None;
     }
@@ -92,7 +114,7 @@ pub(crate) fn with_guarded_span(token: Token, write: &mut dyn FnMut(&mut Span) -
             list.pass_over();
             return None;
         }
-        Some((each.keeper, each.key, each.version))
+        Some((each.keeper.keeper, each.key, each.version))
     });
     let Some((keeper, key, version)) = keeper.ok().flatten() else { return false };
     let result = keeper.with_span(key, version, write);
@@ -111,11 +133,13 @@ struct List {
     entered: Vec<Entered>,
     /// How many of them were left.
     left: usize,
+    /// Shows them to others, once something was entered.
+    board: Option<Arc<Board>>,
 }
 
 struct Entered {
     pushed: Pushed<Std>,
-    keeper: &'static dyn Keeper,
+    keeper: Registered,
     key: u64,
     version: u32,
     /// Its guard is gone, and what hid it then may not be.
@@ -126,24 +150,26 @@ struct Entered {
 
 impl List {
     const fn new() -> Self {
-        List { entered: Vec::new(), left: 0 }
+        List { entered: Vec::new(), left: 0, board: None }
     }
 
     #[inline]
-    fn enter(&mut self, keeper: &'static dyn Keeper, key: u64, version: u32) -> Option<()> {
+    fn enter(&mut self, keeper: Registered, key: u64, version: u32) -> Option<()> {
         if self.left > 0 {
             self.pass_over();
         }
         let entered =
             |pushed, context| Entered { pushed, keeper, key, version, is_left: false, context };
         let Some(pushed) = Context::push_later() else {
-            let context = keeper.context(key, version)?;
+            let context = keeper.keeper.context(key, version)?;
             let pushed = context.push()?;
             self.forget_left_below(&pushed);
+            self.show(keeper, key, version);
             self.entered.push(entered(pushed, Some(context)));
             return Some(());
         };
         self.forget_left_below(&pushed);
+        self.show(keeper, key, version);
         // In two ways, so that this one needs no memory but that where it stays.
         self.entered.push(entered(pushed, None));
         Some(())
@@ -163,18 +189,21 @@ impl List {
     }
 
     #[inline]
-    fn leave(&mut self, keeper: &'static dyn Keeper, key: u64) -> Option<()> {
+    fn leave(&mut self, keeper: Registered, key: u64) -> Option<()> {
         // Mostly it is the innermost.
         let last = self.entered.last()?;
         if last.key == key && last.is_of(keeper) && last.pushed.pop() {
             self.entered.pop();
+            if let Some(board) = &self.board {
+                board.clear(self.entered.len());
+            }
             return Some(());
         }
         self.leave_inner(keeper, key)
     }
 
     #[cold]
-    fn leave_inner(&mut self, keeper: &'static dyn Keeper, key: u64) -> Option<()> {
+    fn leave_inner(&mut self, keeper: Registered, key: u64) -> Option<()> {
         let is_it = |each: &Entered| each.key == key && each.is_of(keeper);
         let place = self.entered.iter().rposition(is_it)?;
         let each = self.entered.get_mut(place)?;
@@ -184,13 +213,34 @@ impl List {
             each.is_left = true;
             self.left += 1;
         }
+        self.show_all();
         Some(())
+    }
+
+    /// Shows what is about to be entered.
+    #[inline]
+    fn show(&mut self, keeper: Registered, key: u64, version: u32) {
+        let depth = self.entered.len();
+        self.board.get_or_insert_with(Board::new).show(depth, keeper, key, version);
+    }
+
+    /// Shows all anew, since some have moved.
+    #[cold]
+    fn show_all(&self) {
+        let Some(board) = &self.board else { return };
+        for depth in Board::depths() {
+            match self.entered.get(depth).filter(|each| !each.is_left) {
+                Some(each) => board.show(depth, each.keeper, each.key, each.version),
+                None => board.clear(depth),
+            }
+        }
     }
 
     #[cold]
     fn forget_left(&mut self) {
         self.entered.retain(|each| !each.is_left);
         self.left = 0;
+        self.show_all();
     }
 
     /// Pops what is current and was left.
@@ -202,6 +252,7 @@ impl List {
         {
             self.entered.remove(place);
             self.left -= 1;
+            self.show_all();
         }
     }
 
@@ -223,14 +274,14 @@ impl List {
 impl Entered {
     /// Whether it is this keeper's, and was not left.
     #[inline]
-    fn is_of(&self, keeper: &'static dyn Keeper) -> bool {
-        !self.is_left && core::ptr::addr_eq(self.keeper, keeper)
+    fn is_of(&self, keeper: Registered) -> bool {
+        !self.is_left && self.keeper.number == keeper.number
     }
 
     /// The context, unless it was left, or there is none.
     fn context(&mut self) -> Option<Context> {
         if self.context.is_none() && !self.is_left {
-            self.context = self.keeper.context(self.key, self.version);
+            self.context = self.keeper.keeper.context(self.key, self.version);
         }
         self.context.clone().filter(|_| !self.is_left)
     }
@@ -248,6 +299,7 @@ const MANY: usize = 1024;
 #[cfg(test)]
 mod tests {
     use core::cell::Cell;
+    use std::sync::LazyLock;
 
     use throughline_core::{SpanContext, SpanId, TraceFlags, TraceId};
 
@@ -256,7 +308,7 @@ mod tests {
 
     /// Has all spans of one version. Not empty, so that each has an address of its own.
     #[derive(Debug)]
-    struct Contexts(&'static str);
+    struct Contexts(#[expect(dead_code, reason = "it is shown")] &'static str);
 
     impl Keeper for Contexts {
         fn context(&self, key: u64, version: u32) -> Option<Context> {
@@ -280,8 +332,10 @@ mod tests {
         static ASKED: Cell<u32> = const { Cell::new(0) };
     }
 
-    static KEEPER: Contexts = Contexts("the keeper");
-    static OTHER: Contexts = Contexts("the other one");
+    static KEEPER: LazyLock<Registered> =
+        LazyLock::new(|| Registered::new(&Contexts("the keeper")));
+    static OTHER: LazyLock<Registered> =
+        LazyLock::new(|| Registered::new(&Contexts("the other one")));
 
     fn context(number: u64) -> Context {
         let (trace, span) =
@@ -290,11 +344,11 @@ mod tests {
     }
 
     fn enter_number(number: u64) {
-        enter(&KEEPER, number, KEPT);
+        enter(*KEEPER, number, KEPT);
     }
 
     fn leave_number(number: u64) {
-        assert!(leave(&KEEPER, number));
+        assert!(leave(*KEEPER, number));
     }
 
     /// The number of the context that is current, 0 for none.
@@ -384,13 +438,13 @@ mod tests {
         enter_number(1);
         enter_number(2);
         enter_number(1);
-        assert!(!leave(&OTHER, 1));
+        assert!(!leave(*OTHER, 1));
         leave_number(1);
         assert_eq!(current(), 2);
         leave_number(2);
         assert_eq!(current(), 1);
         leave_number(1);
-        assert!(!leave(&KEEPER, 1));
+        assert!(!leave(*KEEPER, 1));
         assert!(is_clean());
     }
 
@@ -398,7 +452,7 @@ mod tests {
     fn what_is_left_on_another_thread_stays_where_it_was_entered() {
         enter_number(1);
         std::thread::spawn(|| {
-            assert!(!leave(&KEEPER, 1));
+            assert!(!leave(*KEEPER, 1));
             assert_eq!(current(), 0);
         })
         .join()
@@ -463,16 +517,16 @@ mod tests {
 
     #[test]
     fn what_the_keeper_does_not_have_hides_nothing() {
-        let unknown = |key| enter(&KEEPER, key, KEPT + 1);
+        let unknown = |key| enter(*KEEPER, key, KEPT + 1);
         enter_number(1);
         unknown(2);
         unknown(3);
         assert_eq!(current(), 1);
-        assert!(!leave(&KEEPER, 3));
+        assert!(!leave(*KEEPER, 3));
         unknown(3);
         assert!(CurrentSpan::is_recording());
         assert_eq!(current(), 1);
-        assert!(!leave(&KEEPER, 3) && !leave(&KEEPER, 2));
+        assert!(!leave(*KEEPER, 3) && !leave(*KEEPER, 2));
         // Nobody asks.
         unknown(4);
         leave_number(4);
@@ -482,6 +536,32 @@ mod tests {
         });
         leave_number(1);
         assert_eq!(current(), 0);
+        assert!(is_clean());
+    }
+
+    #[test]
+    fn others_see_what_guards_of_threads_that_are_there_have_entered() {
+        let is_seen = |number| entered().contains(&context(number).span_context());
+        let (outer, inner) = (1 << 40, 1 << 41);
+        enter_number(outer);
+        std::thread::spawn(move || {
+            assert!(is_seen(outer) && !is_seen(inner));
+            enter_number(inner);
+            assert!(is_seen(inner));
+        })
+        .join()
+        .expect("no panic");
+        assert!(is_seen(outer) && !is_seen(inner));
+        // Twice, and left once.
+        enter_number(outer);
+        leave_number(outer);
+        assert!(is_seen(outer));
+        leave_number(outer);
+        assert!(!is_seen(outer));
+        // What the keeper does not have.
+        enter(*KEEPER, inner, KEPT + 1);
+        assert!(!is_seen(inner));
+        leave_number(inner);
         assert!(is_clean());
     }
 
@@ -514,6 +594,17 @@ mod tests {
         fn check(&self) {
             let expected = self.entered.iter().rev().find(|number| **number != 0);
             assert_eq!(current(), expected.copied().unwrap_or(0));
+            self.check_board();
+        }
+
+        /// Others see the guards that are there.
+        fn check_board(&self) {
+            let (shown, len) = LIST.with_borrow(|list| {
+                let shown = list.board.as_ref().map(|board| board.keys()).unwrap_or_default();
+                (shown, list.entered.len())
+            });
+            assert!(shown.iter().all(|key| self.held.contains(key)), "{shown:?}");
+            assert!(len > Board::depths().len() || shown.len() == self.held.len(), "{shown:?}");
         }
 
         fn scope(&mut self, depth: usize) {

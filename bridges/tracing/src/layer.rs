@@ -3,7 +3,8 @@
 use throughline_core::{
     Attributes as SpanAttributes, EventConstants, Platform, SpanKind, StatusCode,
 };
-use throughline_runtime::{Context, CurrentSpan, Span, SpanOptions, Std, guards};
+use throughline_runtime::guards::{self, Registered};
+use throughline_runtime::{Context, CurrentSpan, Span, SpanOptions, Std};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{self, Layer};
@@ -24,6 +25,7 @@ use crate::spans::{Open, Spans};
 #[derive(Clone, Debug)]
 pub struct TracingLayer {
     pub(crate) spans: &'static Spans,
+    keeper: Registered,
     events: bool,
     failing: bool,
     location: bool,
@@ -33,8 +35,10 @@ pub struct TracingLayer {
 impl TracingLayer {
     /// Spans and events; errors fail their spans; neither locations nor poll profiles.
     pub fn new() -> Self {
+        let spans = Spans::leaked();
         TracingLayer {
-            spans: Spans::leaked(),
+            spans,
+            keeper: Registered::new(spans),
             events: true,
             failing: true,
             location: false,
@@ -207,7 +211,7 @@ impl TracingLayer {
     fn place(&self, event: &Event<'_>) -> Option<Place> {
         let (place, is_named) = match event.parent() {
             Some(id) => (Some((id.into_u64(), self.spans.version(id))), true),
-            None => (guards::current(self.spans), false),
+            None => (guards::current(self.keeper), false),
         };
         if let Some((key, version)) = place {
             let is_recording =
@@ -317,14 +321,14 @@ where
     }
 
     fn on_enter(&self, id: &Id, _: layer::Context<'_, S>) {
-        guards::enter(self.spans, id.into_u64(), self.spans.version(id));
+        guards::enter(self.keeper, id.into_u64(), self.spans.version(id));
         if self.profile {
             self.with_profile(id, Profile::enter);
         }
     }
 
     fn on_exit(&self, id: &Id, _: layer::Context<'_, S>) {
-        guards::leave(self.spans, id.into_u64());
+        guards::leave(self.keeper, id.into_u64());
         if self.profile {
             self.with_profile(id, Profile::exit);
         }
