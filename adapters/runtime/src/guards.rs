@@ -43,7 +43,10 @@ pub trait Keeper: Debug + Sync {
 /// A keeper that is known, and whose spans are shown as [running](crate::LiveState::Running)
 /// while guards are in them.
 #[derive(Clone, Copy, Debug)]
-pub struct Registered {
+pub struct Registered(&'static Registration);
+
+#[derive(Debug)]
+struct Registration {
     keeper: &'static dyn Keeper,
     number: u32,
 }
@@ -51,7 +54,8 @@ pub struct Registered {
 impl Registered {
     /// Makes a keeper known. It stays for ever: a program has one or a few.
     pub fn new(keeper: &'static dyn Keeper) -> Self {
-        Registered { keeper, number: board::register(keeper) }
+        let number = board::register(keeper);
+        Registered(Box::leak(Box::new(Registration { keeper, number })))
     }
 }
 
@@ -114,7 +118,7 @@ pub(crate) fn with_guarded_span(token: Token, write: &mut dyn FnMut(&mut Span) -
             list.pass_over();
             return None;
         }
-        Some((each.keeper.keeper, each.key, each.version))
+        Some((each.keeper.0.keeper, each.key, each.version))
     });
     let Some((keeper, key, version)) = keeper.ok().flatten() else { return false };
     let result = keeper.with_span(key, version, write);
@@ -161,7 +165,7 @@ impl List {
         let entered =
             |pushed, context| Entered { pushed, keeper, key, version, is_left: false, context };
         let Some(pushed) = Context::push_later() else {
-            let context = keeper.keeper.context(key, version)?;
+            let context = keeper.0.keeper.context(key, version)?;
             let pushed = context.push()?;
             self.forget_left_below(&pushed);
             self.show(keeper, key, version);
@@ -275,13 +279,13 @@ impl Entered {
     /// Whether it is this keeper's, and was not left.
     #[inline]
     fn is_of(&self, keeper: Registered) -> bool {
-        !self.is_left && self.keeper.number == keeper.number
+        !self.is_left && core::ptr::eq(self.keeper.0, keeper.0)
     }
 
     /// The context, unless it was left, or there is none.
     fn context(&mut self) -> Option<Context> {
         if self.context.is_none() && !self.is_left {
-            self.context = self.keeper.keeper.context(self.key, self.version);
+            self.context = self.keeper.0.keeper.context(self.key, self.version);
         }
         self.context.clone().filter(|_| !self.is_left)
     }

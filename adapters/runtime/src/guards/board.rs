@@ -39,7 +39,7 @@ impl Board {
     #[inline]
     pub(super) fn show(&self, depth: usize, keeper: Registered, key: u64, version: u32) {
         if let Some(place) = self.places.get(depth) {
-            let whose = u64::from(keeper.number) << 32 | u64::from(version);
+            let whose = u64::from(keeper.0.number) << 32 | u64::from(version);
             // Ordering: Release keeps it behind the former key's end: who reads it here sees
             // no former key any more.
             place.whose.store(whose, Ordering::Release);
