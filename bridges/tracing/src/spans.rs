@@ -237,7 +237,8 @@ impl Keeper for Spans {
         version: u32,
         write: &mut dyn FnMut(&mut Span) -> bool,
     ) -> Option<bool> {
-        self.with_version(key, version, |open| write(&mut open.span))
+        // A surplus child has a slot, but not for others to add to.
+        self.with_version(key, version, |open| open.span.is_recording() && write(&mut open.span))
     }
 }
 

@@ -155,3 +155,106 @@ fn integer(number: u64, out: &mut Out<'_>) {
     out.byte(value::INT);
     out.varint(number);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::string::String;
+    use std::vec;
+    use std::vec::Vec;
+
+    use super::*;
+
+    const LIMITS: SpanLimits = SpanLimits {
+        event_count: 2,
+        attribute_per_event_count: 4,
+        attribute_value_length: 40,
+        ..SpanLimits::new()
+    };
+
+    /// The bytes of the plain way and of the general one, where there is a plain one.
+    fn both(
+        name: &str,
+        attributes: &Attributes<'_>,
+        constants: &EventConstants,
+        room: usize,
+    ) -> Option<(Vec<u8>, Vec<u8>)> {
+        let (mut plain, mut general) = (Body::new(), Body::new());
+        let (mut of_plain, mut of_general) = (vec![0; room], vec![0; room]);
+        let all = (attributes, constants);
+        plain.add_plain_event(&mut of_plain, name, 77, all, &LIMITS)?;
+        let all = [attributes, constants.attributes];
+        general.add_event(&mut of_general, name, 77, all, &LIMITS).expect("there is room");
+        let counts = |body: &Body| (body.len, body.events, body.first_event, body.has_dropped());
+        assert_eq!(counts(&plain), counts(&general));
+        of_plain.truncate(plain.len as usize);
+        of_general.truncate(general.len as usize);
+        Some((of_plain, of_general))
+    }
+
+    fn constants() -> EventConstants {
+        const ALL: &Attributes<'static> =
+            &[("level", Value::Str("INFO")), ("line", Value::U64(300))];
+        EventConstants::new(ALL, vec![0; 60].leak())
+    }
+
+    #[test]
+    fn a_plain_event_has_the_bytes_that_it_has_otherwise() {
+        let long = "x".repeat(300);
+        let values = [
+            Value::Str(""),
+            Value::Str("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"),
+            Value::Str("a text"),
+            Value::Bool(true),
+            Value::I64(-1),
+            Value::I64(1 << 40),
+            Value::U64(127),
+            Value::U64(128),
+            Value::F64(0.5),
+        ];
+        for constants in [EventConstants::NONE, &constants()] {
+            for name in ["", "name", "one that is longer than what is short", &long] {
+                for (at, value) in values.iter().enumerate() {
+                    let attributes = [("key", *value), ("other", values[values.len() - 1 - at])];
+                    for attributes in [&attributes[..0], &attributes[..1], &attributes] {
+                        let is_cut = attributes.iter().any(|(_, value)| *value == values[1]);
+                        match both(name, attributes, constants, 1000) {
+                            Some((plain, general)) => assert_eq!(plain, general),
+                            None => assert!(is_cut, "{name} {attributes:?}"),
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_plain_is_left_to_the_general_way() {
+        let is_plain = |attributes: &Attributes<'_>, room| {
+            both("name", attributes, &constants(), room).is_some()
+        };
+        fn one(value: Value<'_>) -> [(&str, Value<'_>); 1] {
+            [("key", value)]
+        }
+        assert!(is_plain(&one(Value::Bool(true)), 200));
+        // No room, too many, equal keys, no key.
+        assert!(!is_plain(&one(Value::Bool(true)), 50));
+        assert!(!is_plain(&[("a", 1.into()), ("b", 2.into()), ("c", 3.into())], 200));
+        assert!(!is_plain(&[("a", 1.into()), ("a", 2.into())], 200));
+        assert!(!is_plain(&[("level", 1.into())], 200));
+        assert!(!is_plain(&[("", 1.into())], 200));
+        // Values that are cut, nested, or text only on the wire.
+        assert!(!is_plain(&one(Value::Str(&"x".repeat(41))), 200));
+        assert!(!is_plain(&one(Value::U64(u64::MAX)), 200));
+        assert!(!is_plain(&one(Value::I64s(&[1])), 200));
+        let key: String = "k".repeat(130);
+        assert!(!is_plain(&[(&key, 1.into())], 400));
+    }
+
+    #[test]
+    fn constants_for_which_there_is_no_room_are_encoded_each_time() {
+        const ALL: &Attributes<'static> = &[("level", Value::Str("INFO"))];
+        let small = EventConstants::new(ALL, vec![0; 10].leak());
+        assert!(both("name", &[], &small, 100).is_none());
+        assert_eq!(small.attributes, ALL);
+    }
+}
