@@ -249,3 +249,51 @@ impl fmt::Debug for Spans {
 }
 
 const PARTS: usize = 512;
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_two_cache_lines() {
+        assert_eq!(size_of::<Part>(), 128);
+    }
+
+    #[test]
+    fn spans_that_follow_each_other_in_one_place_are_in_one_part_and_neighbours_are_not() {
+        let spans = Spans::leaked();
+        let part = |place: u64, thread: u64, times: u64| {
+            let key = NonZero::new(times << 51 | thread << 38 | place).expect("not zero");
+            core::ptr::from_ref(spans.part(key)).addr()
+        };
+        for times in 0..8191 {
+            assert_eq!(part(7, 3, times), part(7, 3, 0));
+        }
+        for other in [part(8, 3, 0), part(7, 4, 0)] {
+            assert_ne!(other, part(7, 3, 0));
+        }
+    }
+
+    #[test]
+    fn a_span_is_found_by_versions_since_it_came_also_after_they_wrapped() {
+        let spans = Spans::leaked();
+        let metadata = || tracing::info_span!("span").metadata();
+        let metadata = tracing::subscriber::with_default(tracing_subscriber::registry(), metadata);
+        let site = Site::of(metadata.expect("it is enabled"));
+        let (id, other) = (Id::from_u64(1), Id::from_u64(1 + PARTS as u64));
+        let part = spans.part(id.into_non_zero_u64());
+        part.removed.store(u32::MAX - 1, Ordering::Relaxed);
+        let is_found = |version| spans.with_version(1, version, |_| ()).is_some();
+        let before = spans.version(&id);
+        spans.insert(&id, Span::none(), site, None);
+        for _ in 0..4 {
+            assert!(is_found(before) && is_found(spans.version(&id)));
+            spans.insert(&other, Span::none(), site, None);
+            spans.end(&other);
+        }
+        spans.end(&id);
+        assert!(!is_found(before));
+        spans.insert(&id, Span::none(), site, None);
+        assert!(!is_found(before) && is_found(spans.version(&id)));
+    }
+}
