@@ -6,27 +6,39 @@
 //! asked.
 
 use crate::guard::Parent;
-use crate::live::{Live, Opening};
-use crate::route::Route;
+use crate::live::{Live, Opening, Slot};
 use crate::state::State;
-use crate::{Callsite, Local, Platform, SpanId, Token, TraceId};
+use crate::{Callsite, Local, Platform, Token};
 
 /// Begins a span below what is current, if that is such a context; `None` if it is not so
 /// plain a case.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn child<P: Platform>(local: &Local<P>, callsite: &'static Callsite) -> Option<Live> {
     // Where there is a bridge, it has to be asked first.
     if P::bridge().is_some() {
         return None;
     }
     if let Some(token) = local.token() {
-        let (trace, span, route) = local.numbers().known(token).or_else(|| learn(local, token))?;
-        return child_of(local, trace, span, route, callsite);
+        return below_guard(local, token, callsite);
     }
     local.with_entered(|current| match current? {
-        State::Plain { trace, span, route } => child_of(local, *trace, *span, *route, callsite),
+        State::Plain { trace, span, route } => {
+            let slot = route.slot_of_sampled()?;
+            child_of(local, (*trace, *span, *route), slot, callsite)
+        }
         State::Held(_) => None,
     })
+}
+
+#[inline(never)]
+fn below_guard<P: Platform>(
+    local: &Local<P>,
+    token: Token,
+    callsite: &'static Callsite,
+) -> Option<Live> {
+    let parent = local.numbers().known(token).or_else(|| learn(local, token))?;
+    let (_, _, route) = parent;
+    begin(local, parent, route.slot_of_sampled()?, callsite)
 }
 
 /// Asks the platform for a guard's context, and notes it for the next span.
@@ -45,15 +57,24 @@ fn learn<P: Platform>(local: &Local<P>, token: Token) -> Option<Parent> {
     }
 }
 
-#[inline(always)]
+/// Not inlined where spans begin.
+#[inline(never)]
 fn child_of<P: Platform>(
     local: &Local<P>,
-    trace: TraceId,
-    parent: SpanId,
-    route: Route,
+    parent: Parent,
+    slot: &'static Slot,
     callsite: &'static Callsite,
 ) -> Option<Live> {
-    let slot = route.slot_of_sampled()?;
+    begin(local, parent, slot, callsite)
+}
+
+#[inline(always)]
+fn begin<P: Platform>(
+    local: &Local<P>,
+    (trace, parent, route): Parent,
+    slot: &'static Slot,
+    callsite: &'static Callsite,
+) -> Option<Live> {
     let pipeline = slot.pipeline();
     if !pipeline.follows_local_parents() {
         return None;
