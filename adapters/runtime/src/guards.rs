@@ -81,7 +81,7 @@ pub fn leave(keeper: Registered, key: u64) -> bool {
 }
 
 /// The key and the version of what is current, if a guard entered it, and this keeper has
-/// it. Not where a [bridge](crate::set_bridge) has to be asked what is current.
+/// it. Not where a bridge to another API has to be asked what is current.
 #[inline]
 pub fn current(keeper: Registered) -> Option<(u64, u32)> {
     if Std::bridge().is_some() {
