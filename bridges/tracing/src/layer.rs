@@ -292,7 +292,9 @@ where
         let mut later = Later { spans: self.spans, id, site, status: Status::default() };
         values.record(&mut later);
         let status = later.status;
-        self.spans.with(id, |open| open.set_status(&status));
+        if site.has_status {
+            self.spans.with(id, |open| open.set_status(&status));
+        }
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, _: layer::Context<'_, S>) {
