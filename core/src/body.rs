@@ -5,6 +5,11 @@
 //! which it was set. What replaces an entry (a key that is set again, a new
 //! name, a new status) takes the old one out first.
 
+#[cfg(not(target_os = "none"))]
+mod plain_event;
+#[cfg(not(target_os = "none"))]
+pub use plain_event::EventConstants;
+
 use core::cell::Cell;
 
 use crate::key::{PREPARED, Prepared};

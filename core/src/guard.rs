@@ -23,7 +23,9 @@ use core::num::NonZero;
 use core::ptr::NonNull;
 
 use crate::local::Outer;
-use crate::{Context, Local, Platform};
+use crate::route::Route;
+use crate::state::State;
+use crate::{Context, Local, Platform, SpanId, TraceId};
 
 /// The number that stands for a context which a guard entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +51,16 @@ impl<P: Platform> Context<P> {
         P::with_local(|local| local.push(self))
     }
 
+    /// As [`push`](Self::push) of a context that is found out when somebody asks for it:
+    /// none may. None, too, where there is a [bridge](Platform::bridge), which asks at once.
+    #[inline]
+    pub fn push_later() -> Option<Pushed<P>> {
+        if P::bridge().is_some() {
+            return None;
+        }
+        P::with_local(|local| local.push(&Context { state: State::EMPTY }))
+    }
+
     /// The token of what was entered last, if a guard entered it.
     pub fn token() -> Option<Token> {
         P::with_local(Local::token)
@@ -70,23 +82,28 @@ impl<P: Platform> Pushed<P> {
     /// was entered in between that is still there. Otherwise does nothing and returns
     /// false: what hides the context now will leave it current when it ends, and then
     /// this works; or it has taken the context with it.
+    #[inline]
     pub fn pop(&self) -> bool {
         P::with_local(|local| local.pop(self))
     }
 }
 
 impl<P: Platform> Local<P> {
+    #[inline]
     fn push(&self, context: &Context<P>) -> Option<Pushed<P>> {
         let (owner, token) = self.numbers().next()?;
         let outer = self.push_token(token.in_place_of_a_state(), context);
         Some(Pushed { token, owner, outer })
     }
 
+    #[inline]
     fn pop(&self, pushed: &Pushed<P>) -> bool {
         let is_own = self.numbers().owner.get() == pushed.owner;
         let is_current = is_own && self.token() == Some(pushed.token);
         if is_current {
             self.put_back(&pushed.outer);
+        } else if is_own {
+            self.numbers().forget(pushed.token);
         }
         is_current
     }
@@ -113,13 +130,54 @@ pub(crate) struct Numbers {
     owner: Cell<usize>,
     /// 0 when there is none left.
     next: Cell<usize>,
+    /// What a number stands for, which many spans begin below. A guard that goes while it
+    /// is current is current no more, and that number never again; if another one goes,
+    /// this is forgotten.
+    #[cfg(not(target_os = "none"))]
+    known: Cell<Option<(Token, Parent)>>,
 }
+
+/// A context that carries nothing.
+pub(crate) type Parent = (TraceId, SpanId, Route);
 
 impl Numbers {
     pub(crate) const fn new() -> Self {
-        Numbers { owner: Cell::new(0), next: Cell::new(1) }
+        Numbers {
+            owner: Cell::new(0),
+            next: Cell::new(1),
+            #[cfg(not(target_os = "none"))]
+            known: Cell::new(None),
+        }
     }
 
+    /// The context of this token, if it is known.
+    #[inline]
+    pub(crate) fn known(&self, token: Token) -> Option<Parent> {
+        #[cfg(not(target_os = "none"))]
+        if let Some((known, parent)) = self.known.get()
+            && known == token
+        {
+            return Some(parent);
+        }
+        let _ = token;
+        None
+    }
+
+    pub(crate) fn know(&self, token: Token, parent: Parent) {
+        #[cfg(not(target_os = "none"))]
+        self.known.set(Some((token, parent)));
+        let _ = (token, parent);
+    }
+
+    fn forget(&self, token: Token) {
+        #[cfg(not(target_os = "none"))]
+        if self.known(token).is_some() {
+            self.known.set(None);
+        }
+        let _ = token;
+    }
+
+    #[inline]
     fn next(&self) -> Option<(usize, Token)> {
         if self.owner.get() == 0 {
             self.owner.set(new_owner()?);

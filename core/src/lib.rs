@@ -30,6 +30,7 @@ mod bitmap;
 mod body;
 mod bridge;
 mod callsite;
+mod captured;
 mod context;
 mod counter;
 mod doorbell;
@@ -84,6 +85,9 @@ pub use id_generator::IdGenerator;
 pub use span_context::{SpanContext, TraceFlags};
 
 // Context and spans.
+#[cfg(not(target_os = "none"))]
+#[doc(hidden)]
+pub use body::EventConstants;
 pub use body::{Attributes, StatusCode};
 pub use bridge::Bridge;
 pub use callsite::{Callsite, Scope, SpanKind};

@@ -192,6 +192,7 @@ impl Slot {
     }
 
     /// Which of the slot's spans it is, if that is the one of this id, and lives.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn generation_of(&self, span: SpanId) -> Option<u32> {
         // Ordering: Acquire synchronizes with the owner's publication.
         let state = self.state.load(Ordering::Acquire);
@@ -200,6 +201,7 @@ impl Slot {
     }
 
     /// Whether one more child is exported.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn take_child(&self) -> bool {
         // Ordering: Relaxed, the number is all there is.
         self.children_left

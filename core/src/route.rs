@@ -58,6 +58,7 @@ impl Route {
     }
 
     /// The slot of the span that it was below, which may be another's by now.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn slot(self) -> Option<&'static Slot> {
         if !HAS_SLOTS || self.bits() & SLOT == 0 {
             return None;
@@ -147,6 +148,15 @@ impl Route {
     pub(crate) fn is_local_unsampled(self) -> bool {
         let other = REMOTE | SUPPRESSED | NOTHING | LINKED;
         self.bits() & (TraceFlags::SAMPLED.to_bits() as usize | other) == 0
+    }
+
+    /// The slot of a sampled span of this process below which spans are decided about: the
+    /// plain case, tested at once.
+    #[inline]
+    pub(crate) fn slot_of_sampled(self) -> Option<&'static Slot> {
+        let sampled = TraceFlags::SAMPLED.to_bits() as usize;
+        let other = REMOTE | SUPPRESSED | NOTHING | LINKED;
+        if self.bits() & (sampled | other) == sampled { self.slot() } else { None }
     }
 }
 

@@ -18,6 +18,9 @@ use core::marker::PhantomData;
 use core::ptr;
 
 use crate::body::Attributes;
+#[cfg(not(target_os = "none"))]
+use crate::body::EventConstants;
+use crate::captured;
 use crate::live::Live;
 use crate::start::{self, UNIX};
 use crate::state::{Held, Holder, State};
@@ -61,8 +64,27 @@ impl<P: Platform> Span<P> {
         }
     }
 
+    /// As [`start`](Self::start), if the span is as most are: below a sampled one of this
+    /// process, with neither trace state nor baggage. Nothing has happened otherwise.
+    ///
+    /// What this returns is in no memory yet, where it stays in none of the caller's.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn start_plain(callsite: &'static Callsite) -> Option<Self> {
+        let plain = |local: &Local<P>| {
+            start::below_recorded(local, callsite).or_else(|| captured::child(local, callsite))
+        };
+        P::with_local(plain)
+            .map(|live| Span { state: State::recorded(live, P::Carried::default()) })
+    }
+
     #[cold]
     fn start_otherwise(callsite: &'static Callsite, fill: impl FnOnce(&mut Span<P>)) -> Self {
+        if let Some(live) = P::with_local(|local| captured::child(local, callsite)) {
+            let mut span = Span { state: State::recorded(live, P::Carried::default()) };
+            fill(&mut span);
+            return span;
+        }
         Self::start_with(callsite, SpanOptions::new(), fill)
     }
 
@@ -175,6 +197,21 @@ impl<P: Platform> Span<P> {
     pub fn add_event(&mut self, name: &str, attributes: &Attributes<'_>) {
         if let Some(mut span) = self.writer() {
             span.add_event(name, P::ticks(), attributes);
+        }
+    }
+
+    /// As [`add_event`](Self::add_event), with attributes that are encoded already.
+    #[cfg(not(target_os = "none"))]
+    #[doc(hidden)]
+    #[inline]
+    pub fn add_event_with(
+        &mut self,
+        name: &str,
+        attributes: &Attributes<'_>,
+        constants: &EventConstants,
+    ) {
+        if let Some(mut span) = self.writer() {
+            span.add_event_with(name, P::ticks(), attributes, constants);
         }
     }
 
@@ -396,6 +433,18 @@ impl<P: Platform> CurrentSpan<P> {
     pub fn add_event(name: &str, attributes: &Attributes<'_>) -> bool {
         let now = P::ticks();
         Self::with(&mut |mut span| span.add_event(name, now, attributes))
+    }
+
+    /// Adds an event to the current span, as [`Span::add_event_with`].
+    #[cfg(not(target_os = "none"))]
+    #[doc(hidden)]
+    pub fn add_event_with(
+        name: &str,
+        attributes: &Attributes<'_>,
+        constants: &EventConstants,
+    ) -> bool {
+        let now = P::ticks();
+        Self::with(&mut |mut span| span.add_event_with(name, now, attributes, constants))
     }
 
     /// Adds an event with its own time to the current span, as

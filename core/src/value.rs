@@ -264,9 +264,9 @@ impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
 }
 
 pub(crate) const STRING: u8 = wire::tag(1, wire::LEN);
-const BOOL: u8 = wire::tag(2, wire::VARINT);
+pub(crate) const BOOL: u8 = wire::tag(2, wire::VARINT);
 pub(crate) const INT: u8 = wire::tag(3, wire::VARINT);
-const DOUBLE: u8 = wire::tag(4, wire::I64);
+pub(crate) const DOUBLE: u8 = wire::tag(4, wire::I64);
 const ARRAY: u8 = wire::tag(5, wire::LEN);
 const KVLIST: u8 = wire::tag(6, wire::LEN);
 const BYTES: u8 = wire::tag(7, wire::LEN);

@@ -1,5 +1,7 @@
 //! Adding to the record of a span.
 
+#[cfg(not(target_os = "none"))]
+use crate::body::EventConstants;
 use crate::body::{Attributes, Body, NoRoom};
 use crate::live::Live;
 use crate::wire::{self, Out};
@@ -174,7 +176,27 @@ impl<'a> Writer<'a> {
 
     #[inline(never)]
     fn add_long_event(&mut self, name: &str, time: u64, attributes: &Attributes<'_>) {
+        #[cfg(not(target_os = "none"))]
+        return self.add_event_with(name, time, attributes, EventConstants::NONE);
+        #[cfg(target_os = "none")]
         self.add_event_of(name, time, [attributes, &[]]);
+    }
+
+    /// As [`add_event`](Self::add_event), with attributes that are encoded already.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn add_event_with(
+        &mut self,
+        name: &str,
+        time: u64,
+        attributes: &Attributes<'_>,
+        constants: &EventConstants,
+    ) {
+        let limits = self.limits();
+        let (body, bytes) = self.record();
+        let all = (attributes, constants);
+        if body.add_plain_event(bytes, name, time, all, limits).is_none() {
+            self.add_event_of(name, time, [attributes, constants.attributes]);
+        }
     }
 
     /// As [`add_event`](Self::add_event); attributes of the second list outrank those of

@@ -3,8 +3,13 @@
 use core::future::Future;
 use std::sync::mpsc;
 
+use throughline::exporters::Memory;
 use throughline::tracing::context_of;
-use throughline::{Context, CurrentSpan, StatusCode, span};
+use throughline::{
+    AlwaysOff, Context, CurrentSpan, DropReason, LiveState, SpanBudgets, StatusCode, Thread,
+    builder, span,
+};
+use throughline_core::SURPLUS_COUNT_ATTRIBUTE;
 use throughline_tests::conformance::{DEADLINE, current};
 use throughline_tests::subscribed::{Stage, refused};
 use tracing::{dispatcher, info_span};
@@ -235,6 +240,94 @@ fn the_current_span_is_ours_again_after_a_guard_that_was_dropped_out_of_order() 
     for (name, number) in [("outer", "1"), ("ours", "2")] {
         assert_eq!(memory.span(name).attribute("number"), Some(number));
     }
+}
+
+#[test]
+fn children_below_a_guard_count_against_the_budget_of_its_span() {
+    let mut budgets = SpanBudgets::new();
+    budgets.children_per_span = 3;
+    let (memory, dispatch) = (Memory::new(), Stage::new().dispatch);
+    let thread = Thread::start().expect("the system gives a thread");
+    let telemetry = builder().budgets(budgets).start(thread, memory.clone());
+    let stage = Stage { telemetry, memory, dispatch };
+    stage.run(|| {
+        info_span!("parent").in_scope(|| {
+            info_span!("bare");
+            span!("ours").end();
+            info_span!("with a field", number = 1);
+            // In another thread, too, and told by the parent.
+            let context = Context::current();
+            std::thread::spawn(move || context.scope(|| span!("surplus").end()))
+                .join()
+                .expect("no panic");
+            info_span!("surplus").in_scope(|| assert!(!CurrentSpan::is_recording()));
+        });
+    });
+    let receipt = stage.telemetry.shutdown_blocking(DEADLINE);
+    assert_eq!(receipt.ledger().dropped(DropReason::Surplus), 2, "{receipt}");
+    let tree = stage.memory.tree();
+    assert!(!tree.contains("surplus\n") && tree.contains("  with a field"), "{tree}");
+    let parent = stage.memory.span("parent");
+    assert_eq!(parent.attribute(SURPLUS_COUNT_ATTRIBUTE), Some("2"));
+}
+
+#[test]
+fn spans_below_the_guard_of_an_unsampled_span_are_unsampled_with_its_trace() {
+    let (memory, dispatch) = (Memory::new(), Stage::new().dispatch);
+    let thread = Thread::start().expect("the system gives a thread");
+    let telemetry = builder().sampler(AlwaysOff).start(thread, memory.clone());
+    let stage = Stage { telemetry, memory, dispatch };
+    let current_span = || Context::current().span_context();
+    stage.run(|| {
+        info_span!("root").in_scope(|| {
+            let root = current_span();
+            assert!(root.is_valid() && !root.trace_flags().is_sampled());
+            info_span!("child").in_scope(|| {
+                assert_eq!(current_span().trace_id(), root.trace_id());
+                assert_ne!(current_span().span_id(), root.span_id());
+                assert!(!CurrentSpan::is_recording());
+            });
+        });
+    });
+    assert!(stage.finish().spans().is_empty());
+}
+
+#[test]
+fn a_live_span_runs_while_a_guard_is_inside_on_any_thread() {
+    let stage = Stage::new();
+    let (outer, span) = stage.run(|| (info_span!("outer"), info_span!("entered")));
+    let state = || {
+        let spans = stage.telemetry.live_spans();
+        spans.iter().find(|live| live.name == "entered").expect("it lives").state
+    };
+    assert_eq!(state(), LiveState::Unpolled);
+    let on_another_thread = |work: &(dyn Fn() + Sync)| {
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| dispatcher::with_default(&stage.dispatch, work));
+            // Until it has ended, not only its work.
+            thread.join().expect("no panic");
+        });
+    };
+    dispatcher::with_default(&stage.dispatch, || {
+        // Dropped out of order, and in one of them the last.
+        let (first, around, second) = (span.enter(), outer.enter(), span.enter());
+        assert_eq!(state(), LiveState::Running);
+        drop(first);
+        drop(around);
+        assert_eq!(state(), LiveState::Running);
+        on_another_thread(&|| span.in_scope(|| ()));
+        assert_eq!(state(), LiveState::Running);
+        drop(second);
+        assert_eq!(state(), LiveState::Unpolled);
+        on_another_thread(&|| span.in_scope(|| assert_eq!(state(), LiveState::Running)));
+        assert_eq!(state(), LiveState::Unpolled);
+        // A guard that nobody drops is inside as long as its thread.
+        on_another_thread(&|| {
+            core::mem::forget(span.enter());
+            assert_eq!(state(), LiveState::Running);
+        });
+        assert_eq!(state(), LiveState::Unpolled);
+    });
 }
 
 #[test]

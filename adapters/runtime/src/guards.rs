@@ -9,121 +9,290 @@
 //! stays in the list, and is passed over when that ends. What was entered inside of a
 //! scope of ours ends with that scope, whenever the guard is dropped.
 
+mod board;
+
 use core::cell::RefCell;
 use core::fmt::Debug;
+use std::sync::Arc;
 
-use throughline_core::{Pushed, Token};
+use throughline_core::{Platform, Pushed, Token};
 
+use self::board::Board;
+pub(crate) use self::board::entered;
 use crate::{Context, Span, Std};
 
-/// Who keeps the spans that guards enter, to add to the current one. Keepers are told
-/// apart by their address.
+/// Who keeps the spans that guards enter, to add to the current one. Keepers are known
+/// once they are [registered](Registered). None of them runs foreign code here.
+///
+/// A key may be another span's, later. So each span has a version with its key, and that of
+/// the next span with this key is higher, with wrapping.
 pub trait Keeper: Debug + Sync {
-    /// Hands the span of this key to the closure, which runs no foreign code. Returns
-    /// what that returns, and false where there is no such span.
-    fn with_span(&self, key: u64, write: &mut dyn FnMut(&mut Span) -> bool) -> bool;
+    /// The context of the span of this key, if its version is not higher than this.
+    fn context(&self, key: u64, version: u32) -> Option<Context>;
+
+    /// Hands that span to the closure, which runs no foreign code. Returns what that
+    /// returns, and nothing where there is no such span.
+    fn with_span(
+        &self,
+        key: u64,
+        version: u32,
+        write: &mut dyn FnMut(&mut Span) -> bool,
+    ) -> Option<bool>;
 }
 
-/// Makes the context current on this thread until [`leave`], or until the scope, future
-/// or stream ends in which this is called.
+/// A keeper that is known, and whose spans are shown as [running](crate::LiveState::Running)
+/// while guards are in them.
+#[derive(Clone, Copy, Debug)]
+pub struct Registered(&'static Registration);
+
+#[derive(Debug)]
+struct Registration {
+    keeper: &'static dyn Keeper,
+    number: u32,
+}
+
+impl Registered {
+    /// Makes a keeper known. It stays for ever: a program has one or a few.
+    pub fn new(keeper: &'static dyn Keeper) -> Self {
+        let number = board::register(keeper);
+        Registered(Box::leak(Box::new(Registration { keeper, number })))
+    }
+}
+
+/// Makes the span that the keeper has by this key current on this thread until [`leave`],
+/// or until the scope, future or stream ends in which this is called. If it has none, this
+/// changes nothing.
 ///
-/// [`CurrentSpan`](crate::CurrentSpan) adds to what the keeper has by that key, as long as
-/// it is the span of the context. On a thread that has ended that far that it has no
-/// locals left, nothing is entered.
-pub fn enter(context: Context, keeper: &'static dyn Keeper, key: u64) {
-    let _ = ENTERED.try_with(|entered| {
-        let Ok(mut entered) = entered.try_borrow_mut() else { return };
-        if entered.iter().any(|each| each.is_left) {
-            pass_over(&mut entered);
-        }
-        if let Some(pushed) = context.push() {
-            // Below the outermost there is nothing to pass over.
-            if !entered.is_empty() && (pushed.is_outermost() || entered.len() >= MANY) {
-                entered.retain(|each| !each.is_left);
-            }
-            entered.push(Entered { pushed, context, keeper, key, is_left: false });
-        }
-    });
+/// The keeper is asked when somebody wants to know what is current. On a thread that has
+/// ended that far that it has no locals left, nothing is entered.
+///
+/// Of what is entered at once on a thread, the outermost 32 are shown as running.
+#[inline]
+pub fn enter(keeper: Registered, key: u64, version: u32) {
+    let _ = LIST.try_with(|list| list.try_borrow_mut().ok()?.enter(keeper, key, version));
 }
 
 /// Leaves what was [entered](enter) last of all that has this keeper and key, on this
 /// thread. Returns whether there was something.
-pub fn leave(keeper: &'static dyn Keeper, key: u64) -> bool {
-    let leave = |entered: &RefCell<Vec<Entered>>| {
-        let mut entered = entered.try_borrow_mut().ok()?;
-        let is_it = |each: &Entered| each.key == key && !each.is_left && each.is_of(keeper);
-        let index = entered.iter().rposition(is_it)?;
-        let each = entered.get_mut(index)?;
-        if each.pushed.pop() {
-            entered.remove(index);
-        } else {
-            each.is_left = true;
-        }
-        Some(())
+#[inline]
+pub fn leave(keeper: Registered, key: u64) -> bool {
+    let leave = |list: &RefCell<List>| list.try_borrow_mut().ok()?.leave(keeper, key);
+    LIST.try_with(leave).ok().flatten().is_some()
+}
+
+/// The key and the version of what is current, if a guard entered it, and this keeper has
+/// it. Not where a bridge to another API has to be asked what is current.
+#[inline]
+pub fn current(keeper: Registered) -> Option<(u64, u32)> {
+    if Std::bridge().is_some() {
+        return None;
+    }
+    let token = Context::token()?;
+    let current = |list: &RefCell<List>| {
+        let list = list.try_borrow().ok()?;
+        let each = list.entered.iter().rfind(|each| each.pushed.token() == token)?;
+        each.is_of(keeper).then_some((each.key, each.version))
     };
-    ENTERED.try_with(leave).ok().flatten().is_some()
+    LIST.try_with(current).ok().flatten()
 }
 
 pub(crate) fn guarded(token: Token) -> Option<Context> {
-    let context = ENTERED.try_with(|entered| {
-        let list = entered.try_borrow().ok()?;
-        let each = list.get(find(&list, token)?)?;
-        if !each.is_left {
-            return Some(each.context.clone());
+    let context = LIST.try_with(|list| {
+        let mut list = list.try_borrow_mut().ok()?;
+        let context = list.find(token)?.context();
+        if context.is_some() {
+            return context;
         }
+        list.pass_over_unknown(token);
         drop(list);
-        pass_over(&mut *entered.try_borrow_mut().ok()?);
         Some(Context::current())
     });
     context.ok().flatten()
 }
 
 pub(crate) fn with_guarded_span(token: Token, write: &mut dyn FnMut(&mut Span) -> bool) -> bool {
-    let keeper = ENTERED.try_with(|entered| {
-        let mut entered = entered.try_borrow_mut().ok()?;
-        let each = entered.get(find(&entered, token)?)?;
+    let keeper = LIST.try_with(|list| {
+        let mut list = list.try_borrow_mut().ok()?;
+        let each = list.find(token)?;
         if each.is_left {
-            pass_over(&mut entered);
+            list.pass_over();
             return None;
         }
-        Some((each.keeper, each.key, each.context.span_context()))
+        Some((each.keeper.0.keeper, each.key, each.version))
     });
-    let Some((keeper, key, id)) = keeper.ok().flatten() else { return false };
-    // Keys may be used again, by other spans.
-    keeper.with_span(key, &mut |span| span.span_context() == id && write(span))
-}
-
-/// Pops what is current and was left.
-fn pass_over(entered: &mut Vec<Entered>) {
-    while let Some(token) = Context::token()
-        && let Some(index) = find(entered, token)
-        && entered.get(index).is_some_and(|each| each.is_left && each.pushed.pop())
-    {
-        entered.remove(index);
+    let Some((keeper, key, version)) = keeper.ok().flatten() else { return false };
+    let result = keeper.with_span(key, version, write);
+    if result.is_none() {
+        let _ = LIST.try_with(|list| {
+            list.try_borrow_mut().ok()?.pass_over_unknown(token);
+            Some(())
+        });
     }
+    result.unwrap_or(false)
 }
 
-fn find(entered: &[Entered], token: Token) -> Option<usize> {
-    entered.iter().rposition(|each| each.pushed.token() == token)
+/// What the guards of a thread entered.
+struct List {
+    /// The innermost last.
+    entered: Vec<Entered>,
+    /// How many of them were left.
+    left: usize,
+    /// Shows them to others, once something was entered.
+    board: Option<Arc<Board>>,
 }
 
 struct Entered {
     pushed: Pushed<Std>,
-    context: Context,
-    keeper: &'static dyn Keeper,
+    keeper: Registered,
     key: u64,
+    version: u32,
     /// Its guard is gone, and what hid it then may not be.
     is_left: bool,
+    /// Once somebody has asked.
+    context: Option<Context>,
+}
+
+impl List {
+    const fn new() -> Self {
+        List { entered: Vec::new(), left: 0, board: None }
+    }
+
+    #[inline]
+    fn enter(&mut self, keeper: Registered, key: u64, version: u32) -> Option<()> {
+        if self.left > 0 {
+            self.pass_over();
+        }
+        let entered =
+            |pushed, context| Entered { pushed, keeper, key, version, is_left: false, context };
+        let Some(pushed) = Context::push_later() else {
+            let context = keeper.0.keeper.context(key, version)?;
+            let pushed = context.push()?;
+            self.forget_left_below(&pushed);
+            self.show(keeper, key, version);
+            self.entered.push(entered(pushed, Some(context)));
+            return Some(());
+        };
+        self.forget_left_below(&pushed);
+        self.show(keeper, key, version);
+        // In two ways, so that this one needs no memory but that where it stays.
+        self.entered.push(entered(pushed, None));
+        Some(())
+    }
+
+    #[inline]
+    fn forget_left_below(&mut self, pushed: &Pushed<Std>) {
+        // Below the outermost there is nothing to pass over.
+        if self.left > 0 && (pushed.is_outermost() || self.entered.len() >= MANY) {
+            self.forget_left();
+        }
+    }
+
+    #[inline]
+    fn find(&mut self, token: Token) -> Option<&mut Entered> {
+        self.entered.iter_mut().rfind(|each| each.pushed.token() == token)
+    }
+
+    #[inline]
+    fn leave(&mut self, keeper: Registered, key: u64) -> Option<()> {
+        // Mostly it is the innermost.
+        let last = self.entered.last()?;
+        if last.key == key && last.is_of(keeper) && last.pushed.pop() {
+            self.entered.pop();
+            if let Some(board) = &self.board {
+                board.clear(self.entered.len());
+            }
+            return Some(());
+        }
+        self.leave_inner(keeper, key)
+    }
+
+    #[cold]
+    fn leave_inner(&mut self, keeper: Registered, key: u64) -> Option<()> {
+        let is_it = |each: &Entered| each.key == key && each.is_of(keeper);
+        let place = self.entered.iter().rposition(is_it)?;
+        let each = self.entered.get_mut(place)?;
+        if each.pushed.pop() {
+            self.entered.remove(place);
+        } else {
+            each.is_left = true;
+            self.left += 1;
+        }
+        self.show_all();
+        Some(())
+    }
+
+    /// Shows what is about to be entered.
+    #[inline]
+    fn show(&mut self, keeper: Registered, key: u64, version: u32) {
+        let depth = self.entered.len();
+        self.board.get_or_insert_with(Board::new).show(depth, keeper, key, version);
+    }
+
+    /// Shows all anew, since some have moved.
+    #[cold]
+    fn show_all(&self) {
+        let Some(board) = &self.board else { return };
+        for depth in Board::depths() {
+            match self.entered.get(depth).filter(|each| !each.is_left) {
+                Some(each) => board.show(depth, each.keeper, each.key, each.version),
+                None => board.clear(depth),
+            }
+        }
+    }
+
+    #[cold]
+    fn forget_left(&mut self) {
+        self.entered.retain(|each| !each.is_left);
+        self.left = 0;
+        self.show_all();
+    }
+
+    /// Pops what is current and was left.
+    #[cold]
+    fn pass_over(&mut self) {
+        while let Some(token) = Context::token()
+            && let Some(place) = self.entered.iter().rposition(|each| each.pushed.token() == token)
+            && self.entered.get(place).is_some_and(|each| each.is_left && each.pushed.pop())
+        {
+            self.entered.remove(place);
+            self.left -= 1;
+            self.show_all();
+        }
+    }
+
+    /// Leaves what this token stands for, if it was not left, and its keeper knows nothing
+    /// of it; then passes over what was.
+    #[cold]
+    fn pass_over_unknown(&mut self, token: Token) {
+        if let Some(each) = self.find(token)
+            && each.context.is_none()
+            && !each.is_left
+        {
+            each.is_left = true;
+            self.left += 1;
+        }
+        self.pass_over();
+    }
 }
 
 impl Entered {
-    fn is_of(&self, keeper: &'static dyn Keeper) -> bool {
-        core::ptr::addr_eq(self.keeper, keeper)
+    /// Whether it is this keeper's, and was not left.
+    #[inline]
+    fn is_of(&self, keeper: Registered) -> bool {
+        !self.is_left && core::ptr::eq(self.keeper.0, keeper.0)
+    }
+
+    /// The context, unless it was left, or there is none.
+    fn context(&mut self) -> Option<Context> {
+        if self.context.is_none() && !self.is_left {
+            self.context = self.keeper.0.keeper.context(self.key, self.version);
+        }
+        self.context.clone().filter(|_| !self.is_left)
     }
 }
 
 thread_local! {
-    static ENTERED: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
+    static LIST: RefCell<List> = const { RefCell::new(List::new()) };
 }
 
 /// So many in the list are a sign of guards that are dropped in scopes in which they were
@@ -133,23 +302,44 @@ const MANY: usize = 1024;
 
 #[cfg(test)]
 mod tests {
+    use core::cell::Cell;
+    use std::sync::LazyLock;
+
     use throughline_core::{SpanContext, SpanId, TraceFlags, TraceId};
 
     use super::*;
-    use crate::Carried;
+    use crate::{Carried, CurrentSpan};
 
-    /// Not empty, so that each has an address of its own.
+    /// Has all spans of one version. Not empty, so that each has an address of its own.
     #[derive(Debug)]
-    struct NoSpans(&'static str);
+    struct Contexts(#[expect(dead_code, reason = "it is shown")] &'static str);
 
-    impl Keeper for NoSpans {
-        fn with_span(&self, _: u64, _: &mut dyn FnMut(&mut Span) -> bool) -> bool {
-            unreachable!("{} is not asked", self.0)
+    impl Keeper for Contexts {
+        fn context(&self, key: u64, version: u32) -> Option<Context> {
+            ASKED.set(ASKED.get() + 1);
+            (version == KEPT).then(|| context(key))
+        }
+
+        fn with_span(
+            &self,
+            _: u64,
+            version: u32,
+            _: &mut dyn FnMut(&mut Span) -> bool,
+        ) -> Option<bool> {
+            (version == KEPT).then_some(true)
         }
     }
 
-    static KEEPER: NoSpans = NoSpans("the keeper");
-    static OTHER: NoSpans = NoSpans("the other one");
+    const KEPT: u32 = 1;
+
+    thread_local! {
+        static ASKED: Cell<u32> = const { Cell::new(0) };
+    }
+
+    static KEEPER: LazyLock<Registered> =
+        LazyLock::new(|| Registered::new(&Contexts("the keeper")));
+    static OTHER: LazyLock<Registered> =
+        LazyLock::new(|| Registered::new(&Contexts("the other one")));
 
     fn context(number: u64) -> Context {
         let (trace, span) =
@@ -158,11 +348,11 @@ mod tests {
     }
 
     fn enter_number(number: u64) {
-        enter(context(number), &KEEPER, number);
+        enter(*KEEPER, number, KEPT);
     }
 
     fn leave_number(number: u64) {
-        assert!(leave(&KEEPER, number));
+        assert!(leave(*KEEPER, number));
     }
 
     /// The number of the context that is current, 0 for none.
@@ -171,7 +361,8 @@ mod tests {
     }
 
     fn is_clean() -> bool {
-        ENTERED.with_borrow(Vec::is_empty) && Context::token().is_none()
+        LIST.with_borrow(|list| list.entered.is_empty() && list.left == 0)
+            && Context::token().is_none()
     }
 
     #[test]
@@ -251,13 +442,13 @@ mod tests {
         enter_number(1);
         enter_number(2);
         enter_number(1);
-        assert!(!leave(&OTHER, 1));
+        assert!(!leave(*OTHER, 1));
         leave_number(1);
         assert_eq!(current(), 2);
         leave_number(2);
         assert_eq!(current(), 1);
         leave_number(1);
-        assert!(!leave(&KEEPER, 1));
+        assert!(!leave(*KEEPER, 1));
         assert!(is_clean());
     }
 
@@ -265,7 +456,7 @@ mod tests {
     fn what_is_left_on_another_thread_stays_where_it_was_entered() {
         enter_number(1);
         std::thread::spawn(|| {
-            assert!(!leave(&KEEPER, 1));
+            assert!(!leave(*KEEPER, 1));
             assert_eq!(current(), 0);
         })
         .join()
@@ -281,7 +472,7 @@ mod tests {
                 context(round).scope(|| enter_number(round));
                 leave_number(round);
             }
-            assert!(ENTERED.with_borrow(Vec::len) <= MANY);
+            assert!(LIST.with_borrow(|list| list.entered.len()) <= MANY);
             assert_eq!(current(), 1);
         });
         assert_eq!(current(), 0);
@@ -316,11 +507,74 @@ mod tests {
     }
 
     #[test]
+    fn the_keeper_is_asked_for_a_context_once_and_only_if_somebody_wants_it() {
+        let before = ASKED.get();
+        enter_number(1);
+        enter_number(2);
+        leave_number(2);
+        assert_eq!(ASKED.get(), before);
+        assert_eq!((current(), current()), (1, 1));
+        assert_eq!(ASKED.get(), before + 1);
+        leave_number(1);
+        assert!(is_clean());
+    }
+
+    #[test]
+    fn what_the_keeper_does_not_have_hides_nothing() {
+        let unknown = |key| enter(*KEEPER, key, KEPT + 1);
+        enter_number(1);
+        unknown(2);
+        unknown(3);
+        assert_eq!(current(), 1);
+        assert!(!leave(*KEEPER, 3));
+        unknown(3);
+        assert!(CurrentSpan::is_recording());
+        assert_eq!(current(), 1);
+        assert!(!leave(*KEEPER, 3) && !leave(*KEEPER, 2));
+        // Nobody asks.
+        unknown(4);
+        leave_number(4);
+        context(5).scope(|| {
+            unknown(6);
+            assert_eq!(current(), 5);
+        });
+        leave_number(1);
+        assert_eq!(current(), 0);
+        assert!(is_clean());
+    }
+
+    #[test]
+    fn others_see_what_guards_of_threads_that_are_there_have_entered() {
+        let is_seen = |number| entered().contains(&context(number).span_context());
+        let (outer, inner) = (1 << 40, 1 << 41);
+        enter_number(outer);
+        std::thread::spawn(move || {
+            assert!(is_seen(outer) && !is_seen(inner));
+            enter_number(inner);
+            assert!(is_seen(inner));
+        })
+        .join()
+        .expect("no panic");
+        assert!(is_seen(outer) && !is_seen(inner));
+        // Twice, and left once.
+        enter_number(outer);
+        leave_number(outer);
+        assert!(is_seen(outer));
+        leave_number(outer);
+        assert!(!is_seen(outer));
+        // What the keeper does not have.
+        enter(*KEEPER, inner, KEPT + 1);
+        assert!(!is_seen(inner));
+        leave_number(inner);
+        assert!(is_clean());
+    }
+
+    #[test]
     fn nothing_is_kept_of_guards_that_are_gone_once_a_thread_was_idle() {
         enter_number(1);
         context(2).scope(|| leave_number(1));
         enter_number(3);
-        assert_eq!(ENTERED.with_borrow(Vec::len), 1);
+        assert_eq!(LIST.with_borrow(|list| list.entered.len()), 1);
         leave_number(3);
         assert!(is_clean());
     }
@@ -344,6 +598,17 @@ mod tests {
         fn check(&self) {
             let expected = self.entered.iter().rev().find(|number| **number != 0);
             assert_eq!(current(), expected.copied().unwrap_or(0));
+            self.check_board();
+        }
+
+        /// Others see the guards that are there.
+        fn check_board(&self) {
+            let (shown, len) = LIST.with_borrow(|list| {
+                let shown = list.board.as_ref().map(|board| board.keys()).unwrap_or_default();
+                (shown, list.entered.len())
+            });
+            assert!(shown.iter().all(|key| self.held.contains(key)), "{shown:?}");
+            assert!(len > Board::depths().len() || shown.len() == self.held.len(), "{shown:?}");
         }
 
         fn scope(&mut self, depth: usize) {

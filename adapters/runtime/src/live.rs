@@ -5,9 +5,9 @@ use core::time::Duration;
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use throughline_core::{LastPoll, LiveView, Pipeline, SpanId, SpanKind, TraceId};
+use throughline_core::{LastPoll, LiveView, Pipeline, SpanContext, SpanId, SpanKind, TraceId};
 
-use crate::clock;
+use crate::{clock, guards};
 
 /// A span that had begun and not ended when it was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +38,10 @@ pub struct LiveSpan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LiveState {
-    /// It was never polled: it is a handle, what a guard of another API entered, or a
-    /// future whose turn has not come; or the pipeline does not time polls.
+    /// It was never polled: it is a handle, or a future whose turn has not come; or the
+    /// pipeline does not time polls.
     Unpolled,
-    /// A closure runs in it. Since when is not noted: the moment would be one more
+    /// A closure runs in it, or a guard of another API is in it, on some thread. Since when is not noted: the moment would be one more
     /// reading of the clock, and with nearly all closures it is that of the beginning.
     Running,
     /// A poll of its future, stream or sink began so long ago and has not come
@@ -52,7 +52,9 @@ pub enum LiveState {
 }
 
 impl LiveSpan {
-    fn new(view: &LiveView, now: u64) -> Self {
+    fn new(view: &LiveView, entered: &[SpanContext], now: u64) -> Self {
+        // A surplus child has the ids of its parent, which is the one that is entered.
+        let is_entered = !view.is_surplus && entered.contains(&view.context);
         let since =
             |ticks: u64| Duration::from_nanos(clock::nanos_of(now.saturating_sub(ticks), now));
         LiveSpan {
@@ -68,6 +70,7 @@ impl LiveSpan {
                 None => since(view.start_ticks),
             },
             state: match view.last_poll {
+                LastPoll::Never if is_entered => LiveState::Running,
                 LastPoll::Never => LiveState::Unpolled,
                 LastPoll::InClosure => LiveState::Running,
                 LastPoll::Began(ticks) => LiveState::Polling(since(ticks)),
@@ -99,9 +102,9 @@ pub struct LiveSpans(Vec<LiveSpan>);
 
 impl LiveSpans {
     pub(crate) fn of(pipeline: &Pipeline) -> Self {
-        let now = clock::ticks();
-        let mut spans: Vec<_> =
-            pipeline.live_spans().map(|view| LiveSpan::new(&view, now)).collect();
+        let (now, entered) = (clock::ticks(), guards::entered());
+        let span = |view| LiveSpan::new(&view, &entered, now);
+        let mut spans: Vec<_> = pipeline.live_spans().map(span).collect();
         spans.sort_by_key(|span| core::cmp::Reverse(span.age));
         LiveSpans(spans)
     }

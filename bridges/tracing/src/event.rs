@@ -5,9 +5,11 @@ use core::error::Error;
 use core::fmt::{Debug, Write};
 use core::ops::Range;
 
-use throughline_core::{Attributes, ErrorChain, Value};
+use throughline_core::{Attributes, ErrorChain, EventConstants, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
+
+use crate::site::Site;
 
 /// What an event says, formatted: no code of others runs while it is added to a span.
 ///
@@ -63,12 +65,13 @@ impl Said {
         (self.message, self.error, self.log_target) = (None, None, None);
     }
 
-    /// The name and the attributes of the span event.
+    /// The name and the attributes of the span event, and those that it always has.
+    #[inline]
     pub(crate) fn show<R>(
         &self,
         event: &Event<'_>,
         with_location: bool,
-        use_it: impl FnOnce(&str, &Attributes<'_>) -> R,
+        use_it: impl FnOnce(&str, &Attributes<'_>, &EventConstants) -> R,
     ) -> R {
         let metadata = event.metadata();
         let name = match &self.message {
@@ -76,13 +79,17 @@ impl Said {
             Some(_) if is_unnamed(metadata.name()) => self.message(),
             _ => metadata.name(),
         };
-        let mut all = self.fields(event, with_location);
-        all.add("level", Value::Str(metadata.level().as_str()));
-        all.add("target", Value::Str(self.target(event)));
+        let mut all = Few::new();
+        self.fields(event, with_location, &mut all);
         if self.message.is_some() && self.message() != name {
             all.add("message", Value::Str(self.message()));
         }
-        use_it(name, all.as_slice())
+        if self.log_target.is_none() {
+            return use_it(name, all.as_slice(), &Site::of(metadata).constants);
+        }
+        all.add("level", Value::Str(metadata.level().as_str()));
+        all.add("target", Value::Str(self.target(event)));
+        use_it(name, all.as_slice(), EventConstants::NONE)
     }
 
     /// Whether it has an error, or what describes one by the conventions.
@@ -101,9 +108,8 @@ impl Said {
         self.log_target.clone().map_or(event.metadata().target(), |target| self.text(target))
     }
 
-    /// What else it says.
-    pub(crate) fn fields<'a>(&'a self, event: &Event<'a>, with_location: bool) -> Few<'a> {
-        let mut all = Few::new();
+    /// Adds what else it says.
+    pub(crate) fn fields<'a>(&'a self, event: &Event<'a>, with_location: bool, all: &mut Few<'a>) {
         for (name, value) in &self.fields {
             all.add(name, self.value(value));
         }
@@ -124,7 +130,6 @@ impl Said {
         if let Some(line) = metadata.line().filter(|_| with_location) {
             all.add("code.line.number", line.into());
         }
-        all
     }
 
     /// Why the work failed, as far as it says.
@@ -215,33 +220,36 @@ impl Visit for Said {
     }
 }
 
-/// Attributes, on the stack as far as they are few.
+/// Attributes, on the stack as far as they are few. It is not moved: that would take longer
+/// than to fill it.
 pub(crate) struct Few<'a> {
-    few: [(&'a str, Value<'a>); 16],
-    len: usize,
+    few: heapless::Vec<(&'a str, Value<'a>), 16>,
     many: Vec<(&'a str, Value<'a>)>,
 }
 
 impl<'a> Few<'a> {
-    fn new() -> Self {
-        Few { few: [("", Value::Empty); 16], len: 0, many: Vec::new() }
+    #[inline(always)]
+    pub(crate) const fn new() -> Self {
+        Few { few: heapless::Vec::new(), many: Vec::new() }
     }
 
+    #[inline]
     fn add(&mut self, key: &'a str, value: Value<'a>) {
-        match self.few.get_mut(self.len) {
-            Some(place) => *place = (key, value),
-            None => {
-                if self.many.is_empty() {
-                    self.many.extend(self.few);
-                }
-                self.many.push((key, value));
-            }
+        if !self.many.is_empty() || self.few.push((key, value)).is_err() {
+            self.add_many(key, value);
         }
-        self.len += 1;
+    }
+
+    #[cold]
+    fn add_many(&mut self, key: &'a str, value: Value<'a>) {
+        if self.many.is_empty() {
+            self.many.extend_from_slice(&self.few);
+        }
+        self.many.push((key, value));
     }
 
     pub(crate) fn as_slice(&self) -> &Attributes<'a> {
-        if self.many.is_empty() { self.few.get(..self.len).unwrap_or_default() } else { &self.many }
+        if self.many.is_empty() { &self.few } else { &self.many }
     }
 }
 

@@ -116,8 +116,18 @@ fn plain<T: Target>(target: &mut T, field: &Field, value: Value<'_>, text: &dyn 
     }
 }
 
+#[inline]
 fn textual<T: Target>(target: &mut T, field: &Field, text: &str) {
-    let Some(named) = target.site().field(field) else {
+    match target.site().field(field) {
+        Some(named) if named.role == Role::Attribute => target.set(named, Value::Str(text)),
+        named => special(target, field, named, text),
+    }
+}
+
+/// A text that is no attribute.
+#[inline(never)]
+fn special<T: Target>(target: &mut T, field: &Field, named: Option<&'static Named>, text: &str) {
+    let Some(named) = named else {
         return target.set_other(field.name(), Value::Str(text));
     };
     match named.role {

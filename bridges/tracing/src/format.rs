@@ -15,7 +15,7 @@ use tracing_subscriber::fmt::{self as subscriber, FmtContext, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::TracingLayer;
-use crate::event::Said;
+use crate::event::{Few, Said};
 
 /// Writes events as [`Lines`]: with the ids of the span that is current, of whichever
 /// world it is.
@@ -90,7 +90,8 @@ where
         let (time, span) = (SystemTime::now(), self.span(event));
         let mut text = String::new();
         Said::by(event, |said| {
-            let fields = said.fields(event, false);
+            let mut fields = Few::new();
+            said.fields(event, false, &mut fields);
             let line = Line {
                 time,
                 level: level(*event.metadata().level()),

@@ -1,7 +1,10 @@
 //! The layer.
 
-use throughline_core::{Attributes as SpanAttributes, Platform, SpanKind, StatusCode};
-use throughline_runtime::{Context, CurrentSpan, Span, SpanOptions, Std, guards};
+use throughline_core::{
+    Attributes as SpanAttributes, EventConstants, Platform, SpanKind, StatusCode,
+};
+use throughline_runtime::guards::{self, Registered};
+use throughline_runtime::{Context, CurrentSpan, Span, SpanOptions, Std};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{self, Layer};
@@ -22,6 +25,7 @@ use crate::spans::{Open, Spans};
 #[derive(Clone, Debug)]
 pub struct TracingLayer {
     pub(crate) spans: &'static Spans,
+    keeper: Registered,
     events: bool,
     failing: bool,
     location: bool,
@@ -31,8 +35,10 @@ pub struct TracingLayer {
 impl TracingLayer {
     /// Spans and events; errors fail their spans; neither locations nor poll profiles.
     pub fn new() -> Self {
+        let spans = Spans::leaked();
         TracingLayer {
-            spans: Spans::leaked(),
+            spans,
+            keeper: Registered::new(spans),
             events: true,
             failing: true,
             location: false,
@@ -102,23 +108,158 @@ impl TracingLayer {
         known.or_else(|| self.spans.context(&all.span(id)?.parent()?.id()))
     }
 
-    fn is_recording(&self, parent: Option<&Id>) -> bool {
-        match parent {
-            // A sampled span that a guard entered is recorded, as a rule, and this costs less.
-            None => is_sampled_by_guard() || CurrentSpan::is_recording(),
-            Some(id) => self.spans.with(id, |open| open.span.is_recording()).unwrap_or(false),
+    #[inline(never)]
+    fn fill_and_keep(
+        &self,
+        attributes: &Attributes<'_>,
+        site: &'static Site,
+        id: &Id,
+        mut span: Span,
+    ) {
+        let mut status = Status::default();
+        let (span_of_fields, status) = (&mut span, &mut status);
+        let mut first = First { span: span_of_fields, site, status, is_named: false };
+        attributes.record(&mut first);
+        self.spans.insert(id, span, site, None);
+    }
+
+    #[inline(never)]
+    fn begin<S>(
+        &self,
+        attributes: &Attributes<'_>,
+        site: &'static Site,
+        id: &Id,
+        all: &layer::Context<'_, S>,
+    ) where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let mut status = Status::default();
+        let span = if attributes.is_contextual() && !site.has_beforehand {
+            let status = &mut status;
+            Span::start(&site.callsite, |span| {
+                self.fill(attributes, First { span, site, status, is_named: false });
+            })
+        } else {
+            self.begin_otherwise(attributes, site, id, all, &mut status)
+        };
+        if !span.is_recording() && span.context().is_empty() {
+            // Where nobody listens, there is nothing to keep.
+            return;
+        }
+        let is_profiled = self.profile && span.is_recording();
+        let profile = is_profiled.then(|| Box::new(Profile::new()));
+        self.spans.insert(id, span, site, profile);
+        if site.has_status {
+            self.spans.with(id, |open| open.set_status(&status));
         }
     }
 
-    fn add_event(&self, id: &Id, name: &str, attributes: &SpanAttributes<'_>) -> bool {
-        self.spans.with(id, |open| open.span.add_event(name, attributes)).is_some()
+    fn begin_otherwise<S>(
+        &self,
+        attributes: &Attributes<'_>,
+        site: &'static Site,
+        id: &Id,
+        all: &layer::Context<'_, S>,
+        status: &mut Status,
+    ) -> Span
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let parent;
+        let mut options = SpanOptions::new();
+        if let Some(named) = attributes.parent() {
+            parent = self.explicit_parent(named, id, all);
+            options = match &parent {
+                Some(parent) => options.parent(parent),
+                None => options.root(),
+            };
+        } else if attributes.is_root() {
+            options = options.root();
+        }
+        let beforehand;
+        let mut is_named = false;
+        if site.has_beforehand {
+            beforehand = Beforehand::of(attributes);
+            options = options.kind(beforehand.kind.unwrap_or(SpanKind::Internal));
+            if let Some(name) = &beforehand.name {
+                options = options.name(name);
+                is_named = true;
+            }
+        }
+        Span::start_with(&site.callsite, options, |span| {
+            self.fill(attributes, First { span, site, status, is_named });
+        })
     }
 
-    fn fail(&self, parent: Option<&Id>, why: &str) -> bool {
-        let fail = |open: &mut Open| open.span.set_status(StatusCode::Error, why);
-        match parent {
-            None => CurrentSpan::set_status(StatusCode::Error, why),
-            Some(id) => self.spans.with(id, fail).is_some(),
+    fn fill(&self, attributes: &Attributes<'_>, mut first: First<'_>) {
+        if self.location {
+            say_where(attributes.metadata(), first.span);
+        }
+        attributes.record(&mut first);
+    }
+
+    fn with_profile(&self, id: &Id, tell: impl FnOnce(&mut Profile, u64)) {
+        let tell = |open: &mut Open| {
+            if let Some(profile) = &mut open.profile {
+                tell(profile, Std::ticks());
+            }
+        };
+        self.spans.with(id, tell);
+    }
+
+    /// Where the event goes, if that is recorded.
+    fn place(&self, event: &Event<'_>) -> Option<Place> {
+        let (place, is_named) = match event.parent() {
+            Some(id) => (Some((id.into_u64(), self.spans.version(id))), true),
+            None => (guards::current(self.keeper), false),
+        };
+        if let Some((key, version)) = place {
+            let is_recording =
+                self.spans.with_version(key, version, |open| open.span.is_recording());
+            if let Some(is_recording) = is_recording {
+                return is_recording.then_some(Place::Open(key, version));
+            }
+        }
+        (!is_named && CurrentSpan::is_recording()).then_some(Place::Current)
+    }
+}
+
+/// Where an event goes.
+enum Place {
+    /// To an open span, by its key and version.
+    Open(u64, u32),
+    /// To what is current.
+    Current,
+}
+
+impl Place {
+    fn add_event(
+        &self,
+        spans: &Spans,
+        name: &str,
+        attributes: &SpanAttributes<'_>,
+        constants: &EventConstants,
+    ) {
+        match *self {
+            Place::Open(key, version) => {
+                let add = |open: &mut Open| open.span.add_event_with(name, attributes, constants);
+                spans.with_version(key, version, add);
+            }
+            Place::Current => {
+                CurrentSpan::add_event_with(name, attributes, constants);
+            }
+        }
+    }
+
+    fn fail(&self, spans: &Spans, why: &str) {
+        let error = StatusCode::Error;
+        match *self {
+            Place::Open(key, version) => {
+                spans.with_version(key, version, |open| open.span.set_status(error, why));
+            }
+            Place::Current => {
+                CurrentSpan::set_status(error, why);
+            }
         }
     }
 }
@@ -128,52 +269,20 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, all: layer::Context<'_, S>) {
-        let metadata = attributes.metadata();
-        let site = Site::of(metadata);
-        let parent;
-        let mut options = None;
-        if let Some(named) = attributes.parent() {
-            parent = self.explicit_parent(named, id, &all);
-            options = Some(match &parent {
-                Some(parent) => SpanOptions::new().parent(parent),
-                None => SpanOptions::new().root(),
-            });
-        } else if attributes.is_root() {
-            options = Some(SpanOptions::new().root());
-        }
-        let beforehand;
-        let mut is_named = false;
-        if site.has_beforehand {
-            beforehand = Beforehand::of(attributes);
-            let kind = beforehand.kind.unwrap_or(SpanKind::Internal);
-            let mut with = options.unwrap_or_default().kind(kind);
-            if let Some(name) = &beforehand.name {
-                with = with.name(name);
-                is_named = true;
+        let site = Site::of(attributes.metadata());
+        // Most begin below what is current. A span that nobody fills need not be in memory
+        // before it is where it stays: to move it takes longer than to make it.
+        if site.is_simple
+            && attributes.is_contextual()
+            && !(self.location || self.profile)
+            && let Some(span) = Span::start_plain(&site.callsite)
+        {
+            if site.is_bare {
+                return self.spans.insert(id, span, site, None);
             }
-            options = Some(with);
+            return self.fill_and_keep(attributes, site, id, span);
         }
-        let mut status = Status::default();
-        let fill = |span: &mut Span| {
-            if self.location {
-                say_where(metadata, span);
-            }
-            let mut first = First { span, site, status: &mut status, is_named };
-            attributes.record(&mut first);
-        };
-        let span = match options {
-            // Most begin below what is current, which is a way of its own.
-            None => Span::start(&site.callsite, fill),
-            Some(options) => Span::start_with(&site.callsite, options, fill),
-        };
-        // Where nobody listens, there is nothing to keep.
-        if span.is_recording() || !span.context().is_empty() {
-            let is_profiled = self.profile && span.is_recording();
-            let profile = is_profiled.then(|| Box::new(Profile::new()));
-            let mut open = Open { span, site, is_described: false, profile };
-            open.set_status(&status);
-            self.spans.insert(id, open);
-        }
+        self.begin(attributes, site, id, &all);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: layer::Context<'_, S>) {
@@ -183,7 +292,9 @@ where
         let mut later = Later { spans: self.spans, id, site, status: Status::default() };
         values.record(&mut later);
         let status = later.status;
-        self.spans.with(id, |open| open.set_status(&status));
+        if site.has_status {
+            self.spans.with(id, |open| open.set_status(&status));
+        }
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, _: layer::Context<'_, S>) {
@@ -194,55 +305,40 @@ where
 
     fn on_event(&self, event: &Event<'_>, _: layer::Context<'_, S>) {
         let is_failing = self.failing && *event.metadata().level() == Level::ERROR;
-        let parent = event.parent();
-        // What no recorded span takes is not formatted.
-        if !self.events && !is_failing || event.is_root() || !self.is_recording(parent) {
+        if !self.events && !is_failing || event.is_root() {
             return;
         }
+        // What no recorded span takes is not formatted.
+        let Some(place) = self.place(event) else { return };
         Said::by(event, |said| {
             if self.events {
-                said.show(event, self.location, |name, attributes| match parent {
-                    None => CurrentSpan::add_event(name, attributes),
-                    Some(id) => self.add_event(id, name, attributes),
+                said.show(event, self.location, |name, attributes, constants| {
+                    place.add_event(self.spans, name, attributes, constants);
                 });
             }
             if is_failing {
-                self.fail(parent, said.reason());
+                place.fail(self.spans, said.reason());
             }
         });
     }
 
     fn on_enter(&self, id: &Id, _: layer::Context<'_, S>) {
-        let context = self.spans.with(id, |open| {
-            if let Some(profile) = &mut open.profile {
-                profile.enter(Std::ticks());
-            }
-            open.span.context()
-        });
-        if let Some(context) = context {
-            guards::enter(context, self.spans, id.into_u64());
+        guards::enter(self.keeper, id.into_u64(), self.spans.version(id));
+        if self.profile {
+            self.with_profile(id, Profile::enter);
         }
     }
 
     fn on_exit(&self, id: &Id, _: layer::Context<'_, S>) {
-        guards::leave(self.spans, id.into_u64());
+        guards::leave(self.keeper, id.into_u64());
         if self.profile {
-            self.spans
-                .with(id, |open| open.profile.as_mut().map(|profile| profile.exit(Std::ticks())));
+            self.with_profile(id, Profile::exit);
         }
     }
 
     fn on_close(&self, id: Id, _: layer::Context<'_, S>) {
-        let open = self.spans.remove(&id);
-        if let Some(open) = open {
-            open.end();
-        }
+        self.spans.end(&id);
     }
-}
-
-fn is_sampled_by_guard() -> bool {
-    let is_sampled = || Context::current().span_context().trace_flags().is_sampled();
-    Context::token().is_some() && is_sampled()
 }
 
 fn say_where(metadata: &Metadata<'_>, span: &mut Span) {

@@ -1,6 +1,8 @@
 //! The spans of one layer that are open, by the ids that `tracing` gave them.
 
 use core::fmt;
+use core::num::NonZero;
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use throughline_core::{Ending, StatusCode};
@@ -22,33 +24,85 @@ pub(crate) struct Spans {
     parts: Box<[Part]>,
 }
 
-/// On a cache line of its own.
-#[repr(align(64))]
+/// On two cache lines of its own.
+#[repr(align(128))]
 #[derive(Default)]
-struct Part(Mutex<Few>);
+struct Part {
+    few: Mutex<Few>,
+    /// How many spans were removed, with wrapping. Moved behind the lock.
+    removed: AtomicU32,
+}
 
 #[derive(Default)]
 struct Few {
-    /// The ids of the spans, in their order.
-    keys: Vec<u64>,
-    open: Vec<Open>,
-}
-
-impl Few {
-    #[inline]
-    fn find(&mut self, key: u64) -> Option<&mut Open> {
-        let index = self.keys.iter().rposition(|each| *each == key)?;
-        self.open.get_mut(index)
-    }
+    /// As a rule there is no other.
+    first: Option<(NonZero<u64>, Open)>,
+    /// The ids of the others, in their order.
+    keys: Vec<NonZero<u64>>,
+    more: Vec<Open>,
 }
 
 /// An open span.
 pub(crate) struct Open {
     pub(crate) span: Span,
     pub(crate) site: &'static Site,
-    /// Whether its status has a description, which a code that comes later keeps.
-    pub(crate) is_described: bool,
     pub(crate) profile: Option<Box<Profile>>,
+    /// How many spans had been removed from its part when it came.
+    version: u32,
+    /// Whether its status has a description, which a code that comes later keeps.
+    is_described: bool,
+}
+
+impl Part {
+    #[inline]
+    fn lock(&self) -> MutexGuard<'_, Few> {
+        self.few.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[inline]
+    fn version(&self) -> u32 {
+        // Ordering: Relaxed here and below. Whoever uses an id legitimately knows of the
+        // creation of its span, and so of the end of all that had the id before.
+        self.removed.load(Ordering::Relaxed)
+    }
+}
+
+impl Few {
+    #[inline]
+    fn find(&mut self, key: NonZero<u64>) -> Option<&mut Open> {
+        match &mut self.first {
+            Some((first, open)) if *first == key => Some(open),
+            _ => {
+                let index = self.keys.iter().rposition(|each| *each == key)?;
+                self.more.get_mut(index)
+            }
+        }
+    }
+
+    /// What is inserted is made where it stays.
+    #[inline(always)]
+    fn insert(&mut self, key: NonZero<u64>, open: impl FnOnce() -> Open) {
+        if self.first.is_none() {
+            self.first = Some((key, open()));
+        } else {
+            self.insert_more(key, open());
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn insert_more(&mut self, key: NonZero<u64>, open: Open) {
+        self.keys.push(key);
+        self.more.push(open);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn remove_more(&mut self, key: NonZero<u64>) -> Option<Open> {
+        let index = self.keys.iter().rposition(|each| *each == key)?;
+        self.keys.swap_remove(index);
+        Some(self.more.swap_remove(index))
+    }
 }
 
 impl Spans {
@@ -57,36 +111,84 @@ impl Spans {
         Box::leak(Box::new(Spans { parts: (0..PARTS).map(|_| Part::default()).collect() }))
     }
 
+    /// What the registry gives out as ids are places, which are dense for each thread; the
+    /// thread's number, from bit 38; and from bit 51 how often the place was used, which is
+    /// left out here: so a loop of spans stays in one part. Other ids are served as well, if
+    /// they differ in their lower bits.
     #[inline]
-    fn part(&self, key: u64) -> MutexGuard<'_, Few> {
-        // Ids differ in few of their bits: the upper half of the product has them all.
-        let place = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        let part = &self.parts[place as usize % PARTS];
-        part.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn part(&self, key: NonZero<u64>) -> &Part {
+        let (place, thread) = (key.get(), key.get() >> 38 & 0x1fff);
+        &self.parts[place.wrapping_add(thread.wrapping_mul(37)) as usize % PARTS]
     }
 
     /// Ids of spans that are open are distinct: that is the registry's promise.
-    pub(crate) fn insert(&self, id: &Id, open: Open) {
-        let mut part = self.part(id.into_u64());
-        part.keys.push(id.into_u64());
-        part.open.push(open);
+    #[inline(always)]
+    pub(crate) fn insert(
+        &self,
+        id: &Id,
+        span: Span,
+        site: &'static Site,
+        profile: Option<Box<Profile>>,
+    ) {
+        let key = id.into_non_zero_u64();
+        let part = self.part(key);
+        let mut few = part.lock();
+        let version = part.version();
+        few.insert(key, || Open { span, site, profile, version, is_described: false });
     }
 
-    pub(crate) fn remove(&self, id: &Id) -> Option<Open> {
-        let mut part = self.part(id.into_u64());
-        let index = part.keys.iter().rposition(|key| *key == id.into_u64())?;
-        part.keys.swap_remove(index);
-        Some(part.open.swap_remove(index))
+    /// Ends the span, if it is there.
+    #[inline(always)]
+    pub(crate) fn end(&self, id: &Id) {
+        let key = id.into_non_zero_u64();
+        let part = self.part(key);
+        let mut few = part.lock();
+        part.removed.store(part.version().wrapping_add(1), Ordering::Relaxed);
+        // In two ways, so that the usual one needs no memory for what is moved.
+        if let Some((_, open)) = few.first.take_if(|(first, _)| *first == key) {
+            drop(few);
+            return open.end();
+        }
+        let open = few.remove_more(key);
+        drop(few);
+        if let Some(open) = open {
+            open.end_unusual();
+        }
+    }
+
+    /// As [`with`](Self::with), if the span's version is not higher than this.
+    #[inline]
+    pub(crate) fn with_version<R>(
+        &self,
+        key: u64,
+        version: u32,
+        use_it: impl FnOnce(&mut Open) -> R,
+    ) -> Option<R> {
+        let key = NonZero::new(key)?;
+        let mut few = self.part(key).lock();
+        let open = few.find(key)?;
+        // Half of the numbers are higher than one of them.
+        let is_it = version.wrapping_sub(open.version) <= u32::MAX / 2;
+        is_it.then(|| use_it(open))
+    }
+
+    /// What this span's version is not higher than, and that of the next one with its id is.
+    #[inline]
+    pub(crate) fn version(&self, id: &Id) -> u32 {
+        self.part(id.into_non_zero_u64()).version()
     }
 
     /// The context in which the span is the current one.
     pub(crate) fn context(&self, id: &Id) -> Option<Context> {
-        self.part(id.into_u64()).find(id.into_u64()).map(|open| open.span.context())
+        self.part(id.into_non_zero_u64())
+            .lock()
+            .find(id.into_non_zero_u64())
+            .map(|open| open.span.context())
     }
 
     /// Hands the span to a closure that runs no code of others.
     pub(crate) fn with<R>(&self, id: &Id, use_it: impl FnOnce(&mut Open) -> R) -> Option<R> {
-        self.part(id.into_u64()).find(id.into_u64()).map(use_it)
+        self.part(id.into_non_zero_u64()).lock().find(id.into_non_zero_u64()).map(use_it)
     }
 }
 
@@ -105,7 +207,17 @@ impl Open {
     }
 
     /// Ends the span now.
-    pub(crate) fn end(mut self) {
+    #[inline(always)]
+    fn end(self) {
+        if self.profile.is_some() || std::thread::panicking() {
+            return self.end_unusual();
+        }
+        self.span.end();
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn end_unusual(mut self) {
         if let Some(profile) = &self.profile {
             profile.write(&mut self.span);
         }
@@ -115,8 +227,18 @@ impl Open {
 }
 
 impl Keeper for Spans {
-    fn with_span(&self, key: u64, write: &mut dyn FnMut(&mut Span) -> bool) -> bool {
-        self.part(key).find(key).is_some_and(|open| write(&mut open.span))
+    fn context(&self, key: u64, version: u32) -> Option<Context> {
+        self.with_version(key, version, |open| open.span.context())
+    }
+
+    fn with_span(
+        &self,
+        key: u64,
+        version: u32,
+        write: &mut dyn FnMut(&mut Span) -> bool,
+    ) -> Option<bool> {
+        // A surplus child has a slot, but not for others to add to.
+        self.with_version(key, version, |open| open.span.is_recording() && write(&mut open.span))
     }
 }
 
@@ -126,4 +248,52 @@ impl fmt::Debug for Spans {
     }
 }
 
-const PARTS: usize = 1024;
+const PARTS: usize = 512;
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_two_cache_lines() {
+        assert_eq!(size_of::<Part>(), 128);
+    }
+
+    #[test]
+    fn spans_that_follow_each_other_in_one_place_are_in_one_part_and_neighbours_are_not() {
+        let spans = Spans::leaked();
+        let part = |place: u64, thread: u64, times: u64| {
+            let key = NonZero::new(times << 51 | thread << 38 | place).expect("not zero");
+            core::ptr::from_ref(spans.part(key)).addr()
+        };
+        for times in 0..8191 {
+            assert_eq!(part(7, 3, times), part(7, 3, 0));
+        }
+        for other in [part(8, 3, 0), part(7, 4, 0)] {
+            assert_ne!(other, part(7, 3, 0));
+        }
+    }
+
+    #[test]
+    fn a_span_is_found_by_versions_since_it_came_also_after_they_wrapped() {
+        let spans = Spans::leaked();
+        let metadata = || tracing::info_span!("span").metadata();
+        let metadata = tracing::subscriber::with_default(tracing_subscriber::registry(), metadata);
+        let site = Site::of(metadata.expect("it is enabled"));
+        let (id, other) = (Id::from_u64(1), Id::from_u64(1 + PARTS as u64));
+        let part = spans.part(id.into_non_zero_u64());
+        part.removed.store(u32::MAX - 1, Ordering::Relaxed);
+        let is_found = |version| spans.with_version(1, version, |_| ()).is_some();
+        let before = spans.version(&id);
+        spans.insert(&id, Span::none(), site, None);
+        for _ in 0..4 {
+            assert!(is_found(before) && is_found(spans.version(&id)));
+            spans.insert(&other, Span::none(), site, None);
+            spans.end(&other);
+        }
+        spans.end(&id);
+        assert!(!is_found(before));
+        spans.insert(&id, Span::none(), site, None);
+        assert!(!is_found(before) && is_found(spans.version(&id)));
+    }
+}
