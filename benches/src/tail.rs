@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use throughline::tail::{
     Amount, AnyTrace, Book, BookSettings, Buffer, Chain, Failed, NoTail, Panicked, Predicate, Rule,
-    SlowerThan, Stage, Trace, Unit,
+    SlowerThan, Stage, Traces, Unit,
 };
 use throughline::{AlwaysOn, Context, ParentBased, Span, SpanLimits, span};
 use throughline_core::{
@@ -76,13 +76,13 @@ pub(crate) fn drain(way: Way, spans: u32, watch: &mut Stopwatch) {
 
 type Rules = Vec<Rule<Box<dyn Predicate + Send + Sync>>>;
 
-fn tail(ratio: f64, traces: usize) -> Buffer<Vec<Unit>, Vec<Chain>, Book<Vec<Trace>, Rules>> {
+fn tail(ratio: f64, traces: usize) -> Buffer<Vec<Unit>, Vec<Chain>, Book<Vec<Traces>, Rules>> {
     let rules: Rules = vec![
         Rule::new(Box::new(Failed.or(Panicked)), Amount::All),
         Rule::new(Box::new(SlowerThan(Duration::from_secs(60))), Amount::All),
         Rule::new(Box::new(AnyTrace), Amount::ratio(ratio)),
     ];
-    let book = Book::new(vec![Trace::EMPTY; traces], rules, BookSettings::new(), 1);
+    let book = Book::new(vec![Traces::EMPTY; traces / Traces::COUNT], rules, BookSettings::new(), 1);
     let book = book.expect("the rules have no conditions on single spans");
     Buffer::new(vec![Unit::EMPTY; 131_072 / Unit::CELLS], vec![Chain::EMPTY; traces], book)
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use throughline_core::tail::{
     Amount, Book, BookSettings, Buffer, Chain, Facts, Lend, Predicate, Rule, Rules, TailStats,
-    Trace, Unit,
+    Traces, Unit,
 };
 
 use crate::platform;
@@ -141,8 +141,8 @@ impl TailSampling {
     ///
     /// Its rules ask more about single spans than can be noted.
     pub fn build(self) -> Result<TailSampler, TailError> {
-        let traces = self.settings.max_traces + self.max_decisions;
-        let memory = vec![Trace::EMPTY; traces];
+        let blocks = (self.settings.max_traces + self.max_decisions).div_ceil(Traces::COUNT);
+        let (memory, traces) = (vec![Traces::EMPTY; blocks], blocks * Traces::COUNT);
         let book = Book::new(memory, self.rules, self.settings, platform::random());
         let book = Mutex::new(book.ok_or(TailError::TooManyConditions)?);
         let (max_bytes, origin) = (self.max_bytes, OnceLock::new());
@@ -203,7 +203,7 @@ struct Shared {
 }
 
 type StdRules = Vec<Rule<Box<dyn Predicate + Send + Sync>>>;
-type StdBook = Book<Vec<Trace>, StdRules>;
+type StdBook = Book<Vec<Traces>, StdRules>;
 
 /// The tail stage over memory of the heap.
 pub(crate) type StdTail = Buffer<Vec<Unit>, Vec<Chain>, TailSampler>;
@@ -236,7 +236,7 @@ impl TailSampler {
 }
 
 impl Lend for TailSampler {
-    type Memory = Vec<Trace>;
+    type Memory = Vec<Traces>;
     type Rules = StdRules;
 
     fn with<T>(&mut self, use_it: impl FnOnce(&mut StdBook) -> T) -> T {

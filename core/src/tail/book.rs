@@ -4,8 +4,9 @@ use core::time::Duration;
 
 use super::ended::{Ended, FAILED, PANICKED};
 use super::mark::Mark;
-use super::table::{State, Table};
-use super::{Facts, Rules, TailStats, Trace};
+use super::table::Table;
+use super::trace::{State, Trace};
+use super::{Facts, Rules, TailStats, Traces};
 use crate::sampler::Randomness;
 use crate::w3c::TraceState;
 use crate::{Pipeline, Threshold};
@@ -16,7 +17,7 @@ use crate::{Pipeline, Threshold};
 /// Pipelines that share a book decide together: a trace that has spans in several
 /// of them is kept or dropped in all. Their flushers are to have one clock then.
 ///
-/// `M` is its memory: as many [`Trace`]s as may be undecided or remembered.
+/// `M` is its memory: [`Traces`] for as many as may be undecided or remembered.
 #[derive(Debug)]
 pub struct Book<M, R> {
     pub(super) table: Table<M>,
@@ -110,7 +111,7 @@ pub(super) enum Fate {
 
 impl<M, R> Book<M, R>
 where
-    M: AsRef<[Trace]> + AsMut<[Trace]>,
+    M: AsRef<[Traces]> + AsMut<[Traces]>,
     R: Rules,
 {
     /// An empty book; `None` if the rules note more than [`Facts::MAX_NOTES`]
@@ -195,7 +196,7 @@ where
     /// Whether one more trace has room, if need be in place of one that is only
     /// remembered.
     pub(super) fn can_open(&self) -> bool {
-        self.table.has_free() || self.table.count(State::Remembered) > 0
+        self.table.can_open()
     }
 
     /// Makes room for a trace, if need be by deciding the oldest one.
@@ -204,14 +205,7 @@ where
         if is_full && let Some(oldest) = self.table.first(State::Open) {
             self.decide(oldest, now, Why::Early);
         }
-        let index = match self.table.open(span.trace) {
-            Some(index) => index,
-            None => {
-                let oldest = self.table.first(State::Remembered)?;
-                self.table.forget(oldest);
-                self.table.open(span.trace)?
-            }
-        };
+        let index = self.table.open(span.trace)?;
         let deadline = nanos(now.saturating_add(self.settings.decision_time));
         let opened = self.epoch;
         if self.table.count(State::Open) == 1 {

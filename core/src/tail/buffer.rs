@@ -6,9 +6,9 @@ use super::book::{Fate, Why};
 use super::ended::{Ended, trace_of};
 use super::mark::{Mark, Marker, ROOM};
 use super::stage::{Sink, Taken, Turn};
-use super::table::State;
+use super::trace::{State, Trace};
 use super::units::{Units, cells_of};
-use super::{Book, Chain, Rules, Trace, Unit};
+use super::{Book, Chain, Rules, Traces, Unit};
 use crate::frame::{self, FrameTag};
 use crate::ring::{Frame, Mark as RingMark};
 use crate::{DropReason, MAX_SHARDS, Pipeline, TraceId, wire};
@@ -16,7 +16,7 @@ use crate::{DropReason, MAX_SHARDS, Pipeline, TraceId, wire};
 /// The waiting frames of one pipeline: the tail stage of its flusher.
 ///
 /// `U` is the memory for frames, [`Unit`]s of 16 cells; `C` has a [`Chain`] for
-/// each [`Trace`] of the book; `A` gives access to the book.
+/// each trace of the book; `A` gives access to the book.
 #[derive(Debug)]
 pub struct Buffer<U, C, A> {
     book: A,
@@ -26,7 +26,7 @@ pub struct Buffer<U, C, A> {
 /// Lends a book for the time of a turn: it is the book, or has it behind a lock.
 pub trait Lend {
     /// The memory of the book.
-    type Memory: AsRef<[Trace]> + AsMut<[Trace]>;
+    type Memory: AsRef<[Traces]> + AsMut<[Traces]>;
     /// Its rules.
     type Rules: Rules;
 
@@ -37,7 +37,7 @@ pub trait Lend {
 
 impl<M, R> Lend for Book<M, R>
 where
-    M: AsRef<[Trace]> + AsMut<[Trace]>,
+    M: AsRef<[Traces]> + AsMut<[Traces]>,
     R: Rules,
 {
     type Memory = M;
@@ -190,7 +190,7 @@ where
         unix_nanos: impl Fn(u64) -> u64,
     ) -> Turn
     where
-        M: AsRef<[Trace]> + AsMut<[Trace]>,
+        M: AsRef<[Traces]> + AsMut<[Traces]>,
         R: Rules,
     {
         let (Taken { now, consumers, first_shard, mut sink, counters }, Some(me)) = (turn, self.me)
@@ -253,7 +253,7 @@ where
         unix_nanos: &impl Fn(u64) -> u64,
     ) -> bool
     where
-        M: AsRef<[Trace]> + AsMut<[Trace]>,
+        M: AsRef<[Traces]> + AsMut<[Traces]>,
         R: Rules,
     {
         let Some(me) = self.me else { return false };
@@ -289,7 +289,7 @@ where
     #[inline(never)]
     fn put<M, R>(&mut self, book: &mut Book<M, R>, index: u32, read: &Read<'_>, me: u8) -> bool
     where
-        M: AsRef<[Trace]> + AsMut<[Trace]>,
+        M: AsRef<[Traces]> + AsMut<[Traces]>,
         R: Rules,
     {
         if !book.is_open(index) {
@@ -322,7 +322,7 @@ where
         sink: &mut Sink<'_>,
         lost: &mut u64,
     ) where
-        M: AsRef<[Trace]> + AsMut<[Trace]>,
+        M: AsRef<[Traces]> + AsMut<[Traces]>,
         R: Rules,
     {
         let Some(me) = self.me else { return };
@@ -356,7 +356,7 @@ where
     #[inline]
     fn has_room<M, R>(&self, book: &Book<M, R>, trace: Option<u32>, cells: usize) -> bool
     where
-        M: AsRef<[Trace]> + AsMut<[Trace]>,
+        M: AsRef<[Traces]> + AsMut<[Traces]>,
         R: Rules,
     {
         let has_cells = self.units.free() >= cells;
@@ -379,7 +379,7 @@ where
         lost: &mut u64,
     ) -> bool
     where
-        M: AsRef<[Trace]> + AsMut<[Trace]>,
+        M: AsRef<[Traces]> + AsMut<[Traces]>,
         R: Rules,
     {
         while self.make_room(book, now, sink, lost) {
@@ -403,7 +403,7 @@ where
         lost: &mut u64,
     ) -> bool
     where
-        M: AsRef<[Trace]> + AsMut<[Trace]>,
+        M: AsRef<[Traces]> + AsMut<[Traces]>,
         R: Rules,
     {
         let Some(me) = self.me else { return false };
@@ -431,7 +431,7 @@ where
     /// batch had room for all.
     fn settle<M, R>(&mut self, book: &mut Book<M, R>, sink: &mut Sink<'_>, lost: &mut u64) -> bool
     where
-        M: AsRef<[Trace]> + AsMut<[Trace]>,
+        M: AsRef<[Traces]> + AsMut<[Traces]>,
         R: Rules,
     {
         let Some(me) = self.me else { return true };
@@ -478,7 +478,7 @@ where
 
     fn leave<M, R>(&mut self, book: &mut Book<M, R>) -> usize
     where
-        M: AsRef<[Trace]> + AsMut<[Trace]>,
+        M: AsRef<[Traces]> + AsMut<[Traces]>,
         R: Rules,
     {
         let Some(me) = self.me.take() else { return 0 };

@@ -41,12 +41,14 @@
 mod book;
 mod buffer;
 mod ended;
+mod index;
 mod mark;
 mod predicate;
 mod rule;
 mod stage;
 mod stats;
 mod table;
+mod trace;
 mod units;
 
 pub use book::{Book, BookSettings, MAX_PIPELINES};
@@ -59,7 +61,7 @@ pub use predicate::{
 pub use rule::{Amount, Rule, Rules};
 pub use stage::{NoTail, Stage};
 pub use stats::TailStats;
-pub use table::Trace;
+pub use table::Traces;
 pub use units::{Chain, Unit};
 
 pub(crate) use stage::{Sink, TURN, Taken, Turn};

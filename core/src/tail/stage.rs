@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{AnyTrace, Book, Buffer, Chain, Lend, Rule, Trace, Unit};
+use super::{AnyTrace, Book, Buffer, Chain, Lend, Rule, Traces, Unit};
 use crate::batch::Entry;
 use crate::frame::FrameTag;
 use crate::ledger::Counters;
@@ -33,7 +33,7 @@ pub struct NoTail;
 impl Stage for NoTail {
     type Units = [Unit; 0];
     type Chains = [Chain; 0];
-    type Access = Book<[Trace; 0], &'static [Rule<AnyTrace>]>;
+    type Access = Book<[Traces; 0], &'static [Rule<AnyTrace>]>;
 
     #[inline(always)]
     fn buffer(&self) -> Option<&Buffer<Self::Units, Self::Chains, Self::Access>> {

@@ -3,92 +3,56 @@
 //! ```text
 //!            first span          decided             nothing waits
 //!   ┌──────┐           ┌──────┐           ┌──────────┐           ┌────────────┐
-//!   │ free │ ────────▶ │ open │ ────────▶ │ settling │ ────────▶ │ remembered │
+//!   │ room │ ────────▶ │ open │ ────────▶ │ settling │ ────────▶ │ remembered │
 //!   └──────┘           └──────┘           └──────────┘           └────────────┘
-//!      ▲                                                  forgotten   │
-//!      └──────────────────────────────────────────────────────────────┘
+//!      ▲                                           forgotten, for another │
+//!      └──────────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! Each list is in the order in which its traces came into it.
 
-use super::mark::Mark;
+use super::index::{self, Entry};
+use super::trace::{State, Trace};
 use crate::TraceId;
 
-/// Room for one trace in a book: 128 bytes.
+/// Room for 16 traces in a book, 2.5 KB.
 ///
-/// What each of its spans asks for is on the first cache line.
+/// What finds and links traces is kept apart from them, close together: a trace that is
+/// forgotten left the processor's caches long ago, and is not asked for once more.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
-pub struct Trace {
-    pub(super) id: TraceId,
-    /// The first trace of the bucket with this number.
-    bucket: u32,
-    /// The next one in the bucket of this trace.
-    in_bucket: u32,
-    pub(super) state: State,
-    /// Bits of [`Facts`](super::Facts).
-    pub(super) seen: u8,
-    pub(super) has_local_root: bool,
-    /// It began here, where every such trace is sampled at the head.
-    pub(super) is_head_known: bool,
-    /// In which buffers frames of it wait: a bit for each pipeline.
-    pub(super) holders: u16,
-    /// In nanoseconds since the Unix epoch.
-    pub(super) begin: u64,
-    pub(super) end: u64,
-    pub(super) notes: u64,
+pub struct Traces {
+    pub(super) index: [Entry; Traces::ENTRIES],
+    links: [Link; Traces::COUNT],
+    traces: [Trace; Traces::COUNT],
+}
+
+/// The place of a trace in its list.
+#[derive(Clone, Copy, Debug)]
+struct Link {
     before: u32,
     after: u32,
-    /// The last look before which it was known.
-    pub(super) opened: u64,
-    /// The last look that found a local root of it under way.
-    pub(super) looked: u64,
-    pub(super) randomness: u64,
-    /// While it is open, when it is decided at last, in nanoseconds; then, the
-    /// number of its decision.
-    pub(super) deadline: u64,
-    /// How it was kept; `None` if it was dropped.
-    pub(super) kept: Option<Mark>,
+    /// What the index knows it by.
+    tag: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    Free,
-    /// Undecided.
-    Open,
-    /// Decided, and frames of it still wait.
-    Settling,
-    /// Decided, for spans that come later.
-    Remembered,
-}
+impl Traces {
+    /// The traces for which there is room.
+    pub const COUNT: usize = 16;
+    /// Half of the index stays empty, so that a search is short.
+    pub(super) const ENTRIES: usize = 2 * Traces::COUNT;
 
-impl Trace {
     /// Room with no trace in it.
-    pub const EMPTY: Trace = Trace {
-        id: TraceId::INVALID,
-        bucket: NONE,
-        in_bucket: NONE,
-        before: NONE,
-        after: NONE,
-        state: State::Free,
-        seen: 0,
-        has_local_root: false,
-        is_head_known: false,
-        holders: 0,
-        opened: 0,
-        looked: 0,
-        notes: 0,
-        begin: u64::MAX,
-        end: 0,
-        randomness: 0,
-        deadline: 0,
-        kept: None,
+    pub const EMPTY: Traces = Traces {
+        index: [Entry::EMPTY; Traces::ENTRIES],
+        links: [Link { before: NONE, after: NONE, tag: 0 }; Traces::COUNT],
+        traces: [Trace::EMPTY; Traces::COUNT],
     };
 }
 
-impl Default for Trace {
+impl Default for Traces {
     fn default() -> Self {
-        Trace::EMPTY
+        Traces::EMPTY
     }
 }
 
@@ -99,10 +63,9 @@ pub(super) struct Table<M> {
     /// Where a search begins: spans of one trace come in runs.
     last: u32,
     seed: u64,
-    /// The number of buckets less one.
-    mask: u32,
-    fresh: u32,
-    lists: [List; 4],
+    /// The number of traces that had room so far.
+    used: u32,
+    lists: [List; 3],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -112,18 +75,15 @@ struct List {
     len: usize,
 }
 
-impl<M: AsRef<[Trace]> + AsMut<[Trace]>> Table<M> {
-    /// The seed keeps others from choosing ids that meet in one bucket.
+impl<M: AsRef<[Traces]> + AsMut<[Traces]>> Table<M> {
+    /// The seed keeps others from choosing ids that meet in one place.
     pub(super) fn new(memory: M, seed: u64) -> Self {
-        let capacity = memory.as_ref().len().min(1 << 30) as u32;
-        // A power of two, at most twice as many traces as buckets.
-        let buckets = if capacity == 0 { 1 } else { 1 << capacity.ilog2() };
         let empty = List { first: NONE, last: NONE, len: 0 };
-        Table { memory, last: NONE, seed, mask: buckets - 1, fresh: 0, lists: [empty; 4] }
+        Table { memory, last: NONE, seed, used: 0, lists: [empty; 3] }
     }
 
     pub(super) fn capacity(&self) -> usize {
-        self.memory.as_ref().len().min(1 << 30)
+        (self.memory.as_ref().len() * Traces::COUNT).min(1 << 30)
     }
 
     /// The number of traces in this state.
@@ -131,132 +91,113 @@ impl<M: AsRef<[Trace]> + AsMut<[Trace]>> Table<M> {
         self.lists[state as usize].len
     }
 
-    pub(super) fn has_free(&self) -> bool {
-        self.count(State::Free) > 0 || (self.fresh as usize) < self.capacity()
+    /// Whether one more trace has room, if need be in place of one that is only
+    /// remembered.
+    pub(super) fn can_open(&self) -> bool {
+        (self.used as usize) < self.capacity() || self.count(State::Remembered) > 0
     }
 
     #[inline]
-    pub(super) fn get(&self, index: u32) -> Option<&Trace> {
-        self.memory.as_ref().get(index as usize)
+    pub(super) fn get(&self, number: u32) -> Option<&Trace> {
+        let block = self.memory.as_ref().get(number as usize / Traces::COUNT)?;
+        block.traces.get(number as usize % Traces::COUNT)
     }
 
     #[inline]
-    pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut Trace> {
-        self.memory.as_mut().get_mut(index as usize)
+    pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Trace> {
+        let block = self.memory.as_mut().get_mut(number as usize / Traces::COUNT)?;
+        block.traces.get_mut(number as usize % Traces::COUNT)
     }
 
     /// The trace that came into this state first.
     pub(super) fn first(&self, state: State) -> Option<u32> {
-        Some(self.lists[state as usize].first).filter(|index| *index != NONE)
+        Some(self.lists[state as usize].first).filter(|number| *number != NONE)
     }
 
     /// The one behind it in its list.
-    pub(super) fn next(&self, index: u32) -> Option<u32> {
-        self.get(index).map(|trace| trace.after).filter(|index| *index != NONE)
+    pub(super) fn next(&self, number: u32) -> Option<u32> {
+        let block = self.memory.as_ref().get(number as usize / Traces::COUNT)?;
+        Some(block.links[number as usize % Traces::COUNT].after).filter(|number| *number != NONE)
     }
 
     #[inline]
     pub(super) fn find(&mut self, id: TraceId) -> Option<u32> {
-        if let Some(trace) = self.get(self.last)
-            && trace.id == id
-            && trace.state != State::Free
-        {
+        if self.get(self.last).is_some_and(|trace| trace.id == id) {
             return Some(self.last);
         }
-        let mut index = self.get(self.bucket_of(id))?.bucket;
-        while let Some(trace) = self.get(index) {
-            if trace.id == id {
-                self.last = index;
-                return Some(index);
-            }
-            index = trace.in_bucket;
-        }
-        None
+        let is_it = |number| self.get(number).is_some_and(|trace| trace.id == id);
+        let number = index::find(self.memory.as_ref(), self.tag_of(id), is_it)?;
+        self.last = number;
+        Some(number)
     }
 
-    /// A new open trace, if there is room.
+    /// A new open trace, if need be in place of the one that is remembered longest.
     pub(super) fn open(&mut self, id: TraceId) -> Option<u32> {
-        let index = match self.first(State::Free) {
-            Some(index) => {
-                self.unlink(index);
-                index
-            }
-            None if (self.fresh as usize) < self.capacity() => {
-                self.fresh += 1;
-                self.fresh - 1
-            }
-            None => return None,
+        let number = if (self.used as usize) < self.capacity() {
+            self.used += 1;
+            self.used - 1
+        } else {
+            let oldest = self.first(State::Remembered)?;
+            self.unlink(oldest, State::Remembered);
+            let tag = self.link_mut(oldest)?.tag;
+            index::remove(self.memory.as_mut(), tag, oldest);
+            oldest
         };
-        let bucket = self.bucket_of(id);
-        let head =
-            self.get_mut(bucket).map_or(NONE, |head| core::mem::replace(&mut head.bucket, index));
-        let trace = self.get_mut(index)?;
-        *trace = Trace { id, bucket: trace.bucket, in_bucket: head, ..Trace::EMPTY };
-        self.link(index, State::Open);
-        self.last = index;
-        Some(index)
+        let tag = self.tag_of(id);
+        index::insert(self.memory.as_mut(), tag, number);
+        *self.get_mut(number)? = Trace { id, ..Trace::EMPTY };
+        self.link_mut(number)?.tag = tag;
+        self.link(number, State::Open);
+        self.last = number;
+        Some(number)
     }
 
     /// Moves a trace to the end of another list.
-    pub(super) fn move_to(&mut self, index: u32, state: State) {
-        self.unlink(index);
-        self.link(index, state);
+    pub(super) fn move_to(&mut self, number: u32, state: State) {
+        let Some(trace) = self.get_mut(number) else { return };
+        let former = core::mem::replace(&mut trace.state, state);
+        self.unlink(number, former);
+        self.link(number, state);
     }
 
-    /// Forgets a trace.
-    pub(super) fn forget(&mut self, index: u32) {
-        let Some(&Trace { id, in_bucket, .. }) = self.get(index) else { return };
-        let bucket = self.bucket_of(id);
-        let mut at = self.get(bucket).map_or(NONE, |head| head.bucket);
-        if at == index {
-            if let Some(head) = self.get_mut(bucket) {
-                head.bucket = in_bucket;
-            }
-        } else {
-            while let Some(trace) = self.get_mut(at) {
-                if trace.in_bucket == index {
-                    trace.in_bucket = in_bucket;
-                    break;
-                }
-                at = trace.in_bucket;
-            }
-        }
-        self.move_to(index, State::Free);
-    }
-
-    fn link(&mut self, index: u32, state: State) {
+    fn link(&mut self, number: u32, state: State) {
         let list = &mut self.lists[state as usize];
-        let before = core::mem::replace(&mut list.last, index);
+        let before = core::mem::replace(&mut list.last, number);
         list.len += 1;
         if before == NONE {
-            list.first = index;
+            list.first = number;
         }
-        if let Some(before) = self.get_mut(before) {
-            before.after = index;
+        if let Some(before) = self.link_mut(before) {
+            before.after = number;
         }
-        if let Some(trace) = self.get_mut(index) {
-            (trace.before, trace.after, trace.state) = (before, NONE, state);
+        if let Some(link) = self.link_mut(number) {
+            (link.before, link.after) = (before, NONE);
         }
     }
 
-    fn unlink(&mut self, index: u32) {
-        let Some(&Trace { before, after, state, .. }) = self.get(index) else { return };
-        match self.get_mut(before) {
+    fn unlink(&mut self, number: u32, state: State) {
+        let Some(&mut Link { before, after, .. }) = self.link_mut(number) else { return };
+        match self.link_mut(before) {
             Some(before) => before.after = after,
             None => self.lists[state as usize].first = after,
         }
-        match self.get_mut(after) {
+        match self.link_mut(after) {
             Some(after) => after.before = before,
             None => self.lists[state as usize].last = before,
         }
         self.lists[state as usize].len -= 1;
     }
 
-    fn bucket_of(&self, id: TraceId) -> u32 {
+    fn link_mut(&mut self, number: u32) -> Option<&mut Link> {
+        let block = self.memory.as_mut().get_mut(number as usize / Traces::COUNT)?;
+        block.links.get_mut(number as usize % Traces::COUNT)
+    }
+
+    fn tag_of(&self, id: TraceId) -> u32 {
         let [high, low] = id.halves();
         let product =
             u128::from(low ^ self.seed) * u128::from(high ^ self.seed.rotate_left(32) | 1);
-        ((product >> 64) as u32 ^ product as u32) & self.mask
+        (product >> 64) as u32 ^ product as u32
     }
 }
 
@@ -265,7 +206,7 @@ const NONE: u32 = u32::MAX;
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::{HashMap, VecDeque};
     use std::vec;
 
     use super::*;
@@ -280,48 +221,82 @@ mod tests {
         assert!(core::mem::offset_of!(Trace, notes) + 8 <= 64);
     }
 
+    /// A power of two would have all indexes share a few lines of a cache.
     #[test]
-    fn traces_are_found_until_they_are_forgotten_in_every_order() {
-        for capacity in [1, 2, 3, 7, 64] {
-            let mut table = Table::new(vec![Trace::EMPTY; capacity], 0x1234_5678_9abc_def0);
-            let mut known = HashMap::new();
-            for step in 1..5_000u64 {
-                let number = step * 31 % 97;
-                match known.get(&number) {
-                    Some(index) => {
-                        assert_eq!(table.find(id(number)), Some(*index));
-                        table.forget(*index);
-                        known.remove(&number);
-                    }
-                    None => match table.open(id(number)) {
-                        Some(index) => {
-                            assert!(known.len() < capacity);
-                            known.insert(number, index);
+    fn a_block_is_an_odd_number_of_cache_lines() {
+        assert_eq!(size_of::<Traces>(), 39 * 64);
+    }
+
+    #[test]
+    fn traces_are_found_until_they_are_the_oldest_that_is_forgotten() {
+        for blocks in [1, 2, 3, 7] {
+            let capacity = blocks * Traces::COUNT;
+            let mut table = Table::new(vec![Traces::EMPTY; blocks], 0x1234_5678_9abc_def0);
+            let mut numbers = HashMap::new();
+            let (mut open, mut remembered) = (VecDeque::new(), VecDeque::new());
+            for step in 1..20_000u64 {
+                let name = step * 31 % 997;
+                match numbers.get(&name) {
+                    Some(number) => {
+                        assert_eq!(table.find(id(name)), Some(*number));
+                        // It is decided, if it is not yet.
+                        if let Some(at) = open.iter().position(|open| *open == name) {
+                            open.remove(at);
+                            remembered.push_back(name);
+                            table.move_to(*number, State::Remembered);
                         }
-                        None => assert_eq!(known.len(), capacity),
-                    },
+                    }
+                    None => {
+                        let is_full = numbers.len() == capacity;
+                        assert_eq!(table.can_open(), !is_full || !remembered.is_empty());
+                        if is_full && let Some(oldest) = remembered.pop_front() {
+                            numbers.remove(&oldest);
+                        }
+                        match table.open(id(name)) {
+                            Some(number) => {
+                                open.push_back(name);
+                                assert_eq!(numbers.insert(name, number), None);
+                            }
+                            None => assert_eq!(open.len(), capacity),
+                        }
+                        // Some are decided, so that not all remain open.
+                        if open.len() > capacity / 2 && step % 3 != 0 {
+                            let name = open.pop_front().unwrap();
+                            remembered.push_back(name);
+                            table.move_to(numbers[&name], State::Remembered);
+                        }
+                    }
                 }
-                assert_eq!(table.find(id(number)), known.get(&number).copied());
-                assert_eq!(table.count(State::Open), known.len());
+                assert_eq!(table.find(id(name)), numbers.get(&name).copied());
+                assert_eq!(table.count(State::Open), open.len());
+                assert_eq!(table.count(State::Remembered), remembered.len());
+            }
+            for name in 0..997 {
+                assert_eq!(table.find(id(name)), numbers.get(&name).copied());
             }
         }
     }
 
     #[test]
     fn a_list_is_in_the_order_in_which_traces_came_into_it() {
-        let mut table = Table::new(vec![Trace::EMPTY; 4], 1);
-        let opened: vec::Vec<u32> = (0..4).map(|n| table.open(id(n)).unwrap()).collect();
-        assert_eq!(table.open(id(9)), None);
-        for index in [opened[2], opened[0], opened[3]] {
-            table.move_to(index, State::Remembered);
+        let mut table = Table::new(vec![Traces::EMPTY; 1], 1);
+        let opened: vec::Vec<u32> = (0..16).map(|n| table.open(id(n)).unwrap()).collect();
+        assert_eq!(table.open(id(99)), None);
+        for &number in &opened[4..] {
+            table.move_to(number, State::Settling);
+        }
+        for number in [opened[2], opened[0], opened[3]] {
+            table.move_to(number, State::Remembered);
         }
         assert_eq!(table.first(State::Open), Some(opened[1]));
         assert_eq!(table.next(opened[1]), None);
+        assert_eq!(table.first(State::Settling), Some(opened[4]));
+        assert_eq!(table.next(opened[15]), None);
         assert_eq!(table.first(State::Remembered), Some(opened[2]));
         assert_eq!(table.next(opened[2]), Some(opened[0]));
         assert_eq!(table.next(opened[0]), Some(opened[3]));
-        table.forget(opened[0]);
-        assert_eq!(table.next(opened[2]), Some(opened[3]));
-        assert_eq!(table.open(id(9)), Some(opened[0]));
+        assert_eq!(table.open(id(99)), Some(opened[2]));
+        assert_eq!(table.find(id(2)), None);
+        assert_eq!(table.first(State::Remembered), Some(opened[0]));
     }
 }
