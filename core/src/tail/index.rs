@@ -4,7 +4,7 @@
 //! or, where others were before it, at the next places behind. No more than half of
 //! the places are in use, so that there is an empty one soon, where a search ends.
 
-use super::Traces;
+use super::{Traces, prefetch};
 
 /// A trace, by a part of the hash of its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +67,15 @@ pub(super) fn remove(memory: &mut [Traces], tag: u32, number: u32) {
         }
     }
     set(memory, gap, Entry::EMPTY);
+}
+
+/// Says that a trace with this tag is looked for soon.
+#[inline]
+pub(super) fn prefetch(memory: &[Traces], tag: u32) {
+    let home = home(memory, tag);
+    if let Some(block) = memory.get(home / Traces::ENTRIES) {
+        prefetch::prefetch(&block.index[home % Traces::ENTRIES]);
+    }
 }
 
 fn places(memory: &[Traces]) -> usize {

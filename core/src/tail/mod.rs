@@ -44,6 +44,7 @@ mod ended;
 mod index;
 mod mark;
 mod predicate;
+mod prefetch;
 mod rule;
 mod stage;
 mod stats;

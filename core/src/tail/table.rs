@@ -12,6 +12,7 @@
 //! Each list is in the order in which its traces came into it.
 
 use super::index::{self, Entry};
+use super::prefetch::prefetch;
 use super::trace::{State, Trace};
 use crate::TraceId;
 
@@ -141,6 +142,7 @@ impl<M: AsRef<[Traces]> + AsMut<[Traces]>> Table<M> {
             self.unlink(oldest, State::Remembered);
             let tag = self.link_mut(oldest)?.tag;
             index::remove(self.memory.as_mut(), tag, oldest);
+            self.prefetch_oldest();
             oldest
         };
         let tag = self.tag_of(id);
@@ -150,6 +152,17 @@ impl<M: AsRef<[Traces]> + AsMut<[Traces]>> Table<M> {
         self.link(number, State::Open);
         self.last = number;
         Some(number)
+    }
+
+    /// The trace that is forgotten next was not asked for since long.
+    fn prefetch_oldest(&mut self) {
+        let Some(oldest) = self.first(State::Remembered) else { return };
+        let Some(&mut Link { tag, .. }) = self.link_mut(oldest) else { return };
+        index::prefetch(self.memory.as_ref(), tag);
+        if let Some(trace) = self.get(oldest) {
+            prefetch(&trace.id);
+            prefetch(&trace.kept);
+        }
     }
 
     /// Moves a trace to the end of another list.
