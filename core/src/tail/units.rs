@@ -1,5 +1,6 @@
 //! The memory in which frames wait: small cells of one size, chained.
 
+use super::prefetch::prefetch;
 use crate::Scope;
 use crate::wire;
 
@@ -132,9 +133,23 @@ impl<U: AsRef<[Unit]> + AsMut<[Unit]>> Units<U> {
             None => chain.first = first,
         }
         (chain.last, self.first_free, self.free) = (index, next, free);
+        self.prefetch_free(needed);
         chain.frames += 1;
         chain.cells += needed as u32;
         true
+    }
+
+    /// The next frame may be as long as the last one, and its cells were not used since
+    /// long.
+    #[inline]
+    fn prefetch_free(&mut self, cells: usize) {
+        let mut index = self.first_free;
+        for _ in 0..cells {
+            let Some((link, cell)) = at(self.memory.as_mut(), index) else { return };
+            prefetch(&cell.scope);
+            prefetch(&cell.bytes[PAYLOAD / 2]);
+            index = *link;
+        }
     }
 
     /// The length of the first frame of a chain, whether it is remarkable, and its
