@@ -100,15 +100,6 @@ pub(super) enum Why {
     Flush,
 }
 
-/// What happens with a span.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Fate {
-    /// It waits with its trace.
-    Open,
-    Kept(Mark),
-    Dropped,
-}
-
 impl<M, R> Book<M, R>
 where
     M: AsRef<[Traces]> + AsMut<[Traces]>,
@@ -217,28 +208,34 @@ where
         Some(index)
     }
 
-    /// Notes what a span says about its trace, decided or not. Returns what happens
-    /// with the span.
-    #[inline(always)]
-    pub(super) fn note(&mut self, index: u32, span: &Ended<'_>, me: u8) -> Fate {
-        let notes = if self.takes_notes { self.rules.note(&span.view()) } else { 0 };
-        let begins_here = !span.has_parent && self.keeps_roots(me);
-        let Some(trace) = self.table.get_mut(index) else { return Fate::Dropped };
+    /// Notes what a span says about its trace, decided or not.
+    pub(super) fn note(&mut self, index: u32, span: &Ended<'_>, me: u8) {
+        let (notes, begins_here) = (self.notes_of(span), self.begins_in(me, span));
+        let Some(trace) = self.table.get_mut(index) else { return };
         let is_first_error = is_error(span.seen) && !is_error(trace.seen);
         trace.see(span, notes);
-        if trace.state == State::Open {
-            trace.is_head_known |= begins_here;
-            return Fate::Open;
+        match trace.state {
+            State::Open => trace.is_head_known |= begins_here,
+            _ if is_first_error => {
+                let is_kept = trace.kept.is_some();
+                self.count_error(is_kept);
+            }
+            _ => {}
         }
-        let kept = trace.kept;
-        if is_first_error {
-            self.count_error(kept.is_some());
-        }
-        kept.map_or(Fate::Dropped, Fate::Kept)
     }
 
-    fn keeps_roots(&self, member: u8) -> bool {
-        self.members.get(usize::from(member)).is_some_and(|m| m.is_some_and(|m| m.keeps_roots))
+    /// What the rules note about a span.
+    #[inline(always)]
+    pub(super) fn notes_of(&self, span: &Ended<'_>) -> u64 {
+        if self.takes_notes { self.rules.note(&span.view()) } else { 0 }
+    }
+
+    /// Whether a trace begins with this span, where every such trace is sampled at
+    /// the head.
+    #[inline(always)]
+    pub(super) fn begins_in(&self, member: u8, span: &Ended<'_>) -> bool {
+        let keeps_roots = |member: &Option<Member>| member.is_some_and(|m| m.keeps_roots);
+        !span.has_parent && self.members.get(usize::from(member)).is_some_and(keeps_roots)
     }
 
     fn count_error(&mut self, is_kept: bool) {
@@ -260,8 +257,8 @@ where
     /// Decides about a span for whose trace there is no room at all.
     pub(super) fn decide_alone(&mut self, span: &Ended<'_>, now: Duration, me: u8) -> Option<Mark> {
         let mut trace = Trace::EMPTY;
-        trace.see(span, self.rules.note(&span.view()));
-        trace.is_head_known = !span.has_parent && self.keeps_roots(me);
+        trace.see(span, self.notes_of(span));
+        trace.is_head_known = self.begins_in(me, span);
         trace.randomness = randomness_of(span);
         self.judge(&trace, now, Why::Early)
     }
@@ -294,11 +291,10 @@ where
         threshold.map(|threshold| Mark { threshold, is_head_known: trace.is_head_known })
     }
 
-    /// A buffer has frames of a trace, or has them no more.
-    pub(super) fn hold(&mut self, index: u32, me: u8, holds: bool) {
+    /// A buffer has no frames of a trace any more.
+    pub(super) fn let_go(&mut self, index: u32, me: u8) {
         let Some(trace) = self.table.get_mut(index) else { return };
-        let bit = 1 << me;
-        trace.holders = if holds { trace.holders | bit } else { trace.holders & !bit };
+        trace.holders &= !(1 << me);
         if trace.holders == 0 && trace.state == State::Settling {
             self.table.move_to(index, State::Remembered);
         }
@@ -418,7 +414,7 @@ where
 
 impl Trace {
     #[inline]
-    fn see(&mut self, span: &Ended<'_>, notes: u64) {
+    pub(super) fn see(&mut self, span: &Ended<'_>, notes: u64) {
         self.notes |= notes;
         self.begin = self.begin.min(span.begin);
         self.end = self.end.max(span.end);

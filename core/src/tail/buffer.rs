@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::book::{Fate, Why};
+use super::book::Why;
 use super::ended::{Ended, trace_of};
 use super::mark::{Mark, Marker, ROOM};
 use super::stage::{Sink, Taken, Turn};
@@ -292,21 +292,21 @@ where
         M: AsRef<[Traces]> + AsMut<[Traces]>,
         R: Rules,
     {
-        if !book.is_open(index) {
-            return false;
-        }
+        let span = read.span();
+        let (notes, begins_here) = (book.notes_of(&span), book.begins_in(me, &span));
+        let Some(trace) = book.table.get_mut(index) else { return false };
         let Some(chain) = self.chains.as_mut().get_mut(index as usize) else { return false };
         let (scope, is_remarkable) = (read.tag.callsite.scope(), read.tag.is_remarkable());
-        if chain.cells as usize >= self.share
+        if trace.state != State::Open
+            || chain.cells as usize >= self.share
             || !self.units.append(chain, read.cells, read.bytes, scope, is_remarkable)
         {
             return false;
         }
         self.held += 1;
-        if chain.frames == 1 {
-            book.hold(index, me, true);
-        }
-        book.note(index, &read.span(), me);
+        trace.holders |= 1 << me;
+        trace.see(&span, notes);
+        trace.is_head_known |= begins_here;
         true
     }
 
@@ -330,15 +330,14 @@ where
         let kept = match found.or_else(|| book.open(now, &span)) {
             None => book.decide_alone(&span, now, me),
             Some(index) if found.is_none() && self.put(book, index, &read, me) => return,
-            Some(index) => match book.note(index, &span, me) {
-                Fate::Open => {
+            Some(index) => {
+                book.note(index, &span, me);
+                if book.is_open(index) {
                     // It has its share of the memory already.
                     book.decide(index, now, Why::Early);
-                    book.kept(index)
                 }
-                Fate::Kept(mark) => Some(mark),
-                Fate::Dropped => None,
-            },
+                book.kept(index)
+            }
         };
         let len = read.bytes.len();
         match (kept, sink.place(len + ROOM)) {
@@ -457,7 +456,7 @@ where
                     }
                 }
             }
-            book.hold(index, me, false);
+            book.let_go(index, me);
         }
         true
     }
@@ -490,7 +489,7 @@ where
                     if let Some(chain) = self.chains.as_mut().get_mut(index as usize) {
                         self.units.clear(chain);
                     }
-                    book.hold(index, me, false);
+                    book.let_go(index, me);
                 }
             }
         }

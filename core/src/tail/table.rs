@@ -61,8 +61,8 @@ impl Default for Traces {
 #[derive(Debug)]
 pub(super) struct Table<M> {
     memory: M,
-    /// Where a search begins: spans of one trace come in runs.
-    last: u32,
+    /// The last ones that were found, by the last bits of their ids: where a search begins.
+    recent: [u32; RECENT],
     seed: u64,
     /// The number of traces that had room so far.
     used: u32,
@@ -80,7 +80,7 @@ impl<M: AsRef<[Traces]> + AsMut<[Traces]>> Table<M> {
     /// The seed keeps others from choosing ids that meet in one place.
     pub(super) fn new(memory: M, seed: u64) -> Self {
         let empty = List { first: NONE, last: NONE, len: 0 };
-        Table { memory, last: NONE, seed, used: 0, lists: [empty; 3] }
+        Table { memory, recent: [NONE; RECENT], seed, used: 0, lists: [empty; 3] }
     }
 
     pub(super) fn capacity(&self) -> usize {
@@ -123,13 +123,21 @@ impl<M: AsRef<[Traces]> + AsMut<[Traces]>> Table<M> {
 
     #[inline]
     pub(super) fn find(&mut self, id: TraceId) -> Option<u32> {
-        if self.get(self.last).is_some_and(|trace| trace.id == id) {
-            return Some(self.last);
-        }
-        let is_it = |number| self.get(number).is_some_and(|trace| trace.id == id);
+        let recent = self.recent[recent_of(id)];
+        if self.is_at(id, recent) { Some(recent) } else { self.search(id) }
+    }
+
+    #[inline(never)]
+    fn search(&mut self, id: TraceId) -> Option<u32> {
+        let is_it = |number| self.is_at(id, number);
         let number = index::find(self.memory.as_ref(), self.tag_of(id), is_it)?;
-        self.last = number;
+        self.recent[recent_of(id)] = number;
         Some(number)
+    }
+
+    #[inline]
+    fn is_at(&self, id: TraceId, number: u32) -> bool {
+        self.get(number).is_some_and(|trace| trace.id == id)
     }
 
     /// A new open trace, if need be in place of the one that is remembered longest.
@@ -150,7 +158,7 @@ impl<M: AsRef<[Traces]> + AsMut<[Traces]>> Table<M> {
         *self.get_mut(number)? = Trace { id, ..Trace::EMPTY };
         self.link_mut(number)?.tag = tag;
         self.link(number, State::Open);
-        self.last = number;
+        self.recent[recent_of(id)] = number;
         Some(number)
     }
 
@@ -214,6 +222,14 @@ impl<M: AsRef<[Traces]> + AsMut<[Traces]>> Table<M> {
     }
 }
 
+/// The one of the recent traces that may have this id.
+#[inline]
+fn recent_of(id: TraceId) -> usize {
+    id.halves()[1] as usize % RECENT
+}
+
+/// More than there are requests at once in most programs.
+const RECENT: usize = 256;
 /// No trace.
 const NONE: u32 = u32::MAX;
 
