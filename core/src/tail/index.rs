@@ -21,16 +21,18 @@ impl Entry {
 /// The trace with this tag that is the one.
 #[inline]
 pub(super) fn find(memory: &[Traces], tag: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
-    let mut place = home(memory, tag);
+    let home = home(memory, tag);
+    let (mut block, mut first) = (home / Traces::ENTRIES, home % Traces::ENTRIES);
     loop {
-        let entry = get(memory, place)?;
-        if entry.number == NONE {
-            return None;
+        for entry in memory.get(block)?.index.get(first..)? {
+            if entry.number == NONE {
+                return None;
+            }
+            if entry.tag == tag && is_it(entry.number) {
+                return Some(entry.number);
+            }
         }
-        if entry.tag == tag && is_it(entry.number) {
-            return Some(entry.number);
-        }
-        place = after(memory, place);
+        (block, first) = (if block + 1 < memory.len() { block + 1 } else { 0 }, 0);
     }
 }
 
