@@ -82,7 +82,8 @@ fn tail(ratio: f64, traces: usize) -> Buffer<Vec<Unit>, Vec<Chain>, Book<Vec<Tra
         Rule::new(Box::new(SlowerThan(Duration::from_secs(60))), Amount::All),
         Rule::new(Box::new(AnyTrace), Amount::ratio(ratio)),
     ];
-    let book = Book::new(vec![Traces::EMPTY; traces / Traces::COUNT], rules, BookSettings::new(), 1);
+    let book =
+        Book::new(vec![Traces::EMPTY; traces / Traces::COUNT], rules, BookSettings::new(), 1);
     let book = book.expect("the rules have no conditions on single spans");
     Buffer::new(vec![Unit::EMPTY; 131_072 / Unit::CELLS], vec![Chain::EMPTY; traces], book)
 }

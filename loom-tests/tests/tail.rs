@@ -7,7 +7,7 @@ use core::time::Duration;
 use loom::thread;
 use throughline_core::model::LiveSpan;
 use throughline_core::tail::{
-    Amount, Book, BookSettings, Buffer, Chain, HasSpan, Rule, Trace, Unit,
+    Amount, Book, BookSettings, Buffer, Chain, HasSpan, Rule, Traces, Unit,
 };
 use throughline_core::{
     Accepted, Action, Callsite, Entry, Flusher, FlusherSettings, Pipeline, Scope, SpanContext,
@@ -35,9 +35,9 @@ fn a_trace_is_not_decided_before_the_frame_of_its_root_is_seen() {
         let pipeline = pipeline(2, 2, 0, &Nobody);
         let is_root = |span: &SpanView<'_>| !span.parent_span_id().is_valid();
         let rules = vec![Rule::new(HasSpan(is_root), Amount::All)];
-        let book = Book::new(vec![Trace::EMPTY; 2], rules, BookSettings::new(), 1);
+        let book = Book::new(vec![Traces::EMPTY; 1], rules, BookSettings::new(), 1);
         let book = book.expect("one condition");
-        let tail = Buffer::new(vec![Unit::EMPTY; 4], vec![Chain::EMPTY; 2], book);
+        let tail = Buffer::new(vec![Unit::EMPTY; 4], vec![Chain::EMPTY; Traces::COUNT], book);
         let (bytes, entries) = (vec![0; 1_024], vec![Entry::default(); 4]);
         let settings = FlusherSettings::new();
         let flusher = Flusher::with_tail(pipeline, settings, bytes, entries, tail, 1);

@@ -278,7 +278,7 @@ fn a_trace_that_takes_its_share_of_the_memory_is_decided_alone() {
 
 #[test]
 fn a_trace_that_was_forgotten_is_decided_again_and_told() {
-    let mut setup = TailSetup { traces: 10, ..failures() };
+    let mut setup = TailSetup { traces: 16, ..failures() };
     setup.settings.max_traces = 4;
     let mut simulation = TailSimulation::new(setup);
     let root = simulation.root(0);
@@ -286,7 +286,7 @@ fn a_trace_that_was_forgotten_is_decided_again_and_told() {
     let late = simulation.child(&root.context());
     root.end();
     simulation.run(SOON);
-    for _ in 0..12 {
+    for _ in 0..18 {
         simulation.root(0).end();
         simulation.run(SOON);
     }
@@ -294,7 +294,7 @@ fn a_trace_that_was_forgotten_is_decided_again_and_told() {
     simulation.run(Duration::from_secs(6));
     assert_eq!(simulation.delivered(id).names, ["child"]);
     let stats = simulation.stats();
-    assert_eq!((stats.decided_without_root, stats.traces_kept, stats.traces_dropped), (1, 1, 13));
+    assert_eq!((stats.decided_without_root, stats.traces_kept, stats.traces_dropped), (1, 1, 19));
 }
 
 #[test]

@@ -108,7 +108,7 @@ fn without_memory_for_decisions_every_span_is_still_accounted_for() {
             seed,
             spans: 100_000,
             units: 100,
-            traces: 24,
+            traces: 32,
             undecided: 16,
             pipelines: 1 + seed as usize % 2,
             ..RUN

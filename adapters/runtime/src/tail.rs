@@ -98,14 +98,14 @@ impl TailSampling {
 
     /// The most undecided traces; where there are more, the oldest is decided
     /// early. 8,192 by default, [`MOST_TRACES`](Self::MOST_TRACES) at most, about
-    /// 150 bytes each.
+    /// 170 bytes each.
     pub fn max_traces(mut self, traces: usize) -> Self {
         self.settings.max_traces = traces.clamp(1, Self::MOST_TRACES);
         self
     }
 
     /// How many decisions are remembered, for spans that come later. 16,384 by
-    /// default, [`MOST_TRACES`](Self::MOST_TRACES) at most, about 150 bytes each. A
+    /// default, [`MOST_TRACES`](Self::MOST_TRACES) at most, about 170 bytes each. A
     /// span that comes after its trace was forgotten is the first one of another trace
     /// with the same id.
     pub fn max_decisions(mut self, decisions: usize) -> Self {

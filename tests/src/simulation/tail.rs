@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use throughline_core::tail::{
     ADJUSTED_COUNT_ATTRIBUTE, Book, BookSettings, Buffer, Chain, Lend, Predicate, Rule, TailStats,
-    Trace, Unit,
+    Traces, Unit,
 };
 use throughline_core::{
     Accepted, Action, AlwaysOn, Callsite, Context, DropReason, Floods, Ledger, OtelTraceState,
@@ -25,7 +25,7 @@ pub struct TailSetup {
     pub pipelines: usize,
     /// 128 bytes each, for every pipeline.
     pub units: usize,
-    /// Traces that are undecided or remembered.
+    /// Traces that are undecided or remembered, a multiple of 16.
     pub traces: usize,
     /// How long the book waits.
     pub settings: BookSettings,
@@ -85,14 +85,14 @@ pub struct Delivered {
 }
 
 type Tail = Buffer<Vec<Unit>, Vec<Chain>, SharedBook>;
-type StdBook = Book<Vec<Trace>, Vec<Rule<Box<dyn Predicate>>>>;
+type StdBook = Book<Vec<Traces>, Vec<Rule<Box<dyn Predicate>>>>;
 
 /// A book that several flushers share.
 #[derive(Clone)]
 pub(super) struct SharedBook(Rc<RefCell<StdBook>>);
 
 impl Lend for SharedBook {
-    type Memory = Vec<Trace>;
+    type Memory = Vec<Traces>;
     type Rules = Vec<Rule<Box<dyn Predicate>>>;
 
     fn with<T>(&mut self, use_it: impl FnOnce(&mut StdBook) -> T) -> T {
@@ -106,7 +106,7 @@ impl TailSimulation {
         Virtual::set_ticks(0);
         let TailSetup { pipelines, units, traces, settings, rules, sampler, batch, children } =
             setup;
-        let book = Book::new(vec![Trace::EMPTY; traces], rules, settings, 0x5eed)
+        let book = Book::new(vec![Traces::EMPTY; traces / Traces::COUNT], rules, settings, 0x5eed)
             .expect("the rules have few conditions");
         let book = SharedBook(Rc::new(RefCell::new(book)));
         let member = |_| {
