@@ -61,6 +61,8 @@ mod poll_profile;
 mod portable;
 mod resource;
 mod ring;
+#[cfg(not(target_os = "none"))]
+mod root;
 mod route;
 mod sampler;
 mod span;

@@ -368,6 +368,13 @@ impl Pipeline {
         self.is_plain.load(Ordering::Relaxed)
     }
 
+    /// Whether roots ask the sampler, before they have attributes, and nothing else.
+    #[cfg(not(target_os = "none"))]
+    #[inline]
+    pub(crate) fn has_plain_roots(&self) -> bool {
+        self.decides_early && self.seeded_ids.is_none() && !self.is_closed()
+    }
+
     /// The sampler's decision about a span that begins; `None` when it wants to
     /// see the span's attributes first.
     pub(crate) fn early_decision(

@@ -22,7 +22,9 @@ use crate::body::Attributes;
 use crate::body::EventConstants;
 use crate::captured;
 use crate::live::Live;
-use crate::start::{self, UNIX};
+#[cfg(not(target_os = "none"))]
+use crate::root;
+use crate::start::{self, Drawn, UNIX};
 use crate::state::{Held, Holder, State};
 use crate::writer::Writer;
 use crate::{
@@ -78,14 +80,19 @@ impl<P: Platform> Span<P> {
             .map(|live| Span { state: State::recorded(live, P::Carried::default()) })
     }
 
-    #[cold]
+    #[inline(never)]
     fn start_otherwise(callsite: &'static Callsite, fill: impl FnOnce(&mut Span<P>)) -> Self {
+        let mut drawn = None;
+        #[cfg(not(target_os = "none"))]
+        if let Some(state) = P::with_local(|local| root::dropped(local, callsite, &mut drawn)) {
+            return Span { state };
+        }
         if let Some(live) = P::with_local(|local| captured::child(local, callsite)) {
             let mut span = Span { state: State::recorded(live, P::Carried::default()) };
             fill(&mut span);
             return span;
         }
-        Self::start_with(callsite, SpanOptions::new(), fill)
+        once(fill, |fill| Self::begin(callsite, &SpanOptions::new(), drawn, fill))
     }
 
     /// Begins a span as the options say.
@@ -94,24 +101,25 @@ impl<P: Platform> Span<P> {
         options: SpanOptions<'_, P>,
         fill: impl FnOnce(&mut Span<P>),
     ) -> Self {
-        once(fill, |fill| Self::begin(callsite, &options, fill))
+        once(fill, |fill| Self::begin(callsite, &options, None, fill))
     }
 
     fn begin_below_current(
         callsite: &'static Callsite,
         fill: &mut dyn FnMut(&mut Span<P>),
     ) -> Self {
-        Self::begin(callsite, &SpanOptions::new(), fill)
+        Self::begin(callsite, &SpanOptions::new(), None, fill)
     }
 
     /// Once for all call sites, unlike the closures that fill their spans.
     fn begin(
         callsite: &'static Callsite,
         options: &SpanOptions<'_, P>,
+        drawn: Option<Drawn<P>>,
         fill: &mut dyn FnMut(&mut Span<P>),
     ) -> Self {
         P::with_local(|local| {
-            let beginning = start::begin(local, callsite, options);
+            let beginning = start::begin(local, callsite, options, drawn);
             let mut span = Span { state: beginning.state };
             if span.is_recording() {
                 fill(&mut span);

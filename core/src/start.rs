@@ -12,7 +12,7 @@ use crate::w3c::TraceStateBuf;
 use crate::writer::Writer;
 use crate::{
     Callsite, Carry, Context, Decision, Local, Pipeline, Platform, SamplingParameters, Slot,
-    SpanContext, SpanId, SpanKind, SpanView, TraceFlags,
+    SpanContext, SpanId, SpanKind, SpanView, TraceFlags, TraceId,
 };
 
 /// How a span begins, apart from its call site.
@@ -177,11 +177,21 @@ fn unsampled_child<P: Platform>(local: &Local<P>, route: Route) -> Option<SpanId
     Some(local.ids_of_seeded().span_id())
 }
 
+/// What was drawn and decided for a root beforehand.
+pub(crate) struct Drawn<P: Platform> {
+    pub(crate) now: u64,
+    pub(crate) trace: TraceId,
+    pub(crate) decision: Decision,
+    /// What the root carries, if the sampler changed that.
+    pub(crate) changed: Option<P::Carried>,
+}
+
 /// Begins a span as the options say.
 pub(crate) fn begin<'a, P: Platform>(
     local: &Local<P>,
     callsite: &'static Callsite,
     options: &SpanOptions<'a, P>,
+    drawn: Option<Drawn<P>>,
 ) -> Beginning<'a, P> {
     let mut origin = local.with_current(|current| options.origin(current));
     let pipeline = origin.route.pipeline().or_else(P::default_pipeline);
@@ -190,7 +200,7 @@ pub(crate) fn begin<'a, P: Platform>(
         _ => return Beginning::of(origin.transparent()),
     };
     let parent = origin.parent;
-    let now = P::ticks();
+    let now = drawn.as_ref().map_or_else(P::ticks, |drawn| drawn.now);
     // An invalid parent counts as none.
     let has_parent = parent.is_valid();
     let mut link_state = P::Carried::default();
@@ -202,9 +212,10 @@ pub(crate) fn begin<'a, P: Platform>(
     let (trace, flags) = if has_parent {
         (parent.trace_id(), parent.trace_flags())
     } else {
-        let trace = match pipeline.seeded_ids() {
-            Some(ids) => ids.trace_id(),
-            None => local.ids().trace_id_at(now),
+        let trace = match (&drawn, pipeline.seeded_ids()) {
+            (Some(drawn), _) => drawn.trace,
+            (None, Some(ids)) => ids.trace_id(),
+            (None, None) => local.ids().trace_id_at(now),
         };
         (trace, TraceFlags::RANDOM)
     };
@@ -215,7 +226,9 @@ pub(crate) fn begin<'a, P: Platform>(
     let kind = options.kind.unwrap_or(callsite.kind());
     let start = options.start.unwrap_or(now);
     let name = options.name.get().unwrap_or(callsite.name());
-    let (decision, changed) = {
+    let (decision, changed) = if let Some(drawn) = drawn {
+        (Some(drawn.decision), drawn.changed)
+    } else {
         let known = SamplingParameters {
             trace_state: origin.carried.trace_state(),
             ..SamplingParameters::new(&parent, trace, name, kind).on::<P>()
