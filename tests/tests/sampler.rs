@@ -2,11 +2,13 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 
 use throughline::exporters::Memory;
 use throughline::w3c::{BaggageBuf, Setter, TraceStateBuf};
 use throughline::{
-    Additions, Carried, Context, Decision, ParentBased, Sampler, SamplingParameters, Span,
+    Additions, Carried, Carry, Context, Decision, ParentBased, Sampler, SamplingParameters, Span,
     SpanContext, SpanId, Telemetry, Thread, TraceFlags, TraceId, builder, inject, span,
 };
 
@@ -149,6 +151,61 @@ fn it_is_asked_for_roots_only_below_parent_based() {
     flushed(&memory, &telemetry);
     memory.assert_tree("root\n  child");
     assert_eq!(memory.span("child").attribute("sampler.seen"), None);
+}
+
+/// Decides by the name alone, and notes what it was asked about.
+struct ByName(Mutex<Vec<(String, TraceId)>>);
+
+impl Sampler for ByName {
+    fn should_sample(&self, span: &SamplingParameters<'_>, adds: &mut Additions<'_>) -> Decision {
+        self.0.lock().expect("nobody panics").push((span.name.to_owned(), span.trace_id));
+        if span.name.starts_with("told") {
+            adds.set_trace_state(&span.trace_state.insert("sampler", "told").expect("short"));
+        }
+        match span.name {
+            "kept" | "told and kept" => Decision::RecordAndSample,
+            "recorded" => Decision::RecordOnly,
+            _ => Decision::Drop,
+        }
+    }
+
+    fn decides_early(&self) -> bool {
+        true
+    }
+
+    fn description(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ByName")
+    }
+}
+
+#[test]
+fn it_is_asked_once_about_each_root_and_sees_the_id_that_the_root_has() {
+    let (memory, sampler) = (Memory::new(), Arc::new(ByName(Mutex::default())));
+    let thread = Thread::start().expect("a thread");
+    let telemetry = builder().sampler(Arc::clone(&sampler)).start(thread, memory.clone());
+    let mut began = Vec::new();
+    let mut note = |name: &str, is_sampled: bool, trace_state: &str| {
+        let context = Context::current();
+        let span = context.span_context();
+        assert!(span.is_valid() && span.trace_flags().is_random(), "{name}");
+        assert_eq!(span.is_sampled(), is_sampled, "{name}");
+        assert_eq!(Carry::trace_state(context.carried()).as_str(), trace_state, "{name}");
+        began.push((name.to_owned(), span.trace_id()));
+    };
+    telemetry.context().scope(|| {
+        span!("dropped").in_scope(|| note("dropped", false, ""));
+        span!("kept").in_scope(|| note("kept", true, ""));
+        span!("recorded").in_scope(|| note("recorded", false, ""));
+        span!("told").in_scope(|| note("told", false, "sampler=told"));
+        span!("told and kept").in_scope(|| note("told and kept", true, "sampler=told"));
+        span!("dropped").in_scope(|| note("dropped", false, ""));
+    });
+    assert_eq!(*sampler.0.lock().expect("nobody panicked"), began);
+    let distinct: HashSet<TraceId> = began.iter().map(|(_, trace)| *trace).collect();
+    assert_eq!(distinct.len(), began.len());
+    assert_eq!(flushed(&memory, &telemetry), ["kept", "told and kept"]);
+    let begun = telemetry.ledger();
+    assert_eq!((begun.started(), begun.unsampled()), (3, 3));
 }
 
 #[derive(Debug, Default)]
