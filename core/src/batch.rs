@@ -38,7 +38,7 @@ impl Entry {
         self.end as usize
     }
 
-    /// Whether the scope is the same: mostly the same `static`, else equal.
+    /// Whether the scope is the same: mostly the one that stands for all that are equal.
     fn is_of(&self, scope: &'static Scope) -> bool {
         core::ptr::eq(self.scope, scope) || self.scope == scope
     }

@@ -25,6 +25,7 @@ use crate::backoff::Retry;
 use crate::batch::{Batch, Entry};
 use crate::frame::{self, FrameTag};
 use crate::ring::{Consumer, Mark};
+use crate::scopes::Scopes;
 use crate::tail::{Buffer, NoTail, Sink, Stage, TURN, Taken, Turn};
 use crate::{Accepted, DropReason, ExportError, Ledger, Pipeline, wire};
 
@@ -99,6 +100,7 @@ pub struct Flusher<B, E, T = NoTail> {
     tail: T,
     used: usize,
     count: usize,
+    scopes: Scopes,
     /// Until when the oldest span of the batch may wait; there if there is one.
     due: Option<Duration>,
     /// When the rings were last drained: what is found next ended later.
@@ -202,6 +204,7 @@ where
             tail,
             used: 0,
             count: 0,
+            scopes: Scopes::new(),
             due: None,
             drained: None,
             state: State::Gathering,
@@ -513,7 +516,8 @@ where
                 let tag = frame.take();
                 frame::stamp(copy, &tag, |ticks| frame::unix_of(ticks, &unix_nanos));
                 self.used += len;
-                *entry = Entry::new(self.used as u32, tag.callsite.scope());
+                let scope = self.scopes.one_of(tag.callsite.scope());
+                *entry = Entry::new(self.used as u32, scope);
                 self.count += 1;
                 moved += 1;
             }
@@ -558,7 +562,8 @@ where
         let entries = self.entries.as_mut();
         let most = entries.len().min(self.settings.max_export_batch_size.max(1));
         let bytes = self.bytes.as_mut();
-        let sink = Sink { bytes, entries, used: &mut self.used, count: &mut self.count, most };
+        let (used, count, scopes) = (&mut self.used, &mut self.count, &mut self.scopes);
+        let sink = Sink { bytes, entries, used, count, scopes, most };
         let (consumers, counters) = (&mut self.consumers, self.pipeline.counters());
         work(tail, Taken { now, consumers, first_shard, sink, counters })
     }

@@ -65,6 +65,7 @@ mod ring;
 mod root;
 mod route;
 mod sampler;
+mod scopes;
 mod span;
 mod span_context;
 mod spawn_policy;

@@ -477,43 +477,28 @@ impl Pipeline {
         if flood::SUPPORTED && live.is_flooded() {
             flood::tell(&mut live);
         }
-        if let Err(refusal) = self.submit(live.shard(), &mut live, end, ending) {
-            self.submit_elsewhere(refusal, live, end, ending);
-        }
+        self.submit(&live, end, ending);
     }
 
-    fn submit(
-        &self,
-        shard: &Shard,
-        live: &mut Live,
-        end: u64,
-        ending: Ending,
-    ) -> Result<(), Refusal> {
-        // SAFETY: the owner of the slot is borrowed mutably, so nobody writes.
+    /// Hands a span over. If only the ring of its shard is full, any other will do.
+    fn submit(&self, live: &Live, end: u64, ending: Ending) {
+        // SAFETY: the owner of the slot ends with the span, so nobody writes.
         let record = unsafe { live.record() };
         let finished = Finished::new(live.slot(), record, end, ending);
-        let mut room = shard.ring.reserve(finished.len())?;
-        finished.write(room.bytes());
-        if room.commit(finished.tag()).completes(shard.announce_mask) {
-            self.announce_batch(shard);
-        }
-        Ok(())
-    }
-
-    /// If only the shard's ring is full, any other will do.
-    #[cold]
-    fn submit_elsewhere(&self, first: Refusal, mut live: Live, end: u64, ending: Ending) {
-        let mut refusal = first;
-        for shard in self.shards {
-            if refusal != Refusal::Full {
-                break;
-            }
-            match self.submit(shard, &mut live, end, ending) {
-                Ok(()) => return,
-                Err(why) => refusal = why,
+        for shard in core::iter::once(live.shard()).chain(self.shards) {
+            match shard.ring.reserve(finished.len()) {
+                Ok(mut room) => {
+                    finished.write(room.bytes());
+                    if room.commit(finished.tag()).completes(shard.announce_mask) {
+                        self.announce_batch(shard);
+                    }
+                    return;
+                }
+                Err(Refusal::Full) => {}
+                Err(refusal) => return self.refused(refusal),
             }
         }
-        self.refused(refusal);
+        self.refused(Refusal::Full);
     }
 
     fn refused(&self, refusal: Refusal) {

@@ -7,6 +7,7 @@ use crate::batch::Entry;
 use crate::frame::FrameTag;
 use crate::ledger::Counters;
 use crate::ring::Consumer;
+use crate::scopes::Scopes;
 use crate::{MAX_SHARDS, Scope};
 
 /// What a [`Flusher`](crate::Flusher) has between rings and batch: a [`Buffer`],
@@ -94,6 +95,7 @@ pub(crate) struct Sink<'a> {
     pub(crate) entries: &'a mut [Entry],
     pub(crate) used: &'a mut usize,
     pub(crate) count: &'a mut usize,
+    pub(crate) scopes: &'a mut Scopes,
     /// The most frames.
     pub(crate) most: usize,
 }
@@ -131,7 +133,7 @@ impl Sink<'_> {
         if let Some(entry) = self.entries.get_mut(*self.count) {
             *self.used += len;
             *self.count += 1;
-            *entry = Entry::new(*self.used as u32, scope);
+            *entry = Entry::new(*self.used as u32, self.scopes.one_of(scope));
         }
     }
 }
