@@ -15,15 +15,16 @@
 //! used it: a reader that finds the same state before and after has read one
 //! span, not two.
 
+mod record;
 mod table;
 mod view;
 
 use core::ptr;
 
+use record::{NO_BLOCK, Record};
 pub(crate) use table::LiveTable;
 pub use view::{LastPoll, LiveView};
 
-use crate::body::Body;
 use crate::flood::SUPPORTED;
 use crate::sync::{AtomicPtr, AtomicU32, Ordering, UnsafeCell, Word, const_fn};
 use crate::{Callsite, Pipeline, Scope, Shard, SpanContext, SpanId, SpanKind, TraceFlags, TraceId};
@@ -63,21 +64,12 @@ pub struct Slot {
     record: UnsafeCell<Record>,
 }
 
-// SAFETY: the `record` is reached through an owned `Live` alone,
-// which is not `Clone`, and written through whoever has it to itself; a table
+// SAFETY: the `record` is reached by who has or borrows an owned `Live` alone,
+// which is not `Clone`, and written by whoever has it to itself; a table
 // makes one at a time, since it borrowed its slots mutably for ever and no other
 // table has them. Ownership moves between threads with the `Live`, or through
 // the bitmap's release and acquire. All of it is plain data.
 unsafe impl Sync for Slot {}
-
-#[derive(Debug)]
-#[repr(C)]
-struct Record {
-    body: Body,
-    /// The spill block that holds the bytes, when they outgrew the slot; else `NO_BLOCK`.
-    spill: u32,
-    bytes: [u8; INLINE],
-}
 
 impl Slot {
     const_fn! {
@@ -95,13 +87,7 @@ impl Slot {
                 pipeline: AtomicPtr::new(ptr::null_mut()),
                 onward: AtomicPtr::new(ptr::null_mut()),
                 children_left: AtomicU32::new(0),
-                record: UnsafeCell::new(Record {
-                    body: Body::new(),
-                    // Zero like all the rest, so that a table of slots is no part of an image; it
-                    // is set when a span begins.
-                    spill: 0,
-                    bytes: [0; INLINE],
-                }),
+                record: UnsafeCell::new(Record::new()),
             }
         }
     }
@@ -249,6 +235,17 @@ impl Slot {
     pub(crate) fn callsite(&self) -> &'static Callsite {
         self.callsite_by(Ordering::Relaxed)
     }
+
+    #[inline]
+    fn table(&self) -> &'static LiveTable {
+        self.pipeline().live_table()
+    }
+
+    /// The slot's place in the table.
+    #[inline(always)]
+    fn index(&self) -> usize {
+        self.table().index_of(self)
+    }
 }
 
 impl Default for Slot {
@@ -358,95 +355,6 @@ impl Live {
         unsafe { &*self.slot.onward.load(Ordering::Relaxed).cast::<Shard>() }
     }
 
-    #[inline]
-    fn table(&self) -> &'static LiveTable {
-        self.pipeline().live_table()
-    }
-
-    /// The slot's place in the table.
-    #[inline(always)]
-    fn index(&self) -> usize {
-        self.table().index_of(self.slot)
-    }
-
-    /// The record's counts and bytes, to read.
-    ///
-    /// # Safety
-    ///
-    /// Nobody writes the record before the returned borrow ends.
-    #[inline(always)]
-    pub(crate) unsafe fn record(&self) -> (&Body, &[u8]) {
-        self.slot.record.with(|record| {
-            // SAFETY: the caller's promise.
-            let record = unsafe { &*record };
-            let bytes = match record.spill {
-                NO_BLOCK => &record.bytes[..],
-                // SAFETY: the block belongs to this span from the claim in
-                // `spill` to the release in `drop`.
-                block => unsafe {
-                    let table = self.table();
-                    table.spill.read(block as usize * table.spill_len, table.spill_len)
-                },
-            };
-            (&record.body, bytes)
-        })
-    }
-
-    /// The record's counts and bytes, to write.
-    ///
-    /// # Safety
-    ///
-    /// The caller has the span to itself until the returned borrow ends: it
-    /// borrows the span's handle mutably, or it runs no foreign code on the
-    /// thread on which the span is current.
-    #[cfg_attr(not(target_os = "none"), inline)]
-    #[cfg_attr(target_os = "none", inline(never))]
-    #[expect(clippy::mut_from_ref, reason = "what is current is borrowed shared, and alone used")]
-    pub(crate) unsafe fn record_mut(&self) -> (&mut Body, &mut [u8]) {
-        self.slot.record.with_mut(|record| {
-            // SAFETY: the caller's promise.
-            let record = unsafe { &mut *record };
-            let bytes = match record.spill {
-                NO_BLOCK => &mut record.bytes[..],
-                // SAFETY: as in `record`, and the caller's promise.
-                block => unsafe {
-                    let table = self.table();
-                    table.spill.write(block as usize * table.spill_len, table.spill_len)
-                },
-            };
-            (&mut record.body, bytes)
-        })
-    }
-
-    /// Moves the record to a spill block. Returns whether it has more room now.
-    ///
-    /// # Safety
-    ///
-    /// As for [`record_mut`](Self::record_mut), for the length of the call.
-    #[cold]
-    pub(crate) unsafe fn spill(&self) -> bool {
-        let table = self.table();
-        let index = self.index();
-        self.slot.record.with_mut(|record| {
-            // SAFETY: the caller's promise.
-            let record = unsafe { &mut *record };
-            if record.spill != NO_BLOCK || table.spill_len <= INLINE {
-                return false;
-            }
-            let Some(block) = table.spill_taken.claim(index / SPREAD) else {
-                return false;
-            };
-            // SAFETY: the claim gave the block to this span.
-            let bytes = unsafe { table.spill.write(block * table.spill_len, table.spill_len) };
-            let Some(beginning) = bytes.first_chunk_mut() else { return false };
-            *beginning = record.bytes;
-            record.spill = block as u32;
-            true
-        })
-    }
-}
-
-impl Live {
     /// Gives the slot back, as the drop does, without a call.
     #[inline(always)]
     pub(crate) fn release(self) {
@@ -482,15 +390,6 @@ impl Drop for Live {
         self.free();
     }
 }
-
-/// The bytes of a record that need no spill block: a slot is 512 bytes.
-pub(crate) const INLINE: usize = 384;
-
-/// Neighbouring slots look for spill blocks at the same place.
-const SPREAD: usize = 64;
-
-/// No bitmap has so many places.
-const NO_BLOCK: u32 = u32::MAX;
 
 const LIVE: u32 = 1;
 const KIND_SHIFT: u32 = 16;
