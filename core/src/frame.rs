@@ -99,7 +99,6 @@ pub(crate) struct Plain<'a> {
     slot: &'a Slot,
     callsite: &'static Callsite,
     body: &'a Body,
-    /// The body's bytes, and room behind them.
     bytes: &'a [u8],
     span_len: usize,
 }
@@ -153,9 +152,12 @@ impl<'a> Plain<'a> {
         wire::put_at(beginning, at + FIXED, [PARENT_ID, 8]);
         wire::put_at(beginning, at + FIXED + 2, self.slot.parent().to_bytes());
         wire::put_at(beginning, at + BODY_AT, *name.padded());
-        if self.body.len > 0 {
-            let rest = frame.get_mut(at + BODY_AT + name.len()..).unwrap_or_default();
-            Out::new(rest).padded(self.bytes, self.body.len as usize);
+        let (body, len) = (at + BODY_AT + name.len(), self.body.len as usize);
+        if len > 0
+            && let Some(place) = frame.get_mut(body..body + len)
+            && let Some(bytes) = self.bytes.get(..len)
+        {
+            write_body(place, bytes);
         }
     }
 }
@@ -220,6 +222,12 @@ impl<'a> Finished<'a> {
         out.count(DROPPED_EVENTS, body.dropped_events);
         out.count(DROPPED_LINKS, body.dropped_links);
     }
+}
+
+/// Not where the rest is written: most spans have no body, and it takes many registers.
+#[inline(never)]
+fn write_body(place: &mut [u8], body: &[u8]) {
+    wire::copy_in_steps(place, body);
 }
 
 /// Times first, then what identifies the span: all of constant size.

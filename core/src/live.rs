@@ -21,6 +21,8 @@ mod view;
 
 use core::ptr;
 
+#[cfg(not(target_os = "none"))]
+pub(crate) use record::INLINE;
 use record::{NO_BLOCK, Record};
 pub(crate) use table::LiveTable;
 pub use view::{LastPoll, LiveView};
@@ -231,6 +233,15 @@ impl Slot {
         (both & ((1 << KIND_SHIFT) - 1), (both >> KIND_SHIFT) as u8)
     }
 
+    /// Replaces the kind, as the owner says.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn set_kind(&self, kind: SpanKind) {
+        let before = self.flags.load(Ordering::Relaxed) & 0xff << KIND_SHIFT;
+        // Ordering: Relaxed; a reader sees the one or the other. Others set bits beside it,
+        // but the owner alone moves these.
+        self.flags.fetch_xor(before ^ (kind as u32) << KIND_SHIFT, Ordering::Relaxed);
+    }
+
     #[inline]
     pub(crate) fn callsite(&self) -> &'static Callsite {
         self.callsite_by(Ordering::Relaxed)
@@ -315,15 +326,6 @@ impl Live {
             // The one is not set, the other is: see `begin`.
             self.slot.flags.fetch_xor(sampled | undecided, Ordering::Relaxed);
         }
-    }
-
-    /// Replaces the kind.
-    #[cfg(not(target_os = "none"))]
-    pub(crate) fn set_kind(&self, kind: SpanKind) {
-        let before = self.slot.flags.load(Ordering::Relaxed) & 0xff << KIND_SHIFT;
-        // Ordering: Relaxed; a reader sees the one or the other. Others set bits beside it,
-        // but the owner alone moves these.
-        self.slot.flags.fetch_xor(before ^ (kind as u32) << KIND_SHIFT, Ordering::Relaxed);
     }
 
     /// Children that are still exported one by one, as far as the owner knows.

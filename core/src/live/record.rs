@@ -76,6 +76,23 @@ impl Slot {
         })
     }
 
+    /// As [`record_mut`](Self::record_mut), if the bytes are those of the slot, as they mostly
+    /// are: their place and their number are constants.
+    ///
+    /// # Safety
+    ///
+    /// As for [`record_mut`](Self::record_mut).
+    #[cfg(not(target_os = "none"))]
+    #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "as for `record_mut`")]
+    pub(crate) unsafe fn inline_record_mut(&self) -> Option<(&mut Body, &mut [u8; INLINE])> {
+        self.record.with_mut(|record| {
+            // SAFETY: the caller's promise.
+            let record = unsafe { &mut *record };
+            (record.spill == NO_BLOCK).then_some((&mut record.body, &mut record.bytes))
+        })
+    }
+
     /// Moves the record to a spill block. Returns whether it has more room now.
     ///
     /// # Safety
@@ -105,7 +122,7 @@ impl Slot {
 }
 
 /// The bytes of a record that need no spill block: a slot is 512 bytes.
-const INLINE: usize = 384;
+pub(crate) const INLINE: usize = 384;
 
 /// Neighbouring slots look for spill blocks at the same place.
 const SPREAD: usize = 64;

@@ -1,0 +1,151 @@
+//! The ways of adding that most attributes and events take. Not on bare targets, where code
+//! is dearer than calls, and one way is enough.
+
+use super::Writer;
+use crate::body::{Attributes, Body, EventConstants, LONGEST};
+use crate::live::INLINE;
+use crate::wire::{self, Out};
+use crate::{Key, SpanKind, SpanLimits, Value, value};
+
+impl Writer<'_> {
+    /// Adds a text whose key is not there yet.
+    // What makes no call keeps all in registers, and has none to save.
+    #[inline(never)]
+    pub(crate) fn add_str(mut self, key: &Key, text: &str) {
+        if text.len() > wire::SHORT || !self.add_short_str(key, text) {
+            self.add_long_str(key, text);
+        }
+    }
+
+    /// Adds a number whose key is not there yet.
+    #[inline(never)]
+    pub(crate) fn add_i64(mut self, key: &Key, number: i64) {
+        if !self.add_short_i64(key, number) {
+            self.add_long_i64(key, number);
+        }
+    }
+
+    /// As [`add_distinct`](Self::add_distinct), of a value that the compiler knows: so it knows
+    /// nearly all that is written, and writes it where this is called.
+    #[inline(always)]
+    pub(crate) fn add_constant(mut self, key: &Key, value: Value<'_>) {
+        let is_added = match value {
+            Value::Str(text) if text.len() <= wire::SHORT => self.add_short_str(key, text),
+            Value::I64(number) => self.add_short_i64(key, number),
+            _ => false,
+        };
+        if !is_added {
+            self.add_distinct(key, value);
+        }
+    }
+
+    #[inline(always)]
+    fn add_short_str(&mut self, key: &Key, text: &str) -> bool {
+        let limits = self.limits();
+        let Some((body, bytes)) = self.inline_record() else { return false };
+        put_str::<SHORT_STR>((body, bytes), key, text, limits).is_some()
+    }
+
+    #[inline(never)]
+    fn add_long_str(mut self, key: &Key, text: &str) {
+        let limits = self.limits();
+        if put_str::<LONGEST>(self.record(), key, text, limits).is_none() {
+            self.add_attribute(key.as_str(), &Value::Str(text));
+        }
+    }
+
+    #[inline(always)]
+    fn add_short_i64(&mut self, key: &Key, number: i64) -> bool {
+        // Most take three bytes at most, in groups of seven bits.
+        let group = |at: u32| (number as u32 >> (7 * at) & 0x7f) << (8 * at);
+        let (len, groups) = match number {
+            0..0x80 => (1, group(0)),
+            0x80..0x4000 => (2, group(0) | group(1) | 0x80),
+            0x4000..0x20_0000 => (3, group(0) | group(1) | group(2) | 0x8080),
+            _ => return false,
+        };
+        let head = (groups << 8 | u32::from(value::INT)).to_le_bytes();
+        let limits = self.limits();
+        let Some((body, bytes)) = self.inline_record() else { return false };
+        body.add_short::<4, 4>(bytes, &key.field, head, 1 + len, limits).is_some()
+    }
+
+    #[inline(never)]
+    fn add_long_i64(mut self, key: &Key, number: i64) {
+        let limits = self.limits();
+        let len = wire::varint_len(number as u64);
+        let (body, bytes) = self.record();
+        match body.add_short::<11, 1>(bytes, &key.field, [value::INT], 1 + len, limits) {
+            Some([_, place @ ..]) => Out::new(place).varint(number as u64),
+            None => self.add_attribute(key.as_str(), &Value::I64(number)),
+        }
+    }
+
+    /// Adds an attribute whose key is not there yet.
+    #[cold]
+    pub(crate) fn add_attribute(mut self, key: &str, value: &Value<'_>) {
+        let limits = self.limits();
+        if self.write(|body, bytes| body.add_attribute(bytes, key, value, limits)).is_err() {
+            self.record().0.dropped_attributes += 1;
+        }
+    }
+
+    /// Adds an event without attributes, if its name is short and there is room.
+    #[inline(always)]
+    pub(super) fn add_short_event(&mut self, name: &str, time: u64) -> bool {
+        let limits = self.limits();
+        let Some((body, bytes)) = self.inline_record() else { return false };
+        body.add_short_event(bytes, name, time, limits).is_some()
+    }
+
+    #[inline(never)]
+    pub(super) fn add_long_event(self, name: &str, time: u64, attributes: &Attributes<'_>) {
+        self.add_event_with(name, time, attributes, EventConstants::NONE);
+    }
+
+    /// As [`add_event`](Self::add_event), with attributes that are encoded already.
+    pub(crate) fn add_event_with(
+        mut self,
+        name: &str,
+        time: u64,
+        attributes: &Attributes<'_>,
+        constants: &EventConstants,
+    ) {
+        let limits = self.limits();
+        let (body, bytes) = self.record();
+        let all = (attributes, constants);
+        if body.add_plain_event(bytes, name, time, all, limits).is_none() {
+            self.add_event_of(name, time, [attributes, constants.attributes]);
+        }
+    }
+
+    pub(crate) fn set_kind(&mut self, kind: SpanKind) {
+        self.slot.set_kind(kind);
+    }
+
+    /// The record, if it has not outgrown its slot.
+    #[inline(always)]
+    fn inline_record(&mut self) -> Option<(&mut Body, &mut [u8; INLINE])> {
+        // SAFETY: as in `record`.
+        unsafe { self.slot.inline_record_mut() }
+    }
+}
+
+#[inline(always)]
+fn put_str<const MAX: usize>(
+    (body, bytes): (&mut Body, &mut [u8]),
+    key: &Key,
+    text: &str,
+    limits: &SpanLimits,
+) -> Option<()> {
+    if text.len() > limits.attribute_value_length as usize {
+        return None;
+    }
+    let (head, len) = ([value::STRING, text.len() as u8], 2 + text.len());
+    let value = body.add_short::<MAX, 2>(bytes, &key.field, head, len, limits)?;
+    wire::copy_in_steps(value.get_mut(2..len)?, text.as_bytes());
+    Some(())
+}
+
+/// The value of a text that is short.
+const SHORT_STR: usize = 2 + wire::SHORT;
