@@ -6,7 +6,7 @@
 
 use crate::body::{self, Body};
 use crate::key::PREPARED;
-use crate::live::Slot;
+use crate::live::{INLINE, Slot};
 use crate::start::UNIX;
 use crate::value::{self, Bounds, Value};
 use crate::wire::{self, Fields, ONE_BYTE, Out};
@@ -93,29 +93,32 @@ pub(crate) struct Finished<'a> {
     span_len: usize,
 }
 
-/// A finished span that has a parent, the prepared name of its call site, a length of two
-/// bytes at most, and no more to tell than its body: as nearly all have.
+/// A finished span that has a parent, the prepared name of its call site, its record in the
+/// slot, and no more to tell than its body: as nearly all have.
 pub(crate) struct Plain<'a> {
     slot: &'a Slot,
     callsite: &'static Callsite,
     body: &'a Body,
-    bytes: &'a [u8],
+    bytes: &'a [u8; INLINE],
     span_len: usize,
 }
+
+// So the length takes two bytes at most.
+const _: () = assert!(BODY_AT + PREPARED + INLINE < ONE_BYTE * ONE_BYTE);
 
 impl<'a> Plain<'a> {
     /// The span, completed, whose record nobody writes to meanwhile; `None` if it is
     /// not as most are.
     #[inline(always)]
-    pub(crate) fn new(slot: &'a Slot, (body, bytes): (&'a Body, &'a [u8])) -> Option<Self> {
+    pub(crate) fn new(
+        slot: &'a Slot,
+        (body, bytes): (&'a Body, &'a [u8; INLINE]),
+    ) -> Option<Self> {
         let callsite = slot.callsite();
         if body.is_unusual() || callsite.name_field.is_empty() || !slot.parent().is_valid() {
             return None;
         }
         let span_len = BODY_AT + callsite.name_field.len() + body.len as usize;
-        if span_len >= ONE_BYTE * ONE_BYTE {
-            return None;
-        }
         Some(Plain { slot, callsite, body, bytes, span_len })
     }
 
@@ -152,12 +155,8 @@ impl<'a> Plain<'a> {
         wire::put_at(beginning, at + FIXED, [PARENT_ID, 8]);
         wire::put_at(beginning, at + FIXED + 2, self.slot.parent().to_bytes());
         wire::put_at(beginning, at + BODY_AT, *name.padded());
-        let (body, len) = (at + BODY_AT + name.len(), self.body.len as usize);
-        if len > 0
-            && let Some(place) = frame.get_mut(body..body + len)
-            && let Some(bytes) = self.bytes.get(..len)
-        {
-            write_body(place, bytes);
+        if self.body.len > 0 {
+            write_body(frame, at + len, (self.bytes, self.body.len));
         }
     }
 }
@@ -224,10 +223,17 @@ impl<'a> Finished<'a> {
     }
 }
 
-/// Not where the rest is written: most spans have no body, and it takes many registers.
+/// Writes a body that ends so far into the frame. Not where the rest is written: most spans
+/// have none, and it takes many registers.
 #[inline(never)]
-fn write_body(place: &mut [u8], body: &[u8]) {
-    wire::copy_in_steps(place, body);
+fn write_body(frame: &mut [u8], end: usize, (bytes, len): (&[u8; INLINE], u32)) {
+    let len = len as usize;
+    if let Some(frame) = frame.get_mut(..end)
+        && let Some(begin) = end.checked_sub(len)
+        && let (Some(place), Some(body)) = (frame.get_mut(begin..), bytes.get(..len))
+    {
+        wire::copy_in_steps(place, body);
+    }
 }
 
 /// Times first, then what identifies the span: all of constant size.

@@ -21,7 +21,6 @@ mod view;
 
 use core::ptr;
 
-#[cfg(not(target_os = "none"))]
 pub(crate) use record::INLINE;
 use record::{NO_BLOCK, Record};
 pub(crate) use table::LiveTable;
@@ -357,30 +356,36 @@ impl Live {
         unsafe { &*self.slot.onward.load(Ordering::Relaxed).cast::<Shard>() }
     }
 
-    /// Gives the slot back, as the drop does, without a call.
+    /// Gives the slot back, as the drop does, without a call; of a span whose
+    /// [record is in it](Slot::inline_record).
     #[inline(always)]
-    pub(crate) fn release(self) {
+    pub(crate) fn release_inline(self) {
         // Where code is dearer than calls, one way is enough.
         if !IS_SMALL {
-            self.free();
+            self.leave();
             core::mem::forget(self);
         }
     }
 
     #[inline(always)]
     fn free(&self) {
-        let slot = self.slot;
+        // SAFETY: only the owner touches the record.
+        let spill = self.slot.record.with(|record| unsafe { (*record).spill });
+        if spill != NO_BLOCK {
+            self.table().spill_taken.release(spill as usize);
+        }
+        self.leave();
+    }
+
+    #[inline(always)]
+    fn leave(&self) {
+        let (slot, table) = (self.slot, self.table());
         // Ordering: Relaxed, only the owner moves the state.
         let state = slot.state.load(Ordering::Relaxed);
         // Ordering: Relaxed, nothing is read through it: whoever sees a field of
         // the next span sees this too, since the release below comes before them.
         slot.state.store(state & !LIVE, Ordering::Relaxed);
-        // SAFETY: only the owner touches the record.
-        let spill = slot.record.with(|record| unsafe { (*record).spill });
-        if spill != NO_BLOCK {
-            self.table().spill_taken.release(spill as usize);
-        }
-        self.table().taken.release(self.index());
+        table.taken.release(table.index_of(slot));
     }
 }
 

@@ -432,18 +432,21 @@ impl Pipeline {
         // Where code is dearer than calls, one way is enough.
         let is_plain = !cfg!(target_os = "none") && ending == Ending::Completed && live.is_plain();
         if is_plain && Self::submit_plain(&live, end) {
-            live.release();
+            live.release_inline();
         } else {
             live.pipeline().finish_otherwise(live, end, ending);
         }
     }
 
-    /// Writes the frame of a span that is as most are. Returns whether there is one.
+    /// Writes the frame of a span that is as most are, with its record in the slot. Returns
+    /// whether there is one.
     #[inline(always)]
     fn submit_plain(live: &Live, end: u64) -> bool {
         // SAFETY: the caller owns the slot, and has lent it to nobody who writes.
-        let record = unsafe { live.record() };
-        let Some(plain) = Plain::new(live.slot(), record) else { return false };
+        let record = unsafe { live.inline_record() };
+        let Some(plain) = record.and_then(|record| Plain::new(live.slot(), record)) else {
+            return false;
+        };
         let shard = live.shard();
         let Ok(mut room) = shard.ring.reserve(plain.len()) else { return false };
         plain.write(end, room.bytes());

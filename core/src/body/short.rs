@@ -31,12 +31,12 @@ impl Body {
         let start = self.len as usize;
         let entry = bytes.get_mut(start..start + BEFORE + MAX)?;
         let content = key_len + 2 + value_len;
+        self.len = (start + 2 + content) as u32;
+        self.attributes += 1;
         wire::put::<0, _>(entry, [ATTRIBUTE, content as u8]);
         wire::put::<2, _>(entry, *key.padded());
         wire::put_at(entry, 2 + key_len, [value::ENTRY_VALUE, value_len as u8]);
         wire::put_at(entry, 4 + key_len, head);
-        self.len = (start + 2 + content) as u32;
-        self.attributes += 1;
         entry.get_mut(4 + key_len..)?.first_chunk_mut()
     }
 

@@ -50,6 +50,21 @@ impl Slot {
         })
     }
 
+    /// As [`record`](Self::record), if the bytes are those of the slot, as they mostly are:
+    /// their place and their number are constants.
+    ///
+    /// # Safety
+    ///
+    /// As for [`record`](Self::record).
+    #[inline(always)]
+    pub(crate) unsafe fn inline_record(&self) -> Option<(&Body, &[u8; INLINE])> {
+        self.record.with(|record| {
+            // SAFETY: the caller's promise.
+            let record = unsafe { &*record };
+            (record.spill == NO_BLOCK).then_some((&record.body, &record.bytes))
+        })
+    }
+
     /// The record's counts and bytes, to write.
     ///
     /// # Safety
@@ -76,8 +91,7 @@ impl Slot {
         })
     }
 
-    /// As [`record_mut`](Self::record_mut), if the bytes are those of the slot, as they mostly
-    /// are: their place and their number are constants.
+    /// As [`record_mut`](Self::record_mut), if the bytes are those of the slot.
     ///
     /// # Safety
     ///
