@@ -110,10 +110,7 @@ impl<'a> Plain<'a> {
     /// The span, completed, whose record nobody writes to meanwhile; `None` if it is
     /// not as most are.
     #[inline(always)]
-    pub(crate) fn new(
-        slot: &'a Slot,
-        (body, bytes): (&'a Body, &'a [u8; INLINE]),
-    ) -> Option<Self> {
+    pub(crate) fn new(slot: &'a Slot, (body, bytes): (&'a Body, &'a [u8; INLINE])) -> Option<Self> {
         let callsite = slot.callsite();
         if body.is_unusual() || callsite.name_field.is_empty() || !slot.parent().is_valid() {
             return None;

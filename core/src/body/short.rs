@@ -4,16 +4,16 @@
 //! Not on bare targets, where one way is enough.
 
 use super::{ATTRIBUTE, Body, EVENT, EVENT_NAME, EVENT_TIME};
+use crate::SpanLimits;
 use crate::key::{PREPARED, Prepared};
 use crate::wire::{self, ONE_BYTE};
-use crate::{SpanLimits, value};
 
 impl Body {
     /// Adds an attribute whose key is not there yet, if it is such a one, and there is room
     /// for a value of `MAX` bytes.
     ///
-    /// The `head` is what the `AnyValue` begins with; what is too much of it is overwritten.
-    /// Returns the place of the value.
+    /// The `head` is the tag and the length of the `AnyValue` and what that begins with; what
+    /// is too much of it is overwritten. Returns the place of the value.
     #[inline(always)]
     pub(crate) fn add_short<'b, const MAX: usize, const HEAD: usize>(
         &mut self,
@@ -23,7 +23,7 @@ impl Body {
         value_len: usize,
         limits: &SpanLimits,
     ) -> Option<&'b mut [u8; MAX]> {
-        const { assert!(HEAD <= MAX && MAX <= LONGEST) };
+        const { assert!(HEAD <= 2 + MAX && MAX <= LONGEST) };
         let key_len @ 1..=PREPARED = key.len() else { return None };
         if value_len > MAX || self.attributes >= limits.attribute_count {
             return None;
@@ -31,12 +31,11 @@ impl Body {
         let start = self.len as usize;
         let entry = bytes.get_mut(start..start + BEFORE + MAX)?;
         let content = key_len + 2 + value_len;
-        self.len = (start + 2 + content) as u32;
-        self.attributes += 1;
         wire::put::<0, _>(entry, [ATTRIBUTE, content as u8]);
         wire::put::<2, _>(entry, *key.padded());
-        wire::put_at(entry, 2 + key_len, [value::ENTRY_VALUE, value_len as u8]);
-        wire::put_at(entry, 4 + key_len, head);
+        wire::put_at(entry, 2 + key_len, head);
+        self.len = (start + 2 + content) as u32;
+        self.attributes += 1;
         entry.get_mut(4 + key_len..)?.first_chunk_mut()
     }
 

@@ -57,25 +57,28 @@ impl Writer<'_> {
     #[inline(always)]
     fn add_short_i64(&mut self, key: &Key, number: i64) -> bool {
         // Most take three bytes at most, in groups of seven bits.
-        let group = |at: u32| (number as u32 >> (7 * at) & 0x7f) << (8 * at);
+        let group = |at: u32| (number as u64 >> (7 * at) & 0x7f) << (8 * at);
         let (len, groups) = match number {
             0..0x80 => (1, group(0)),
             0x80..0x4000 => (2, group(0) | group(1) | 0x80),
             0x4000..0x20_0000 => (3, group(0) | group(1) | group(2) | 0x8080),
             _ => return false,
         };
-        let head = (groups << 8 | u32::from(value::INT)).to_le_bytes();
+        let [tag, len, number] = [value::ENTRY_VALUE, 1 + len, value::INT].map(u64::from);
+        let head = tag | len << 8 | number << 16 | groups << 24;
         let limits = self.limits();
         let Some((body, bytes)) = self.inline_record() else { return false };
-        body.add_short::<4, 4>(bytes, &key.field, head, 1 + len, limits).is_some()
+        let (head, len) = (head.to_le_bytes(), len as usize);
+        body.add_short::<6, 8>(bytes, &key.field, head, len, limits).is_some()
     }
 
     #[inline(never)]
     fn add_long_i64(mut self, key: &Key, number: i64) {
         let limits = self.limits();
-        let len = wire::varint_len(number as u64);
+        let len = 1 + wire::varint_len(number as u64);
+        let head = [value::ENTRY_VALUE, len as u8, value::INT];
         let (body, bytes) = self.record();
-        match body.add_short::<11, 1>(bytes, &key.field, [value::INT], 1 + len, limits) {
+        match body.add_short::<11, 3>(bytes, &key.field, head, len, limits) {
             Some([_, place @ ..]) => Out::new(place).varint(number as u64),
             None => self.add_attribute(key.as_str(), &Value::I64(number)),
         }
@@ -141,8 +144,11 @@ fn put_str<const MAX: usize>(
     if text.len() > limits.attribute_value_length as usize {
         return None;
     }
-    let (head, len) = ([value::STRING, text.len() as u8], 2 + text.len());
-    let value = body.add_short::<MAX, 2>(bytes, &key.field, head, len, limits)?;
+    // Both lengths at once, of the value and of the text; what is too long is refused below.
+    let head = u32::from_le_bytes([value::ENTRY_VALUE, 2, value::STRING, 0]);
+    let head = head.wrapping_add((text.len() as u32).wrapping_mul(0x0100_0100)).to_le_bytes();
+    let len = 2 + text.len();
+    let value = body.add_short::<MAX, 4>(bytes, &key.field, head, len, limits)?;
     wire::copy_in_steps(value.get_mut(2..len)?, text.as_bytes());
     Some(())
 }
