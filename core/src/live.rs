@@ -28,7 +28,7 @@ pub use view::{LastPoll, LiveView};
 
 use crate::flood::SUPPORTED;
 use crate::sync::{AtomicPtr, AtomicU32, Ordering, UnsafeCell, Word, const_fn};
-use crate::{Callsite, Pipeline, Scope, Shard, SpanContext, SpanId, SpanKind, TraceFlags, TraceId};
+use crate::{Callsite, Pipeline, Shard, SpanContext, SpanId, SpanKind, TraceFlags, TraceId};
 
 /// Room for one live span: 512 bytes.
 ///
@@ -93,11 +93,13 @@ impl Slot {
         }
     }
 
+    /// The call site of the span that lives here, or of a later one while a reader overlaps
+    /// with its beginning.
     #[inline]
     fn callsite_by(&self, ordering: Ordering) -> &'static Callsite {
-        // SAFETY: it is null or was a `&'static Callsite`: of this span, or of
-        // another one while a reader overlaps with its beginning.
-        unsafe { self.callsite.load(ordering).as_ref() }.unwrap_or(&UNKNOWN)
+        // SAFETY: whoever asks owns a span, or has seen it live: `open` stored a
+        // `&'static Callsite` before.
+        unsafe { &*self.callsite.load(ordering) }
     }
 
     // Ordering: Relaxed here and below; the owner reads its own writes.
@@ -410,8 +412,6 @@ const IN_CLOSURE: u64 = u64::MAX;
 
 /// Where code is dearer than what it shows.
 const IS_SMALL: bool = cfg!(target_os = "none");
-
-static UNKNOWN: Callsite = Callsite::new("", &Scope::new("", ""));
 
 #[cfg(all(test, not(throughline_loom), target_pointer_width = "64"))]
 mod tests {

@@ -13,6 +13,8 @@ use crate::live::{Live, LiveTable, Opening};
 use crate::ring::{Refusal, Ring, UNIT, Unit};
 use crate::sampler::{Additions, Described};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, const_fn};
+#[cfg(not(target_os = "none"))]
+use crate::wire;
 use crate::{
     Begun, Decision, Doorbell, DropReason, Ending, Ledger, LiveView, MAX_SHARDS, ParentOrigin,
     PollProfile, Sampler, SamplingParameters, Slot, SpanContext, SpanLimits, TakenWord,
@@ -36,6 +38,9 @@ pub struct Pipeline {
     is_plain: AtomicBool,
     decides_early: bool,
     limits: SpanLimits,
+    /// [`SpanLimits::attribute_count`], or 0 if texts may be cut that are short.
+    #[cfg(not(target_os = "none"))]
+    short_attribute_count: u32,
     poll_profile: PollProfile,
     resource: &'static [u8],
     schema_url: &'static str,
@@ -155,6 +160,11 @@ impl Pipeline {
             is_plain: AtomicBool::new(parts.sampler.follows_local_parent()),
             decides_early: parts.sampler.decides_early(),
             limits: parts.limits,
+            #[cfg(not(target_os = "none"))]
+            short_attribute_count: match parts.limits.attribute_value_length as usize {
+                ..wire::SHORT => 0,
+                _ => parts.limits.attribute_count,
+            },
             poll_profile: PollProfile::OFF,
             resource: parts.resource,
             schema_url: "",
@@ -289,6 +299,14 @@ impl Pipeline {
     /// The limits of a span.
     pub fn limits(&self) -> &SpanLimits {
         &self.limits
+    }
+
+    /// How many attributes a span may have, if no [short](wire::SHORT) text among them is
+    /// ever cut.
+    #[cfg(not(target_os = "none"))]
+    #[inline]
+    pub(crate) fn short_attribute_count(&self) -> u32 {
+        self.short_attribute_count
     }
 
     /// The OTLP `Resource` message, without its tag.

@@ -21,11 +21,11 @@ impl Body {
         key: &Prepared,
         head: [u8; HEAD],
         value_len: usize,
-        limits: &SpanLimits,
+        attribute_count: u32,
     ) -> Option<&'b mut [u8; MAX]> {
         const { assert!(HEAD <= 2 + MAX && MAX <= LONGEST) };
         let key_len @ 1..=PREPARED = key.len() else { return None };
-        if value_len > MAX || self.attributes >= limits.attribute_count {
+        if value_len > MAX || self.attributes >= attribute_count {
             return None;
         }
         let start = self.len as usize;

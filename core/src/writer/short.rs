@@ -5,7 +5,7 @@ use super::Writer;
 use crate::body::{Attributes, Body, EventConstants, LONGEST};
 use crate::live::INLINE;
 use crate::wire::{self, Out};
-use crate::{Key, SpanKind, SpanLimits, Value, value};
+use crate::{Key, SpanKind, Value, value};
 
 impl Writer<'_> {
     /// Adds a text whose key is not there yet.
@@ -41,15 +41,17 @@ impl Writer<'_> {
 
     #[inline(always)]
     fn add_short_str(&mut self, key: &Key, text: &str) -> bool {
-        let limits = self.limits();
+        let count = self.short_attribute_count();
         let Some((body, bytes)) = self.inline_record() else { return false };
-        put_str::<SHORT_STR>((body, bytes), key, text, limits).is_some()
+        put_str::<SHORT_STR>((body, bytes), key, text, count).is_some()
     }
 
     #[inline(never)]
     fn add_long_str(mut self, key: &Key, text: &str) {
         let limits = self.limits();
-        if put_str::<LONGEST>(self.record(), key, text, limits).is_none() {
+        let is_whole = text.len() <= limits.attribute_value_length as usize;
+        let count = if is_whole { limits.attribute_count } else { 0 };
+        if put_str::<LONGEST>(self.record(), key, text, count).is_none() {
             self.add_attribute(key.as_str(), &Value::Str(text));
         }
     }
@@ -66,19 +68,19 @@ impl Writer<'_> {
         };
         let [tag, len, number] = [value::ENTRY_VALUE, 1 + len, value::INT].map(u64::from);
         let head = tag | len << 8 | number << 16 | groups << 24;
-        let limits = self.limits();
+        let count = self.short_attribute_count();
         let Some((body, bytes)) = self.inline_record() else { return false };
         let (head, len) = (head.to_le_bytes(), len as usize);
-        body.add_short::<6, 8>(bytes, &key.field, head, len, limits).is_some()
+        body.add_short::<6, 8>(bytes, &key.field, head, len, count).is_some()
     }
 
     #[inline(never)]
     fn add_long_i64(mut self, key: &Key, number: i64) {
-        let limits = self.limits();
+        let count = self.limits().attribute_count;
         let len = 1 + wire::varint_len(number as u64);
         let head = [value::ENTRY_VALUE, len as u8, value::INT];
         let (body, bytes) = self.record();
-        match body.add_short::<11, 3>(bytes, &key.field, head, len, limits) {
+        match body.add_short::<11, 3>(bytes, &key.field, head, len, count) {
             Some([_, place @ ..]) => Out::new(place).varint(number as u64),
             None => self.add_attribute(key.as_str(), &Value::I64(number)),
         }
@@ -126,6 +128,11 @@ impl Writer<'_> {
         self.slot.set_kind(kind);
     }
 
+    #[inline(always)]
+    fn short_attribute_count(&self) -> u32 {
+        self.slot.pipeline().short_attribute_count()
+    }
+
     /// The record, if it has not outgrown its slot.
     #[inline(always)]
     fn inline_record(&mut self) -> Option<(&mut Body, &mut [u8; INLINE])> {
@@ -139,16 +146,13 @@ fn put_str<const MAX: usize>(
     (body, bytes): (&mut Body, &mut [u8]),
     key: &Key,
     text: &str,
-    limits: &SpanLimits,
+    attribute_count: u32,
 ) -> Option<()> {
-    if text.len() > limits.attribute_value_length as usize {
-        return None;
-    }
     // Both lengths at once, of the value and of the text; what is too long is refused below.
     let head = u32::from_le_bytes([value::ENTRY_VALUE, 2, value::STRING, 0]);
     let head = head.wrapping_add((text.len() as u32).wrapping_mul(0x0100_0100)).to_le_bytes();
     let len = 2 + text.len();
-    let value = body.add_short::<MAX, 4>(bytes, &key.field, head, len, limits)?;
+    let value = body.add_short::<MAX, 4>(bytes, &key.field, head, len, attribute_count)?;
     wire::copy_in_steps(value.get_mut(2..len)?, text.as_bytes());
     Some(())
 }
