@@ -32,7 +32,8 @@ pub(crate) struct Body {
     pub(crate) dropped_links: u32,
     status: StatusCode,
     renamed: bool,
-    has_trace_state: bool,
+    /// There is a status or a trace state.
+    remarkable: bool,
     /// Where the first event begins, if there is one.
     first_event: u32,
 }
@@ -82,7 +83,7 @@ impl Body {
             dropped_links: 0,
             status: StatusCode::Unset,
             renamed: false,
-            has_trace_state: false,
+            remarkable: false,
             first_event: 0,
         }
     }
@@ -108,7 +109,7 @@ impl Body {
     /// Whether there is a status or a trace state.
     #[inline]
     pub(crate) fn is_remarkable(&self) -> bool {
-        u8::from(self.has_trace_state) | self.status as u8 != 0
+        self.remarkable
     }
 
     /// How many events there are.
@@ -117,10 +118,10 @@ impl Body {
         self.events
     }
 
-    /// Where the first event begins.
+    /// Where the first event begins, if there is one.
     #[inline]
-    pub(crate) fn first_event(&self) -> Option<u32> {
-        (self.events > 0).then_some(self.first_event)
+    pub(crate) fn first_event(&self) -> u32 {
+        self.first_event
     }
 
     /// Sets an attribute; a key that is set again replaces its value.
@@ -266,6 +267,7 @@ impl Body {
         }
         out.bytes(&[STATUS_CODE, code.to_wire()]);
         self.status = code;
+        self.remarkable = true;
         Ok(())
     }
 
@@ -280,7 +282,7 @@ impl Body {
     /// Sets the trace state; done once, at the start.
     pub(crate) fn set_trace_state(&mut self, bytes: &mut [u8], text: &str) -> Result<(), NoRoom> {
         self.text(bytes, None, TRACE_STATE, text)?;
-        self.has_trace_state = true;
+        self.remarkable = true;
         Ok(())
     }
 

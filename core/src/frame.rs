@@ -128,7 +128,7 @@ impl<'a> Plain<'a> {
     #[inline(always)]
     pub(crate) fn tag(&self) -> FrameTag {
         let name = self.callsite.name_field.len();
-        let events_at = self.body.first_event().map_or(0, |at| (BODY_AT + name) as u32 + at);
+        let events_at = (BODY_AT + name) as u32 + self.body.first_event();
         FrameTag::new(self.callsite, events_at, self.body.is_remarkable(), self.body)
     }
 
@@ -142,7 +142,9 @@ impl<'a> Plain<'a> {
             wire::put::<0, _>(beginning, [SPAN, len as u8]);
             2
         } else {
-            wire::put::<0, _>(beginning, [SPAN, len as u8 | 0x80, (len >> 7) as u8]);
+            // And a byte that is overwritten.
+            let (low, high) = ((len as u32 & 0x7f | 0x80) << 8, (len as u32 & 0x3f80) << 9);
+            wire::put::<0, _>(beginning, (high | low | u32::from(SPAN)).to_le_bytes());
             3
         };
         if let Some(fixed) = beginning[at..].first_chunk_mut() {
@@ -153,7 +155,7 @@ impl<'a> Plain<'a> {
         wire::put_at(beginning, at + FIXED + 2, self.slot.parent().to_bytes());
         wire::put_at(beginning, at + BODY_AT, *name.padded());
         if self.body.len > 0 {
-            write_body(frame, at + len, (self.bytes, self.body.len));
+            write_body(frame, at + BODY_AT + name.len(), (self.bytes, self.body.len));
         }
     }
 }
@@ -182,10 +184,8 @@ impl<'a> Finished<'a> {
     }
 
     pub(crate) fn tag(&self) -> FrameTag {
-        let events_at = match self.body.first_event() {
-            None => 0,
-            Some(at) => body_at(self.callsite, self.parent, self.body) as u32 + at,
-        };
+        let before = body_at(self.callsite, self.parent, self.body) as u32;
+        let events_at = before + self.body.first_event();
         // Where code is dearer, whoever wants to know looks at every span.
         let is_remarkable = cfg!(target_os = "none")
             || self.ending != Ending::Completed
@@ -220,15 +220,13 @@ impl<'a> Finished<'a> {
     }
 }
 
-/// Writes a body that ends so far into the frame. Not where the rest is written: most spans
+/// Writes a body that begins so far into the frame. Not where the rest is written: most spans
 /// have none, and it takes many registers.
 #[inline(never)]
-fn write_body(frame: &mut [u8], end: usize, (bytes, len): (&[u8; INLINE], u32)) {
+fn write_body(frame: &mut [u8], at: usize, (bytes, len): (&[u8; INLINE], u32)) {
     let len = len as usize;
-    if let Some(frame) = frame.get_mut(..end)
-        && let Some(begin) = end.checked_sub(len)
-        && let (Some(place), Some(body)) = (frame.get_mut(begin..), bytes.get(..len))
-    {
+    let place = frame.get_mut(at..).and_then(|rest| rest.get_mut(..len));
+    if let (Some(place), Some(body)) = (place, bytes.get(..len)) {
         wire::copy_in_steps(place, body);
     }
 }

@@ -216,9 +216,10 @@ impl<T: Send> Ring<T> {
         let head = self.head.load(Ordering::Relaxed);
         let tail = self.consumed.tail.load(Ordering::Acquire);
         let (capacity, unit) = (self.units.len(), head & UNIT_MASK);
-        let is_free = head & CLOSED == 0
-            && unit + units < capacity
-            && self.distance(tail, head).is_some_and(|used| used + units <= capacity);
+        // As in `distance`, of positions that are not old.
+        let ahead = head.wrapping_sub(tail);
+        let used = if ahead > capacity { ahead.wrapping_sub(LAP - capacity) } else { ahead };
+        let is_free = head & CLOSED == 0 && unit + units < capacity && used <= capacity - units;
         let first = self.units.get(unit).filter(|_| is_free)?;
         let next = head + units;
         // Ordering: Relaxed, as there.

@@ -3,6 +3,8 @@
 #[cfg(not(target_os = "none"))]
 mod short;
 
+#[cfg(not(target_os = "none"))]
+use crate::body::EventConstants;
 use crate::body::{Attributes, Body, NoRoom};
 use crate::live::{Live, Slot};
 use crate::{Key, SpanContext, SpanLimits, StatusCode, Value};
@@ -96,12 +98,19 @@ impl<'a> Writer<'a> {
         }
     }
 
-    pub(crate) fn add_event(mut self, name: &str, time: u64, attributes: &Attributes<'_>) {
-        #[cfg(not(target_os = "none"))]
-        if !(attributes.is_empty() && self.add_short_event(name, time)) {
-            self.add_long_event(name, time, attributes);
+    /// Adds an event. Whether it has attributes, the place of the call knows.
+    #[cfg(not(target_os = "none"))]
+    #[inline(always)]
+    pub(crate) fn add_event(self, name: &str, time: u64, attributes: &Attributes<'_>) {
+        match attributes {
+            [] => self.add_bare_event(name, time),
+            _ => self.add_event_with(name, time, attributes, EventConstants::NONE),
         }
-        #[cfg(target_os = "none")]
+    }
+
+    /// Adds an event.
+    #[cfg(target_os = "none")]
+    pub(crate) fn add_event(mut self, name: &str, time: u64, attributes: &Attributes<'_>) {
         self.add_event_of(name, time, [attributes, &[]]);
     }
 

@@ -95,17 +95,19 @@ impl Writer<'_> {
         }
     }
 
-    /// Adds an event without attributes, if its name is short and there is room.
+    /// Adds an event without attributes.
+    #[inline(never)]
+    pub(super) fn add_bare_event(mut self, name: &str, time: u64) {
+        if !self.add_short_event(name, time) {
+            self.add_event_with(name, time, &[], EventConstants::NONE);
+        }
+    }
+
     #[inline(always)]
-    pub(super) fn add_short_event(&mut self, name: &str, time: u64) -> bool {
+    fn add_short_event(&mut self, name: &str, time: u64) -> bool {
         let limits = self.limits();
         let Some((body, bytes)) = self.inline_record() else { return false };
         body.add_short_event(bytes, name, time, limits).is_some()
-    }
-
-    #[inline(never)]
-    pub(super) fn add_long_event(self, name: &str, time: u64, attributes: &Attributes<'_>) {
-        self.add_event_with(name, time, attributes, EventConstants::NONE);
     }
 
     /// As [`add_event`](Self::add_event), with attributes that are encoded already.
