@@ -12,7 +12,7 @@ mod short;
 #[cfg(not(target_os = "none"))]
 pub use plain_event::EventConstants;
 #[cfg(not(target_os = "none"))]
-pub(crate) use short::LONGEST;
+pub(crate) use short::LONGEST_VALUE;
 
 use core::cell::Cell;
 

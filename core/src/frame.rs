@@ -224,11 +224,10 @@ impl<'a> Finished<'a> {
 /// have none, and it takes many registers.
 #[inline(never)]
 fn write_body(frame: &mut [u8], at: usize, (bytes, len): (&[u8; INLINE], u32)) {
-    let len = len as usize;
-    let place = frame.get_mut(at..).and_then(|rest| rest.get_mut(..len));
-    if let (Some(place), Some(body)) = (place, bytes.get(..len)) {
-        wire::copy_in_steps(place, body);
-    }
+    let Some(body) = bytes.get(..len as usize) else { return };
+    let Some(rest) = frame.get_mut(at..) else { return };
+    let Some(place) = rest.get_mut(..body.len()) else { return };
+    wire::copy_in_steps(place, body);
 }
 
 /// Times first, then what identifies the span: all of constant size.

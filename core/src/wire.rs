@@ -206,7 +206,6 @@ pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
 }
 
 /// Copies as many bytes in steps: no call of `memcpy`, which asks first what it runs on.
-#[cfg(not(target_os = "none"))]
 #[inline(always)]
 pub(crate) fn copy_in_steps(to: &mut [u8], from: &[u8]) {
     if to.len() != from.len() {
@@ -221,7 +220,6 @@ pub(crate) fn copy_in_steps(to: &mut [u8], from: &[u8]) {
 
 /// As many bytes, at least a step. The last step ends where they do, and overlaps the one
 /// before.
-#[cfg(not(target_os = "none"))]
 #[inline(always)]
 fn steps<const STEP: usize>(to: &mut [u8], from: &[u8]) {
     let (steps, _) = to.as_chunks_mut::<STEP>();
@@ -405,6 +403,17 @@ mod tests {
             let mut out = Out::new(&mut buffer);
             out.bytes(&from[..len]);
             assert_eq!(out.left(), 100 - len);
+            assert_eq!(&buffer[..len], &from[..len]);
+            assert!(buffer[len..].iter().all(|byte| *byte == 0xee));
+        }
+    }
+
+    #[test]
+    fn every_length_is_copied_whole_in_steps() {
+        let from: Vec<u8> = (0..400).map(|at| at as u8).collect();
+        for len in 0..400 {
+            let mut buffer = [0xee; 400];
+            copy_in_steps(&mut buffer[..len], &from[..len]);
             assert_eq!(&buffer[..len], &from[..len]);
             assert!(buffer[len..].iter().all(|byte| *byte == 0xee));
         }

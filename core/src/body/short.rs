@@ -23,7 +23,7 @@ impl Body {
         value_len: usize,
         attribute_count: u32,
     ) -> Option<&'b mut [u8; MAX]> {
-        const { assert!(HEAD <= 2 + MAX && MAX <= LONGEST) };
+        const { assert!(HEAD <= 2 + MAX && MAX <= LONGEST_VALUE) };
         let key_len @ 1..=PREPARED = key.len() else { return None };
         if value_len > MAX || self.attributes >= attribute_count {
             return None;
@@ -71,7 +71,7 @@ impl Body {
 const BEFORE: usize = 2 + PREPARED + 2;
 
 /// With the longest key, the length of the entry still takes one byte.
-pub(crate) const LONGEST: usize = ONE_BYTE - 1 - (BEFORE - 2);
+pub(crate) const LONGEST_VALUE: usize = ONE_BYTE - 1 - (BEFORE - 2);
 
 /// What comes before the name of an event, and before its text.
 const EVENT_HEAD: usize = 2 + 9 + 2;
