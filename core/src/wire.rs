@@ -211,10 +211,12 @@ pub(crate) fn copy_in_steps(to: &mut [u8], from: &[u8]) {
     if to.len() != from.len() {
         return;
     }
-    match from.len() {
-        ..=SHORT => copy_short(to, from),
-        ..64 => steps::<SHORT>(to, from),
-        _ => steps::<64>(to, from),
+    if from.len() <= SHORT {
+        copy_short(to, from);
+    } else if from.len() < 64 {
+        steps::<SHORT>(to, from);
+    } else {
+        steps::<64>(to, from);
     }
 }
 

@@ -109,7 +109,7 @@ fn limits_hold_for_literals_too() {
 fn an_expression_may_begin_like_a_literal() {
     let number = 7;
     let memory = traced(|| {
-        let below = span!("s", below = -number, len = "four".len(), both = true && false, n = -1);
+        let below = span!("s", below = -number, len = "four".len(), both = true && number < 0, n = -1);
         below.end();
     });
     let attributes = memory.span("s").attributes;
