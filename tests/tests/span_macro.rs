@@ -109,12 +109,12 @@ fn limits_hold_for_literals_too() {
 fn an_expression_may_begin_like_a_literal() {
     let number = 7;
     let memory = traced(|| {
-        let below = span!("s", below = -number, len = "four".len(), both = true && number < 0, n = -1);
+        let below = span!("s", below = -number, len = "four".len(), less = 3 > number, n = -1);
         below.end();
     });
     let attributes = memory.span("s").attributes;
     let shown = attributes.iter().map(|(key, value)| format!("{key}={value}"));
-    assert!(shown.eq(["below=-7", "len=4", "both=false", "n=-1"]), "{attributes:?}");
+    assert!(shown.eq(["below=-7", "len=4", "less=false", "n=-1"]), "{attributes:?}");
 }
 
 #[test]
