@@ -115,7 +115,23 @@ macro_rules! __field_value {
         $crate::__private::record_debug($span, $key, &$value);
         $crate::__fields!($span [$($keys,)* $key] $($($rest)*)?)
     };
-    ($span:ident [$($keys:expr),*] ($key:expr) $value:expr $(, $($rest:tt)*)?) => {
+    // What begins a number below zero may begin any expression, and not every literal fragment
+    // that fails lets another rule try.
+    ($span:ident [$($keys:expr),*] ($key:expr) - $($rest:tt)*) => {
+        $crate::__field_value!(@ $span [$($keys),*] ($key) - $($rest)*)
+    };
+    ($span:ident [$($keys:expr),*] ($key:expr) $value:literal $(, $($rest:tt)*)?) => {
+        $crate::__private::record_literal(
+            $span,
+            const { &$crate::Key::new($key) },
+            &$value,
+        );
+        $crate::__fields!($span [$($keys,)* $key] $($($rest)*)?)
+    };
+    ($span:ident [$($keys:expr),*] ($key:expr) $($rest:tt)*) => {
+        $crate::__field_value!(@ $span [$($keys),*] ($key) $($rest)*)
+    };
+    (@ $span:ident [$($keys:expr),*] ($key:expr) $value:expr $(, $($rest:tt)*)?) => {
         $crate::__private::record($span, const { &$crate::Key::new($key) }, &$value);
         $crate::__fields!($span [$($keys,)* $key] $($($rest)*)?)
     };
@@ -223,6 +239,12 @@ impl ToValue for Value<'_> {
 #[inline(always)]
 pub fn record(span: &mut Span, key: &'static Key, value: &(impl ToValue + ?Sized)) {
     span.add_distinct_attribute(key, value.to_value());
+}
+
+/// As [`record`], where the value stands in the program's text.
+#[inline(always)]
+pub fn record_literal(span: &mut Span, key: &'static Key, value: &'static (impl ToValue + ?Sized)) {
+    span.add_constant_attribute(key, value.to_value());
 }
 
 /// Records a field by `Display`.

@@ -229,5 +229,5 @@ struct TailSamplingPage;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::failure::{Failure, OfDeref, OfError, OfNothing, stacktrace};
-    pub use crate::fields::{is_distinct, record, record_debug, record_display};
+    pub use crate::fields::{is_distinct, record, record_debug, record_display, record_literal};
 }

@@ -8,13 +8,16 @@
 #[cfg(not(target_os = "none"))]
 mod plain_event;
 #[cfg(not(target_os = "none"))]
+mod short;
+#[cfg(not(target_os = "none"))]
 pub use plain_event::EventConstants;
+#[cfg(not(target_os = "none"))]
+pub(crate) use short::LONGEST_VALUE;
 
 use core::cell::Cell;
 
-use crate::key::{PREPARED, Prepared};
 use crate::value::{self, Bounds, Value};
-use crate::wire::{self, Field, Fields, ONE_BYTE, Out};
+use crate::wire::{self, Field, Fields, Out};
 use crate::{SpanContext, SpanLimits, TraceFlags};
 
 /// How much of the record's bytes is used, and by what.
@@ -29,7 +32,8 @@ pub(crate) struct Body {
     pub(crate) dropped_links: u32,
     status: StatusCode,
     renamed: bool,
-    has_trace_state: bool,
+    /// There is a status or a trace state.
+    remarkable: bool,
     /// Where the first event begins, if there is one.
     first_event: u32,
 }
@@ -79,7 +83,7 @@ impl Body {
             dropped_links: 0,
             status: StatusCode::Unset,
             renamed: false,
-            has_trace_state: false,
+            remarkable: false,
             first_event: 0,
         }
     }
@@ -105,7 +109,7 @@ impl Body {
     /// Whether there is a status or a trace state.
     #[inline]
     pub(crate) fn is_remarkable(&self) -> bool {
-        u8::from(self.has_trace_state) | self.status as u8 != 0
+        self.remarkable
     }
 
     /// How many events there are.
@@ -114,10 +118,10 @@ impl Body {
         self.events
     }
 
-    /// Where the first event begins.
+    /// Where the first event begins, if there is one.
     #[inline]
-    pub(crate) fn first_event(&self) -> Option<u32> {
-        (self.events > 0).then_some(self.first_event)
+    pub(crate) fn first_event(&self) -> u32 {
+        self.first_event
     }
 
     /// Sets an attribute; a key that is set again replaces its value.
@@ -135,43 +139,6 @@ impl Body {
             self.find(bytes, |field| field.number == 9 && has_key(field.payload.bytes(), key))
         };
         self.put_attribute(bytes, former, key, value, limits)
-    }
-
-    /// Adds an attribute whose key is not there yet, if that is as simple as it
-    /// mostly is: the key is prepared, lengths take one byte each, there is room.
-    ///
-    /// `head` is what comes before the `rest` in the `AnyValue`. Returns the place
-    /// for the rest.
-    #[inline]
-    pub(crate) fn add_short<'b, const HEAD: usize>(
-        &mut self,
-        bytes: &'b mut [u8],
-        key: &Prepared,
-        head: [u8; HEAD],
-        rest: usize,
-        limits: &SpanLimits,
-    ) -> Option<&'b mut [u8]> {
-        // The compiler does not know that it is no more.
-        let key_len = key.len().min(PREPARED);
-        // Tag and length of the value, its head and the rest.
-        let content = key_len + 2 + HEAD + rest;
-        if self.attributes >= limits.attribute_count || key.is_empty() || content >= ONE_BYTE {
-            return None;
-        }
-        let free = bytes.get_mut(self.len as usize..)?;
-        let end = 2 + content;
-        if end > free.len() {
-            return None;
-        }
-        // What is longer than the entry is overwritten by the next one.
-        let beginning = free.first_chunk_mut::<{ 2 + PREPARED + 2 + 4 }>()?;
-        wire::put::<0, _>(beginning, [ATTRIBUTE, content as u8]);
-        wire::put::<2, _>(beginning, *key.padded());
-        wire::put_at(beginning, 2 + key_len, [value::ENTRY_VALUE, (HEAD + rest) as u8]);
-        wire::put_at(beginning, 4 + key_len, head);
-        self.len += end as u32;
-        self.attributes += 1;
-        free.get_mut(end - rest..end)
     }
 
     /// Adds an attribute whose key is not there yet.
@@ -210,35 +177,6 @@ impl Body {
         value::field(ATTRIBUTE, key, (value, value_len), bounds, &mut Out::new(out));
         self.attributes += u32::from(former.is_none());
         Ok(())
-    }
-
-    /// Adds an event without attributes and with a [short](wire::SHORT) name, if there
-    /// is room.
-    #[inline]
-    pub(crate) fn add_short_event(
-        &mut self,
-        bytes: &mut [u8],
-        name: &str,
-        time: u64,
-        limits: &SpanLimits,
-    ) -> Option<()> {
-        let content = 11 + name.len();
-        if self.events >= limits.event_count || name.len() > wire::SHORT {
-            return None;
-        }
-        let free = bytes.get_mut(self.len as usize..)?;
-        let (head, rest) = free.split_first_chunk_mut::<13>()?;
-        let place = rest.get_mut(..name.len())?;
-        head[..3].copy_from_slice(&[EVENT, content as u8, EVENT_TIME]);
-        head[3..11].copy_from_slice(&time.to_le_bytes());
-        head[11..].copy_from_slice(&[EVENT_NAME, name.len() as u8]);
-        wire::copy_short(place, name.as_bytes());
-        if self.events == 0 {
-            self.first_event = self.len;
-        }
-        self.len += 2 + content as u32;
-        self.events += 1;
-        Some(())
     }
 
     /// Adds an event; its time is stamped like the span's own. Attributes of the second
@@ -329,6 +267,7 @@ impl Body {
         }
         out.bytes(&[STATUS_CODE, code.to_wire()]);
         self.status = code;
+        self.remarkable = true;
         Ok(())
     }
 
@@ -343,7 +282,7 @@ impl Body {
     /// Sets the trace state; done once, at the start.
     pub(crate) fn set_trace_state(&mut self, bytes: &mut [u8], text: &str) -> Result<(), NoRoom> {
         self.text(bytes, None, TRACE_STATE, text)?;
-        self.has_trace_state = true;
+        self.remarkable = true;
         Ok(())
     }
 

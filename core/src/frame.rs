@@ -6,7 +6,7 @@
 
 use crate::body::{self, Body};
 use crate::key::PREPARED;
-use crate::live::Slot;
+use crate::live::{INLINE, Slot};
 use crate::start::UNIX;
 use crate::value::{self, Bounds, Value};
 use crate::wire::{self, Fields, ONE_BYTE, Out};
@@ -93,30 +93,29 @@ pub(crate) struct Finished<'a> {
     span_len: usize,
 }
 
-/// A finished span that has a parent, the prepared name of its call site, a length of two
-/// bytes at most, and no more to tell than its body: as nearly all have.
+/// A finished span that has a parent, the prepared name of its call site, its record in the
+/// slot, and no more to tell than its body: as nearly all have.
 pub(crate) struct Plain<'a> {
     slot: &'a Slot,
     callsite: &'static Callsite,
     body: &'a Body,
-    /// The body's bytes, and room behind them.
-    bytes: &'a [u8],
+    bytes: &'a [u8; INLINE],
     span_len: usize,
 }
+
+// So the length takes two bytes at most.
+const _: () = assert!(BODY_AT + PREPARED + INLINE < ONE_BYTE * ONE_BYTE);
 
 impl<'a> Plain<'a> {
     /// The span, completed, whose record nobody writes to meanwhile; `None` if it is
     /// not as most are.
     #[inline(always)]
-    pub(crate) fn new(slot: &'a Slot, (body, bytes): (&'a Body, &'a [u8])) -> Option<Self> {
+    pub(crate) fn new(slot: &'a Slot, (body, bytes): (&'a Body, &'a [u8; INLINE])) -> Option<Self> {
         let callsite = slot.callsite();
         if body.is_unusual() || callsite.name_field.is_empty() || !slot.parent().is_valid() {
             return None;
         }
         let span_len = BODY_AT + callsite.name_field.len() + body.len as usize;
-        if span_len >= ONE_BYTE * ONE_BYTE {
-            return None;
-        }
         Some(Plain { slot, callsite, body, bytes, span_len })
     }
 
@@ -129,7 +128,7 @@ impl<'a> Plain<'a> {
     #[inline(always)]
     pub(crate) fn tag(&self) -> FrameTag {
         let name = self.callsite.name_field.len();
-        let events_at = self.body.first_event().map_or(0, |at| (BODY_AT + name) as u32 + at);
+        let events_at = (BODY_AT + name) as u32 + self.body.first_event();
         FrameTag::new(self.callsite, events_at, self.body.is_remarkable(), self.body)
     }
 
@@ -143,7 +142,9 @@ impl<'a> Plain<'a> {
             wire::put::<0, _>(beginning, [SPAN, len as u8]);
             2
         } else {
-            wire::put::<0, _>(beginning, [SPAN, len as u8 | 0x80, (len >> 7) as u8]);
+            // And a byte that is overwritten.
+            let (low, high) = ((len as u32 & 0x7f | 0x80) << 8, (len as u32 & 0x3f80) << 9);
+            wire::put::<0, _>(beginning, (high | low | u32::from(SPAN)).to_le_bytes());
             3
         };
         if let Some(fixed) = beginning[at..].first_chunk_mut() {
@@ -154,8 +155,7 @@ impl<'a> Plain<'a> {
         wire::put_at(beginning, at + FIXED + 2, self.slot.parent().to_bytes());
         wire::put_at(beginning, at + BODY_AT, *name.padded());
         if self.body.len > 0 {
-            let rest = frame.get_mut(at + BODY_AT + name.len()..).unwrap_or_default();
-            Out::new(rest).padded(self.bytes, self.body.len as usize);
+            write_body(frame, at + BODY_AT + name.len(), (self.bytes, self.body.len));
         }
     }
 }
@@ -184,10 +184,8 @@ impl<'a> Finished<'a> {
     }
 
     pub(crate) fn tag(&self) -> FrameTag {
-        let events_at = match self.body.first_event() {
-            None => 0,
-            Some(at) => body_at(self.callsite, self.parent, self.body) as u32 + at,
-        };
+        let before = body_at(self.callsite, self.parent, self.body) as u32;
+        let events_at = before + self.body.first_event();
         // Where code is dearer, whoever wants to know looks at every span.
         let is_remarkable = cfg!(target_os = "none")
             || self.ending != Ending::Completed
@@ -220,6 +218,16 @@ impl<'a> Finished<'a> {
         out.count(DROPPED_EVENTS, body.dropped_events);
         out.count(DROPPED_LINKS, body.dropped_links);
     }
+}
+
+/// Writes a body that begins so far into the frame. Not where the rest is written: most spans
+/// have none, and it takes many registers.
+#[inline(never)]
+fn write_body(frame: &mut [u8], at: usize, (bytes, len): (&[u8; INLINE], u32)) {
+    let Some(body) = bytes.get(..len as usize) else { return };
+    let Some(rest) = frame.get_mut(at..) else { return };
+    let Some(place) = rest.get_mut(..body.len()) else { return };
+    wire::copy_in_steps(place, body);
 }
 
 /// Times first, then what identifies the span: all of constant size.

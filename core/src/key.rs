@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+#[cfg(not(target_os = "none"))]
 use crate::value::ENTRY_KEY;
 use crate::wire;
 
@@ -16,13 +17,19 @@ use crate::wire;
 #[derive(Clone, Copy)]
 pub struct Key {
     name: &'static str,
+    /// Not on bare targets, where one way of adding is enough.
+    #[cfg(not(target_os = "none"))]
     pub(crate) field: Prepared,
 }
 
 impl Key {
     /// The key of this name.
     pub const fn new(name: &'static str) -> Self {
-        Key { name, field: Prepared::new(ENTRY_KEY, name) }
+        Key {
+            name,
+            #[cfg(not(target_os = "none"))]
+            field: Prepared::new(ENTRY_KEY, name),
+        }
     }
 
     /// The name.

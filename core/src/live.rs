@@ -15,18 +15,20 @@
 //! used it: a reader that finds the same state before and after has read one
 //! span, not two.
 
+mod record;
 mod table;
 mod view;
 
 use core::ptr;
 
+pub(crate) use record::INLINE;
+use record::{NO_BLOCK, Record};
 pub(crate) use table::LiveTable;
 pub use view::{LastPoll, LiveView};
 
-use crate::body::Body;
 use crate::flood::SUPPORTED;
 use crate::sync::{AtomicPtr, AtomicU32, Ordering, UnsafeCell, Word, const_fn};
-use crate::{Callsite, Pipeline, Scope, Shard, SpanContext, SpanId, SpanKind, TraceFlags, TraceId};
+use crate::{Callsite, Pipeline, Shard, SpanContext, SpanId, SpanKind, TraceFlags, TraceId};
 
 /// Room for one live span: 512 bytes.
 ///
@@ -63,21 +65,12 @@ pub struct Slot {
     record: UnsafeCell<Record>,
 }
 
-// SAFETY: the `record` is reached through an owned `Live` alone,
-// which is not `Clone`, and written through whoever has it to itself; a table
+// SAFETY: the `record` is reached by who has or borrows an owned `Live` alone,
+// which is not `Clone`, and written by whoever has it to itself; a table
 // makes one at a time, since it borrowed its slots mutably for ever and no other
 // table has them. Ownership moves between threads with the `Live`, or through
 // the bitmap's release and acquire. All of it is plain data.
 unsafe impl Sync for Slot {}
-
-#[derive(Debug)]
-#[repr(C)]
-struct Record {
-    body: Body,
-    /// The spill block that holds the bytes, when they outgrew the slot; else `NO_BLOCK`.
-    spill: u32,
-    bytes: [u8; INLINE],
-}
 
 impl Slot {
     const_fn! {
@@ -95,22 +88,18 @@ impl Slot {
                 pipeline: AtomicPtr::new(ptr::null_mut()),
                 onward: AtomicPtr::new(ptr::null_mut()),
                 children_left: AtomicU32::new(0),
-                record: UnsafeCell::new(Record {
-                    body: Body::new(),
-                    // Zero like all the rest, so that a table of slots is no part of an image; it
-                    // is set when a span begins.
-                    spill: 0,
-                    bytes: [0; INLINE],
-                }),
+                record: UnsafeCell::new(Record::new()),
             }
         }
     }
 
+    /// The call site of the span that lives here, or of a later one while a reader overlaps
+    /// with its beginning.
     #[inline]
     fn callsite_by(&self, ordering: Ordering) -> &'static Callsite {
-        // SAFETY: it is null or was a `&'static Callsite`: of this span, or of
-        // another one while a reader overlaps with its beginning.
-        unsafe { self.callsite.load(ordering).as_ref() }.unwrap_or(&UNKNOWN)
+        // SAFETY: whoever asks owns a span, or has seen it live: `open` stored a
+        // `&'static Callsite` before.
+        unsafe { &*self.callsite.load(ordering) }
     }
 
     // Ordering: Relaxed here and below; the owner reads its own writes.
@@ -245,9 +234,29 @@ impl Slot {
         (both & ((1 << KIND_SHIFT) - 1), (both >> KIND_SHIFT) as u8)
     }
 
+    /// Replaces the kind, as the owner says.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn set_kind(&self, kind: SpanKind) {
+        let before = self.flags.load(Ordering::Relaxed) & 0xff << KIND_SHIFT;
+        // Ordering: Relaxed; a reader sees the one or the other. Others set bits beside it,
+        // but the owner alone moves these.
+        self.flags.fetch_xor(before ^ (kind as u32) << KIND_SHIFT, Ordering::Relaxed);
+    }
+
     #[inline]
     pub(crate) fn callsite(&self) -> &'static Callsite {
         self.callsite_by(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn table(&self) -> &'static LiveTable {
+        self.pipeline().live_table()
+    }
+
+    /// The slot's place in the table.
+    #[inline(always)]
+    fn index(&self) -> usize {
+        self.table().index_of(self)
     }
 }
 
@@ -320,15 +329,6 @@ impl Live {
         }
     }
 
-    /// Replaces the kind.
-    #[cfg(not(target_os = "none"))]
-    pub(crate) fn set_kind(&self, kind: SpanKind) {
-        let before = self.slot.flags.load(Ordering::Relaxed) & 0xff << KIND_SHIFT;
-        // Ordering: Relaxed; a reader sees the one or the other. Others set bits beside it,
-        // but the owner alone moves these.
-        self.slot.flags.fetch_xor(before ^ (kind as u32) << KIND_SHIFT, Ordering::Relaxed);
-    }
-
     /// Children that are still exported one by one, as far as the owner knows.
     #[inline(always)]
     pub(crate) fn children_left(&self) -> u32 {
@@ -358,119 +358,36 @@ impl Live {
         unsafe { &*self.slot.onward.load(Ordering::Relaxed).cast::<Shard>() }
     }
 
-    #[inline]
-    fn table(&self) -> &'static LiveTable {
-        self.pipeline().live_table()
-    }
-
-    /// The slot's place in the table.
+    /// Gives the slot back, as the drop does, without a call; of a span whose
+    /// [record is in it](Slot::inline_record).
     #[inline(always)]
-    fn index(&self) -> usize {
-        self.table().index_of(self.slot)
-    }
-
-    /// The record's counts and bytes, to read.
-    ///
-    /// # Safety
-    ///
-    /// Nobody writes the record before the returned borrow ends.
-    #[inline(always)]
-    pub(crate) unsafe fn record(&self) -> (&Body, &[u8]) {
-        self.slot.record.with(|record| {
-            // SAFETY: the caller's promise.
-            let record = unsafe { &*record };
-            let bytes = match record.spill {
-                NO_BLOCK => &record.bytes[..],
-                // SAFETY: the block belongs to this span from the claim in
-                // `spill` to the release in `drop`.
-                block => unsafe {
-                    let table = self.table();
-                    table.spill.read(block as usize * table.spill_len, table.spill_len)
-                },
-            };
-            (&record.body, bytes)
-        })
-    }
-
-    /// The record's counts and bytes, to write.
-    ///
-    /// # Safety
-    ///
-    /// The caller has the span to itself until the returned borrow ends: it
-    /// borrows the span's handle mutably, or it runs no foreign code on the
-    /// thread on which the span is current.
-    #[cfg_attr(not(target_os = "none"), inline)]
-    #[cfg_attr(target_os = "none", inline(never))]
-    #[expect(clippy::mut_from_ref, reason = "what is current is borrowed shared, and alone used")]
-    pub(crate) unsafe fn record_mut(&self) -> (&mut Body, &mut [u8]) {
-        self.slot.record.with_mut(|record| {
-            // SAFETY: the caller's promise.
-            let record = unsafe { &mut *record };
-            let bytes = match record.spill {
-                NO_BLOCK => &mut record.bytes[..],
-                // SAFETY: as in `record`, and the caller's promise.
-                block => unsafe {
-                    let table = self.table();
-                    table.spill.write(block as usize * table.spill_len, table.spill_len)
-                },
-            };
-            (&mut record.body, bytes)
-        })
-    }
-
-    /// Moves the record to a spill block. Returns whether it has more room now.
-    ///
-    /// # Safety
-    ///
-    /// As for [`record_mut`](Self::record_mut), for the length of the call.
-    #[cold]
-    pub(crate) unsafe fn spill(&self) -> bool {
-        let table = self.table();
-        let index = self.index();
-        self.slot.record.with_mut(|record| {
-            // SAFETY: the caller's promise.
-            let record = unsafe { &mut *record };
-            if record.spill != NO_BLOCK || table.spill_len <= INLINE {
-                return false;
-            }
-            let Some(block) = table.spill_taken.claim(index / SPREAD) else {
-                return false;
-            };
-            // SAFETY: the claim gave the block to this span.
-            let bytes = unsafe { table.spill.write(block * table.spill_len, table.spill_len) };
-            let Some(beginning) = bytes.first_chunk_mut() else { return false };
-            *beginning = record.bytes;
-            record.spill = block as u32;
-            true
-        })
-    }
-}
-
-impl Live {
-    /// Gives the slot back, as the drop does, without a call.
-    #[inline(always)]
-    pub(crate) fn release(self) {
+    pub(crate) fn release_inline(self) {
         // Where code is dearer than calls, one way is enough.
         if !IS_SMALL {
-            self.free();
+            self.leave();
             core::mem::forget(self);
         }
     }
 
     #[inline(always)]
     fn free(&self) {
-        let slot = self.slot;
+        // SAFETY: only the owner touches the record.
+        let spill = self.slot.record.with(|record| unsafe { (*record).spill });
+        if spill != NO_BLOCK {
+            self.table().spill_taken.release(spill as usize);
+        }
+        self.leave();
+    }
+
+    #[inline(always)]
+    fn leave(&self) {
+        let (slot, table) = (self.slot, self.table());
         // Ordering: Relaxed, only the owner moves the state.
         let state = slot.state.load(Ordering::Relaxed);
         // Ordering: Relaxed, nothing is read through it: whoever sees a field of
         // the next span sees this too, since the release below comes before them.
         slot.state.store(state & !LIVE, Ordering::Relaxed);
-        // SAFETY: only the owner touches the record.
-        let spill = slot.record.with(|record| unsafe { (*record).spill });
-        if spill != NO_BLOCK {
-            self.table().spill_taken.release(spill as usize);
-        }
-        self.table().taken.release(self.index());
+        table.taken.release(table.index_of(slot));
     }
 }
 
@@ -482,15 +399,6 @@ impl Drop for Live {
         self.free();
     }
 }
-
-/// The bytes of a record that need no spill block: a slot is 512 bytes.
-pub(crate) const INLINE: usize = 384;
-
-/// Neighbouring slots look for spill blocks at the same place.
-const SPREAD: usize = 64;
-
-/// No bitmap has so many places.
-const NO_BLOCK: u32 = u32::MAX;
 
 const LIVE: u32 = 1;
 const KIND_SHIFT: u32 = 16;
@@ -504,8 +412,6 @@ const IN_CLOSURE: u64 = u64::MAX;
 
 /// Where code is dearer than what it shows.
 const IS_SMALL: bool = cfg!(target_os = "none");
-
-static UNKNOWN: Callsite = Callsite::new("", &Scope::new("", ""));
 
 #[cfg(all(test, not(throughline_loom), target_pointer_width = "64"))]
 mod tests {

@@ -13,6 +13,8 @@ use crate::live::{Live, LiveTable, Opening};
 use crate::ring::{Refusal, Ring, UNIT, Unit};
 use crate::sampler::{Additions, Described};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, const_fn};
+#[cfg(not(target_os = "none"))]
+use crate::wire;
 use crate::{
     Begun, Decision, Doorbell, DropReason, Ending, Ledger, LiveView, MAX_SHARDS, ParentOrigin,
     PollProfile, Sampler, SamplingParameters, Slot, SpanContext, SpanLimits, TakenWord,
@@ -36,6 +38,9 @@ pub struct Pipeline {
     is_plain: AtomicBool,
     decides_early: bool,
     limits: SpanLimits,
+    /// [`SpanLimits::attribute_count`], or 0 if texts may be cut that are short.
+    #[cfg(not(target_os = "none"))]
+    short_attribute_count: u32,
     poll_profile: PollProfile,
     resource: &'static [u8],
     schema_url: &'static str,
@@ -155,6 +160,11 @@ impl Pipeline {
             is_plain: AtomicBool::new(parts.sampler.follows_local_parent()),
             decides_early: parts.sampler.decides_early(),
             limits: parts.limits,
+            #[cfg(not(target_os = "none"))]
+            short_attribute_count: match parts.limits.attribute_value_length as usize {
+                ..wire::SHORT => 0,
+                _ => parts.limits.attribute_count,
+            },
             poll_profile: PollProfile::OFF,
             resource: parts.resource,
             schema_url: "",
@@ -289,6 +299,14 @@ impl Pipeline {
     /// The limits of a span.
     pub fn limits(&self) -> &SpanLimits {
         &self.limits
+    }
+
+    /// How many attributes a span may have, if no [short](wire::SHORT) text among them is
+    /// ever cut.
+    #[cfg(not(target_os = "none"))]
+    #[inline]
+    pub(crate) fn short_attribute_count(&self) -> u32 {
+        self.short_attribute_count
     }
 
     /// The OTLP `Resource` message, without its tag.
@@ -439,18 +457,21 @@ impl Pipeline {
         // Where code is dearer than calls, one way is enough.
         let is_plain = !cfg!(target_os = "none") && ending == Ending::Completed && live.is_plain();
         if is_plain && Self::submit_plain(&live, end) {
-            live.release();
+            live.release_inline();
         } else {
             live.pipeline().finish_otherwise(live, end, ending);
         }
     }
 
-    /// Writes the frame of a span that is as most are. Returns whether there is one.
+    /// Writes the frame of a span that is as most are, with its record in the slot. Returns
+    /// whether there is one.
     #[inline(always)]
     fn submit_plain(live: &Live, end: u64) -> bool {
         // SAFETY: the caller owns the slot, and has lent it to nobody who writes.
-        let record = unsafe { live.record() };
-        let Some(plain) = Plain::new(live.slot(), record) else { return false };
+        let record = unsafe { live.inline_record() };
+        let Some(plain) = record.and_then(|record| Plain::new(live.slot(), record)) else {
+            return false;
+        };
         let shard = live.shard();
         let Ok(mut room) = shard.ring.reserve(plain.len()) else { return false };
         plain.write(end, room.bytes());

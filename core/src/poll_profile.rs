@@ -126,16 +126,16 @@ impl Tally {
             return;
         }
         let start = live.start();
-        let mut span = Writer::new(live);
+        let mut add = |key, number| Writer::new(live).add_distinct(key, Value::I64(number));
         let nanos = |ticks: u64| P::nanos_of(ticks, end) as i64;
-        span.add_i64(&COUNT, self.polls.into());
+        add(&COUNT, self.polls.into());
         let busy = nanos(self.busy);
-        span.add_i64(&BUSY, busy);
+        add(&BUSY, busy);
         // A start that the program gave is on another clock.
         if start & UNIX == 0 {
-            span.add_i64(&IDLE, nanos(end.saturating_sub(start).saturating_sub(self.busy)));
+            add(&IDLE, nanos(end.saturating_sub(start).saturating_sub(self.busy)));
         }
-        span.add_i64(&LONGEST, nanos(self.longest).min(busy));
+        add(&LONGEST, nanos(self.longest).min(busy));
     }
 }
 

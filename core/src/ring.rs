@@ -162,9 +162,7 @@ impl<T: Send> Ring<T> {
         if len > self.max_frame_len() {
             return Err(Refusal::TooLong);
         }
-        let units = units_of(len);
-        let begin = self.claim(units)?;
-        let Some(unit) = self.units.get(begin) else { return Err(Refusal::Full) };
+        let (begin, unit) = self.claim(units_of(len))?;
         Ok(Room { unit, bytes: &self.bytes, len, begin })
     }
 
@@ -199,30 +197,37 @@ impl<T: Send> Ring<T> {
 
     /// Takes units that are next to each other, and tells the first.
     #[cfg_attr(not(target_os = "none"), inline(always))]
-    fn claim(&self, units: usize) -> Result<usize, Refusal> {
-        if cfg!(target_os = "none") {
-            // Where code is dearer than calls, one way is enough.
-            return self.claim_anywhere(units);
+    fn claim(&self, units: usize) -> Result<(usize, &Unit<T>), Refusal> {
+        // Where code is dearer than calls, one way is enough.
+        if !cfg!(target_os = "none")
+            && let Some(claimed) = self.claim_next(units)
+        {
+            return Ok(claimed);
         }
-        // As below, where the memory does not end here and nobody else claims.
+        let begin = self.claim_anywhere(units)?;
+        self.units.get(begin).map(|unit| (begin, unit)).ok_or(Refusal::Full)
+    }
+
+    /// As [`claim_anywhere`](Self::claim_anywhere), where the memory does not end here and
+    /// nobody else claims.
+    #[inline(always)]
+    fn claim_next(&self, units: usize) -> Option<(usize, &Unit<T>)> {
         // Ordering: Relaxed and Acquire, as there.
         let head = self.head.load(Ordering::Relaxed);
         let tail = self.consumed.tail.load(Ordering::Acquire);
         let (capacity, unit) = (self.units.len(), head & UNIT_MASK);
-        if head & CLOSED == 0
-            && unit + units < capacity
-            && self.distance(tail, head).is_some_and(|used| used + units <= capacity)
-            && self
-                .head
-                .compare_exchange(head, head + units, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
-        {
-            return Ok(unit);
-        }
-        self.claim_anywhere(units)
+        // As in `distance`, of positions that are not old.
+        let ahead = head.wrapping_sub(tail);
+        let used = if ahead > capacity { ahead.wrapping_sub(LAP - capacity) } else { ahead };
+        let is_free = head & CLOSED == 0 && unit + units < capacity && used <= capacity - units;
+        let first = self.units.get(unit).filter(|_| is_free)?;
+        let next = head + units;
+        // Ordering: Relaxed, as there.
+        let claim = self.head.compare_exchange(head, next, Ordering::Relaxed, Ordering::Relaxed);
+        claim.is_ok().then_some((unit, first))
     }
 
-    /// As [`claim`](Self::claim), in every case.
+    /// Takes them in every case.
     #[inline(never)]
     fn claim_anywhere(&self, units: usize) -> Result<usize, Refusal> {
         // Ordering: Relaxed; the compare-exchange validates it, and nothing is

@@ -177,7 +177,7 @@ impl<P: Platform> Span<P> {
     /// ([Set attributes](https://opentelemetry.io/docs/specs/otel/trace/api/#set-attributes))
     #[inline]
     pub fn set_attribute<'v>(&mut self, key: &str, value: impl Into<Value<'v>>) {
-        if let Some(mut span) = self.writer() {
+        if let Some(span) = self.writer() {
             span.set_attribute(key, &value.into());
         }
     }
@@ -188,13 +188,19 @@ impl<P: Platform> Span<P> {
     #[doc(hidden)]
     #[inline]
     pub fn add_distinct_attribute(&mut self, key: &'static Key, value: Value<'_>) {
-        if let Some(mut span) = self.writer() {
-            // What kind of value it is, the place of the call knows.
-            match value {
-                Value::Str(text) => span.add_str(key, text),
-                Value::I64(number) => span.add_i64(key, number),
-                other => span.add_attribute(key.as_str(), &other),
-            }
+        if let Some(span) = self.writer() {
+            span.add_distinct(key, value);
+        }
+    }
+
+    /// As [`add_distinct_attribute`](Self::add_distinct_attribute), of a value that the
+    /// program's text gives.
+    #[cfg(not(target_os = "none"))]
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn add_constant_attribute(&mut self, key: &'static Key, value: Value<'static>) {
+        if let Some(span) = self.writer() {
+            span.add_constant(key, value);
         }
     }
 
@@ -203,7 +209,7 @@ impl<P: Platform> Span<P> {
     /// ([Add events](https://opentelemetry.io/docs/specs/otel/trace/api/#add-events))
     #[inline]
     pub fn add_event(&mut self, name: &str, attributes: &Attributes<'_>) {
-        if let Some(mut span) = self.writer() {
+        if let Some(span) = self.writer() {
             span.add_event(name, P::ticks(), attributes);
         }
     }
@@ -218,14 +224,14 @@ impl<P: Platform> Span<P> {
         attributes: &Attributes<'_>,
         constants: &EventConstants,
     ) {
-        if let Some(mut span) = self.writer() {
+        if let Some(span) = self.writer() {
             span.add_event_with(name, P::ticks(), attributes, constants);
         }
     }
 
     /// Adds an event with its own time, in nanoseconds since the Unix epoch.
     pub fn add_event_at(&mut self, name: &str, unix_nanos: u64, attributes: &Attributes<'_>) {
-        if let Some(mut span) = self.writer() {
+        if let Some(span) = self.writer() {
             span.add_event(name, unix_nanos | UNIX, attributes);
         }
     }
@@ -324,7 +330,7 @@ impl<P: Platform> Span<P> {
                     ptr::write(&mut self.state, State::NOTHING);
                     parts
                 };
-                write_frame(live, end, Ending::Completed);
+                write_frame(live, end);
                 drop(carried);
             }
         }
@@ -355,7 +361,10 @@ impl<P: Platform> Span<P> {
         if let State::Held(Held { by: Holder::Span(live), .. }) =
             core::mem::replace(&mut self.state, State::NOTHING)
         {
-            write_frame(live, end, ending);
+            match ending {
+                Ending::Completed => write_frame(live, end),
+                _ => Pipeline::finish(live, end, ending),
+            }
         }
     }
 }
@@ -391,8 +400,8 @@ fn once<A, R>(call: impl FnOnce(&mut A), with: impl FnOnce(&mut dyn FnMut(&mut A
 
 /// Apart from the places where spans end, which are many.
 #[inline(never)]
-fn write_frame(live: Live, end: u64, ending: Ending) {
-    Pipeline::finish(live, end, ending);
+fn write_frame(live: Live, end: u64) {
+    Pipeline::finish(live, end, Ending::Completed);
 }
 
 impl<P: Platform> From<Context<P>> for Span<P> {
@@ -434,13 +443,13 @@ impl<P: Platform> CurrentSpan<P> {
     /// Sets an attribute of the current span, as [`Span::set_attribute`].
     pub fn set_attribute<'v>(key: &str, value: impl Into<Value<'v>>) -> bool {
         let value = value.into();
-        Self::with(&mut |mut span| span.set_attribute(key, &value))
+        Self::with(&mut |span| span.set_attribute(key, &value))
     }
 
     /// Adds an event to the current span, as [`Span::add_event`].
     pub fn add_event(name: &str, attributes: &Attributes<'_>) -> bool {
         let now = P::ticks();
-        Self::with(&mut |mut span| span.add_event(name, now, attributes))
+        Self::with(&mut |span| span.add_event(name, now, attributes))
     }
 
     /// Adds an event to the current span, as [`Span::add_event_with`].
@@ -452,13 +461,13 @@ impl<P: Platform> CurrentSpan<P> {
         constants: &EventConstants,
     ) -> bool {
         let now = P::ticks();
-        Self::with(&mut |mut span| span.add_event_with(name, now, attributes, constants))
+        Self::with(&mut |span| span.add_event_with(name, now, attributes, constants))
     }
 
     /// Adds an event with its own time to the current span, as
     /// [`Span::add_event_at`].
     pub fn add_event_at(name: &str, unix_nanos: u64, attributes: &Attributes<'_>) -> bool {
-        Self::with(&mut |mut span| span.add_event(name, unix_nanos | UNIX, attributes))
+        Self::with(&mut |span| span.add_event(name, unix_nanos | UNIX, attributes))
     }
 
     /// Links the current span to another one, as [`Span::add_link`].

@@ -66,9 +66,6 @@ pub(crate) fn header(tag: u8, len: usize, write: &mut dyn FnMut(&[u8])) {
     write(bytes.get(..end).unwrap_or_default());
 }
 
-/// How much is copied at once.
-const STEP: usize = 32;
-
 /// Lengths and numbers below this take one byte.
 pub(crate) const ONE_BYTE: usize = 0x80;
 
@@ -124,23 +121,6 @@ impl<'a> Out<'a> {
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         if let Some(place) = self.take(bytes.len()) {
             copy(place, bytes);
-        }
-    }
-
-    /// The first `len` of these bytes; in steps of constant length where both
-    /// sides have room behind them.
-    #[inline]
-    pub(crate) fn padded(&mut self, bytes: &[u8], len: usize) {
-        let (steps, _) = self.rest.as_chunks_mut::<STEP>();
-        let (sources, _) = bytes.as_chunks::<STEP>();
-        let count = len.div_ceil(STEP);
-        if let (Some(steps), Some(sources)) = (steps.get_mut(..count), sources.get(..count)) {
-            for (step, source) in steps.iter_mut().zip(sources) {
-                *step = *source;
-            }
-            self.take(len);
-        } else {
-            self.bytes(bytes.get(..len).unwrap_or_default());
         }
     }
 
@@ -223,6 +203,34 @@ pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
         return;
     }
     if from.len() <= SHORT { copy_short(to, from) } else { to.copy_from_slice(from) }
+}
+
+/// Copies as many bytes in steps: no call of `memcpy`, which asks first what it runs on.
+#[inline(always)]
+pub(crate) fn copy_in_steps(to: &mut [u8], from: &[u8]) {
+    if to.len() != from.len() {
+        return;
+    }
+    if from.len() <= SHORT {
+        copy_short(to, from);
+    } else if from.len() < 64 {
+        steps::<SHORT>(to, from);
+    } else {
+        steps::<64>(to, from);
+    }
+}
+
+/// As many bytes, at least a step. The last step ends where they do, and overlaps the one
+/// before.
+#[inline(always)]
+fn steps<const STEP: usize>(to: &mut [u8], from: &[u8]) {
+    let (steps, _) = to.as_chunks_mut::<STEP>();
+    for (to, from) in steps.iter_mut().zip(from.as_chunks().0) {
+        *to = *from;
+    }
+    if let (Some(to), Some(from)) = (to.last_chunk_mut::<STEP>(), from.last_chunk()) {
+        *to = *from;
+    }
 }
 
 /// Copies as many bytes, of which there are few.
@@ -397,6 +405,17 @@ mod tests {
             let mut out = Out::new(&mut buffer);
             out.bytes(&from[..len]);
             assert_eq!(out.left(), 100 - len);
+            assert_eq!(&buffer[..len], &from[..len]);
+            assert!(buffer[len..].iter().all(|byte| *byte == 0xee));
+        }
+    }
+
+    #[test]
+    fn every_length_is_copied_whole_in_steps() {
+        let from: Vec<u8> = (0..400).map(|at| at as u8).collect();
+        for len in 0..400 {
+            let mut buffer = [0xee; 400];
+            copy_in_steps(&mut buffer[..len], &from[..len]);
             assert_eq!(&buffer[..len], &from[..len]);
             assert!(buffer[len..].iter().all(|byte| *byte == 0xee));
         }

@@ -28,7 +28,12 @@ impl Parse for Field {
         }
         let (key, span) = key(input)?;
         input.parse::<Token![=]>()?;
-        Ok(Field { key, span, by: sigil(input)?, value: input.parse()? })
+        let (by, value) = (sigil(input)?, input.parse()?);
+        let by = match (by, &value) {
+            (By::Value, Expr::Lit(_)) => By::Literal,
+            _ => by,
+        };
+        Ok(Field { key, span, by, value })
     }
 }
 

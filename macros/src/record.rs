@@ -9,6 +9,8 @@ use syn::{GenericArgument, Path, PathArguments, Type, TypePath};
 pub(crate) enum By {
     /// As it is: a `ToValue`.
     Value,
+    /// The same, given by the program's text.
+    Literal,
     /// As text, by `Display`.
     Display,
     /// As text, by `Debug`.
@@ -50,11 +52,12 @@ impl By {
         let at = Span::mixed_site().located_at(at);
         let record = match self {
             By::Value => Ident::new("record", at),
+            By::Literal => Ident::new("record_literal", at),
             By::Display => Ident::new("record_display", at),
             By::Debug => Ident::new("record_debug", at),
         };
         let key = match self {
-            By::Value => quote_spanned!(at=> const { &#root::Key::new(#key) }),
+            By::Value | By::Literal => quote_spanned!(at=> const { &#root::Key::new(#key) }),
             By::Display | By::Debug => key.to_token_stream(),
         };
         quote_spanned!(at=> #root::__private::#record(#span, #key, &(#value));)
@@ -64,7 +67,7 @@ impl By {
     /// an attribute's value.
     pub(crate) fn expression(self, root: &Path, variable: &Ident, at: Span) -> TokenStream {
         match self {
-            By::Value => quote_spanned!(at=> #root::ToValue::to_value(#variable)),
+            By::Value | By::Literal => quote_spanned!(at=> #root::ToValue::to_value(#variable)),
             _ => {
                 let text = self.text(variable, at);
                 quote_spanned!(at=> #text.as_str())

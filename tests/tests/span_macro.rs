@@ -5,7 +5,8 @@ use core::time::Duration;
 
 use throughline::exporters::Memory;
 use throughline::{
-    AlwaysOff, InSpan, InSpanExt, Span, SpanKind, Telemetry, Thread, TryInSpan, builder, span,
+    AlwaysOff, InSpan, InSpanExt, Span, SpanKind, SpanLimits, Telemetry, Thread, TryInSpan,
+    builder, span,
 };
 
 fn traced(work: impl FnOnce()) -> Memory {
@@ -55,6 +56,65 @@ fn a_span_that_is_nothing_leaves_current_what_is() {
           in none
         ",
     );
+}
+
+#[test]
+fn a_literal_is_recorded_as_what_is_not_one() {
+    macro_rules! spans {
+        ($($key:ident = $value:literal),*) => {{
+            let memory = traced(|| {
+                span!("literal", $($key = $value),*).end();
+                span!("other", $($key = { $value }),*).end();
+            });
+            let literal = memory.span("literal");
+            let given = [$(stringify!($key)),*];
+            assert!(literal.attributes.iter().map(|(key, _)| key.as_str()).eq(given));
+            assert_eq!(literal.attributes, memory.span("other").attributes);
+            literal
+        }};
+    }
+    let literal = spans!(
+        short = "GET",
+        empty = "",
+        long = "a text that is longer than what is short, by some",
+        a_key_that_is_longer_than_a_prepared_one = "x",
+        zero = 0,
+        three = 3_000,
+        four = 2_097_152,
+        most = 18_446_744_073_709_551_615_u64,
+        below = -1,
+        float = 0.5,
+        yes = true,
+        bytes = b"bytes"
+    );
+    assert_eq!(literal.attributes[0].1, "GET");
+}
+
+/// LIM-2, LIM-3: Attribute Limits.
+#[test]
+fn limits_hold_for_literals_too() {
+    let mut limits = SpanLimits::default();
+    (limits.attribute_count, limits.attribute_value_length) = (3, 2);
+    let memory = Memory::new();
+    let builder = builder().limits(limits);
+    let telemetry = builder.start(Thread::start().expect("a thread"), memory.clone());
+    telemetry.context().scope(|| span!("s", a = "äöü", b = "xy", c = 300, d = 4, e = "z").end());
+    telemetry.flush_blocking(Duration::from_secs(60));
+    let span = memory.span("s");
+    let shown = span.attributes.iter().map(|(key, value)| format!("{key}={value}"));
+    assert!(shown.eq(["a=äö", "b=xy", "c=300"]), "{:?}", span.attributes);
+}
+
+#[test]
+fn an_expression_may_begin_like_a_literal() {
+    let number = 7;
+    let memory = traced(|| {
+        let below = span!("s", below = -number, len = "four".len(), less = 3 > number, n = -1);
+        below.end();
+    });
+    let attributes = memory.span("s").attributes;
+    let shown = attributes.iter().map(|(key, value)| format!("{key}={value}"));
+    assert!(shown.eq(["below=-7", "len=4", "less=false", "n=-1"]), "{attributes:?}");
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use core::cell::Cell;
 use core::ptr;
 
-use super::{IS_SMALL, KIND_SHIFT, LIVE, Live, LiveView, NO_BLOCK, Opening, SURPLUS, Slot};
+use super::record::NO_BLOCK;
+use super::{IS_SMALL, KIND_SHIFT, LIVE, Live, LiveView, Opening, SURPLUS, Slot};
 use crate::bitmap::Bitmap;
 use crate::body::{self, Body};
 use crate::flood::SUPPORTED;
