@@ -18,6 +18,8 @@ enum Limit {
     OfFloor(f64),
     /// Nanoseconds beyond the floor's.
     OverFloor(f64),
+    /// Nanoseconds beyond those of one clock read.
+    OverClock(f64),
     /// A multiple of a peer's time in the same scenario.
     OfPeer(f64, &'static str),
     /// Per operation, counted in thousandths: what a batch or a wake-up costs is
@@ -39,7 +41,8 @@ const BUDGETS: &[Budget] = &[
     budget("heap allocations per span, steady state, all threads: 0", Attributes, Allocations(0.0)),
     budget("heap allocations per span, to the bytes handed to the socket: 0", TotalCpu, Allocations(0.0)),
     budget("unsampled span: ≤ 5 ns", Unsampled, Nanos(5.0)),
-    budget("unsampled root: ≤ 5 ns", UnsampledRoot, Nanos(5.0)),
+    // It has a trace id of its own, which a process that was forked off must not have too.
+    budget("unsampled root, over the clock read that its id needs: ≤ 10 ns", UnsampledRoot, OverClock(10.0)),
     budget("facade with no pipeline installed: ≤ 1 ns", Disabled, Nanos(1.0)),
     budget("attach and detach a context: ≤ 10 ns", Attach, Nanos(10.0)),
     budget("capture: ≤ 2 ns", Capture, Nanos(2.0)),
@@ -142,6 +145,10 @@ impl Budget {
             }
             OverFloor(limit) => {
                 let nanos = nanos()? - figures.minimum(Floor, FLOOR)?;
+                (nanos > limit).then(|| format!("{sentence}; it is {nanos:.1} ns"))
+            }
+            OverClock(limit) => {
+                let nanos = nanos()? - figures.minimum(Clock, FLOOR)? / 2.0;
                 (nanos > limit).then(|| format!("{sentence}; it is {nanos:.1} ns"))
             }
             OfPeer(limit, peer) => {
