@@ -80,6 +80,8 @@ impl<'a> Writer<'a> {
         match value {
             Value::Str(text) => self.add_str(key, text),
             Value::I64(number) => self.add_i64(key, number),
+            // The wire has signed numbers alone.
+            Value::U64(number @ 0..=MAX_I64) => self.add_i64(key, number as i64),
             other => self.add_attribute(key.as_str(), &other),
         }
         // Where code is dearer than calls, one way is enough.
@@ -189,3 +191,6 @@ impl Extension<'_> {
         }
     }
 }
+
+#[cfg(not(target_os = "none"))]
+const MAX_I64: u64 = i64::MAX as u64;

@@ -302,6 +302,6 @@ mod tests {
         let none = TailSampling::new().max_bytes(0).max_traces(0).max_decisions(0);
         assert_eq!((none.settings.max_traces, none.max_decisions), (1, 1));
         let tail = none.build().expect("no conditions");
-        assert_eq!((tail.0.traces, tail.buffer().used_bytes()), (2, 0));
+        assert_eq!((tail.0.traces, tail.buffer().used_bytes()), (Traces::COUNT, 0));
     }
 }
