@@ -20,6 +20,8 @@ use crate::sync::{AtomicU32, Ordering, const_fn};
 
 /// One flusher sleeps on it, any number of producers ring it.
 #[derive(Debug)]
+// No span looks at the cache line.
+#[cfg_attr(not(target_os = "none"), repr(align(64)))]
 pub struct Doorbell {
     state: AtomicU32,
 }

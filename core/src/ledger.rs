@@ -212,8 +212,10 @@ impl fmt::Display for Ledger {
     }
 }
 
-/// The counters behind a [`Ledger`], apart from those of the shards.
+/// The counters behind a [`Ledger`], apart from those of the shards: on cache lines that no
+/// span looks at.
 #[derive(Debug)]
+#[cfg_attr(not(target_os = "none"), repr(align(64)))]
 pub(crate) struct Counters {
     exported: AtomicUsize,
     dropped: [AtomicUsize; DropReason::ALL.len()],
@@ -261,14 +263,20 @@ impl Counters {
         self.limited.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Reads what is behind first, so that no span ends before it started.
-    pub(crate) fn read(&self, started: impl FnOnce() -> (u64, u64)) -> Ledger {
+    /// Reads what is behind first, so that no span ends before it started: `refused` tells
+    /// how many the rings had no room for.
+    pub(crate) fn read(
+        &self,
+        refused: impl FnOnce() -> u64,
+        started: impl FnOnce() -> (u64, u64),
+    ) -> Ledger {
         // Ordering: Acquire, see `count_exported`.
         let exported = self.exported.load(Ordering::Acquire) as u64;
         let mut dropped = [0; DropReason::ALL.len()];
         for (count, counter) in dropped.iter_mut().zip(&self.dropped) {
             *count = counter.load(Ordering::Acquire) as u64;
         }
+        dropped[DropReason::QueueFull as usize] += refused();
         let (started, unsampled) = started();
         // Nobody sends heartbeats, nor tells of limits, where code is dearer.
         let (heartbeats, limited) = match cfg!(target_os = "none") {

@@ -98,6 +98,9 @@ pub struct Shard {
     /// flusher.
     announce_mask: usize,
     ring: Ring<FrameTag>,
+    /// Spans of these threads for which no ring had room.
+    #[cfg(not(target_os = "none"))]
+    refused: AtomicUsize,
     /// What neither of the first two counts.
     begun: BegunCounters,
 }
@@ -117,6 +120,8 @@ impl Shard {
                 unsampled: AtomicUsize::new(0),
                 announce_mask: announce_every.next_power_of_two() - 1,
                 ring: Ring::new(units, bytes),
+                #[cfg(not(target_os = "none"))]
+                refused: AtomicUsize::new(0),
                 begun: BegunCounters::new(),
             }
         }
@@ -126,6 +131,24 @@ impl Shard {
     pub(crate) fn count_started(&self) {
         // Ordering: Relaxed; `submit` or `count_dropped` releases it.
         self.started.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a span for which no ring had room. Threads that are refused one span after the
+    /// other would fight for a counter of all.
+    #[cfg(not(target_os = "none"))]
+    fn count_refused(&self) {
+        // Ordering: Release, as in `Counters::count_dropped`.
+        self.refused.fetch_add(1, Ordering::Release);
+    }
+
+    /// The spans for which no ring had room.
+    fn refused(&self) -> u64 {
+        #[cfg(not(target_os = "none"))]
+        // Ordering: Acquire, as in `Counters::read`.
+        return self.refused.load(Ordering::Acquire) as u64;
+        // There the pipeline counts them.
+        #[cfg(target_os = "none")]
+        0
     }
 
     /// The shard's ring.
@@ -243,7 +266,8 @@ impl Pipeline {
 
     /// What became of every span so far.
     pub fn ledger(&self) -> Ledger {
-        self.counters.read(|| {
+        let refused = || self.shards.iter().map(Shard::refused).sum();
+        self.counters.read(refused, || {
             let sum = |counter: fn(&Shard) -> &AtomicUsize| -> u64 {
                 // Ordering: Relaxed; `read` acquired what came after the counts.
                 self.shards.iter().map(|s| counter(s).load(Ordering::Relaxed) as u64).sum()
@@ -516,14 +540,17 @@ impl Pipeline {
                     return;
                 }
                 Err(Refusal::Full) => {}
-                Err(refusal) => return self.refused(refusal),
+                Err(refusal) => return self.refused(live.shard(), refusal),
             }
         }
-        self.refused(Refusal::Full);
+        self.refused(live.shard(), Refusal::Full);
     }
 
-    fn refused(&self, refusal: Refusal) {
+    fn refused(&self, shard: &Shard, refusal: Refusal) {
         let reason = match refusal {
+            #[cfg(not(target_os = "none"))]
+            Refusal::Full => return shard.count_refused(),
+            #[cfg(target_os = "none")]
             Refusal::Full => DropReason::QueueFull,
             Refusal::Closed => DropReason::AfterShutdown,
             Refusal::TooLong => DropReason::TooLarge,

@@ -146,6 +146,24 @@ fn the_ledger_never_shows_a_loss_without_its_start() {
     });
 }
 
+// Fails when a refusal does not carry the start of its span with it.
+#[test]
+fn the_ledger_never_shows_a_refusal_without_its_start() {
+    model(Preemptions { quick: 4, full: 8 }, || {
+        let pipeline = pipeline(2, 1, 0, &Nobody);
+        // As many as there is room for.
+        (1..5).for_each(|number| open(pipeline, number).end());
+        let reader = thread::spawn(move || {
+            let ledger = pipeline.ledger();
+            assert!(ledger.dropped_total() + 4 <= ledger.started(), "{ledger}");
+        });
+        open(pipeline, 5).end();
+        join(reader);
+        assert_eq!(pipeline.ledger().dropped(DropReason::QueueFull), 1);
+        assert_balanced(pipeline, 4);
+    });
+}
+
 struct Sleeper(Notify);
 
 impl Wakeup for Sleeper {
