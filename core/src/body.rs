@@ -6,6 +6,8 @@
 //! name, a new status) takes the old one out first.
 
 #[cfg(not(target_os = "none"))]
+mod keys;
+#[cfg(not(target_os = "none"))]
 mod plain_event;
 #[cfg(not(target_os = "none"))]
 mod short;
@@ -36,6 +38,8 @@ pub(crate) struct Body {
     remarkable: bool,
     /// Where the first event begins, if there is one.
     first_event: u32,
+    #[cfg(not(target_os = "none"))]
+    keys: keys::Keys,
 }
 
 /// Attributes of an event or a link.
@@ -85,6 +89,8 @@ impl Body {
             renamed: false,
             remarkable: false,
             first_event: 0,
+            #[cfg(not(target_os = "none"))]
+            keys: keys::Keys::NONE,
         }
     }
 
@@ -133,12 +139,24 @@ impl Body {
         value: &Value<'_>,
         limits: &SpanLimits,
     ) -> Result<(), NoRoom> {
-        let former = if self.attributes == 0 {
-            None
-        } else {
-            self.find(bytes, |field| field.number == 9 && has_key(field.payload.bytes(), key))
+        let former =
+            if self.may_have(bytes, key) { self.find_key(bytes, key.as_bytes()) } else { None };
+        self.put_attribute(bytes, former, key, value, limits)?;
+        #[cfg(not(target_os = "none"))]
+        self.keys.add(key.as_bytes(), self.len);
+        Ok(())
+    }
+
+    /// Whether an attribute of this key may be there.
+    #[inline]
+    fn may_have(&mut self, bytes: &[u8], key: &str) -> bool {
+        #[cfg(not(target_os = "none"))]
+        return {
+            let body = bytes.get(..self.len as usize).unwrap_or_default();
+            self.keys.may_have(body, key.as_bytes())
         };
-        self.put_attribute(bytes, former, key, value, limits)
+        #[cfg(target_os = "none")]
+        return self.attributes > 0;
     }
 
     /// Adds an attribute whose key is not there yet.
@@ -314,9 +332,7 @@ impl Body {
         if let Some(former) = former {
             close_gap(bytes, former, used);
             used -= former.len;
-            if self.events > 0 && former.start < self.first_event as usize {
-                self.first_event -= former.len as u32;
-            }
+            self.move_up(former);
         }
         self.len = (used + len) as u32;
         bytes.get_mut(used..used + len).ok_or(NoRoom)
@@ -328,11 +344,7 @@ impl Body {
         let (mut at, mut end) = (self.len as usize, (self.len + added.len) as usize);
         while let Some(field) = bytes.get(at..end).and_then(|rest| Fields::of(rest).next()) {
             let (len, key) = (field.whole.len(), key_of(field.payload.bytes()));
-            let former = key.and_then(|key| {
-                self.find(bytes, |field| {
-                    field.number == 9 && key_of(field.payload.bytes()) == Some(key)
-                })
-            });
+            let former = key.and_then(|key| self.find_key(bytes, key));
             let gone = match former {
                 Some(former) => former,
                 None if self.attributes >= limits.attribute_count => {
@@ -345,13 +357,27 @@ impl Body {
                 }
             };
             close_gap(bytes, gone, end);
-            if self.events > 0 && gone.start < self.first_event as usize {
-                self.first_event -= gone.len as u32;
-            }
+            self.move_up(gone);
             (at, end) = (at + len - gone.len, end - gone.len);
             self.len = at as u32;
         }
         self.dropped_attributes += added.dropped_attributes;
+    }
+
+    /// What lay behind the entry lies where it began.
+    #[cfg_attr(target_os = "none", inline(never))]
+    fn move_up(&mut self, gone: Span) {
+        if self.events > 0 && gone.start < self.first_event as usize {
+            self.first_event -= gone.len as u32;
+        }
+        #[cfg(not(target_os = "none"))]
+        self.keys.close_gap(gone.start, gone.len);
+    }
+
+    fn find_key(&self, bytes: &[u8], key: &[u8]) -> Option<Span> {
+        self.find(bytes, |field| {
+            field.number == ATTRIBUTE_FIELD && key_of(field.payload.bytes()) == Some(key)
+        })
     }
 
     fn find(&self, bytes: &[u8], mut wanted: impl FnMut(&Field<'_>) -> bool) -> Option<Span> {
@@ -456,11 +482,6 @@ pub(crate) fn is_remote(flags: u32) -> bool {
 /// In the `flags`: the parent is of another process.
 pub(crate) const REMOTE: u32 = 1 << 9;
 
-#[inline]
-fn has_key(entry: &[u8], key: &str) -> bool {
-    key_of(entry) == Some(key.as_bytes())
-}
-
 /// A KeyValue begins with its key: tag, length, text.
 #[inline]
 fn key_of(entry: &[u8]) -> Option<&[u8]> {
@@ -477,7 +498,8 @@ fn bounds(limits: &SpanLimits) -> Bounds {
 
 pub(crate) const TRACE_STATE: u8 = wire::tag(3, wire::LEN);
 pub(crate) const NAME: u8 = wire::tag(5, wire::LEN);
-pub(crate) const ATTRIBUTE: u8 = wire::tag(9, wire::LEN);
+const ATTRIBUTE_FIELD: u32 = 9;
+pub(crate) const ATTRIBUTE: u8 = wire::tag(ATTRIBUTE_FIELD as u8, wire::LEN);
 const EVENT: u8 = wire::tag(11, wire::LEN);
 const LINK: u8 = wire::tag(13, wire::LEN);
 const STATUS: u8 = wire::tag(15, wire::LEN);

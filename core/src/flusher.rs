@@ -423,6 +423,8 @@ where
             None => self.drain(unix_nanos),
             Some(_) => self.drain_by_tail(now, unix_nanos),
         };
+        // An export may take long.
+        self.consumers.iter_mut().for_each(Consumer::give_back);
         if self.count > 0 && self.due.is_none() {
             let since = self.drained.unwrap_or(now);
             self.due = Some(since.saturating_add(self.settings.schedule_delay));

@@ -26,6 +26,9 @@
 //! Producers never wait: a full ring refuses at once. The consumer takes frames
 //! in the order of their claims, so **spans behind a preempted producer wait for
 //! it**; a producer runs no foreign code between claim and commit.
+//!
+//! Neither side looks at a word that the other writes for each frame: the consumer moves
+//! `tail` past many frames at once, and producers note where they last saw it.
 
 use core::fmt;
 use core::mem::MaybeUninit;
@@ -42,6 +45,10 @@ pub struct Ring<T: 'static> {
     /// Where the next claim begins. Moved by producers; its top bit is set once,
     /// by [`close`](Self::close).
     head: AtomicUsize,
+    /// Where a producer last saw `tail`. What is free by this is free; only when nothing is
+    /// do producers look at `tail` itself, on the consumer's cache line.
+    #[cfg(not(target_os = "none"))]
+    seen: AtomicUsize,
     units: &'static [Unit<T>],
     bytes: Region,
     max_frame_len: usize,
@@ -52,7 +59,7 @@ pub struct Ring<T: 'static> {
 #[derive(Debug)]
 #[repr(align(64))]
 struct Consumed {
-    /// Where the oldest frame begins. Moved by the consumer.
+    /// What is before this is free. Moved by the consumer.
     tail: AtomicUsize,
     /// Whether a [`Consumer`] exists.
     taken: AtomicBool,
@@ -106,6 +113,8 @@ impl<T: Send> Ring<T> {
             let half = (capacity - capacity / 2) * UNIT;
             Ring {
                 head: AtomicUsize::new(0),
+                #[cfg(not(target_os = "none"))]
+                seen: AtomicUsize::new(0),
                 max_frame_len: if half < MAX_FRAME_LEN { half } else { MAX_FRAME_LEN },
                 units: units.split_at_mut(capacity).0,
                 bytes: Region::new(bytes, UNIT),
@@ -191,30 +200,34 @@ impl<T: Send> Ring<T> {
     pub fn consumer(&'static self) -> Option<Consumer<T>> {
         // Ordering: Acquire synchronizes with the Release of the consumer
         // before this one, whose cursor is in `tail`.
-        let taken = self.consumed.taken.swap(true, Ordering::Acquire);
-        (!taken).then_some(Consumer { ring: self })
+        let taken = &self.consumed.taken;
+        taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        // Ordering: Relaxed, acquired above.
+        let position = self.consumed.tail.load(Ordering::Relaxed);
+        Some(Consumer { ring: self, position, kept: 0 })
     }
 
     /// Takes units that are next to each other, and tells the first.
     #[cfg_attr(not(target_os = "none"), inline(always))]
     fn claim(&self, units: usize) -> Result<(usize, &Unit<T>), Refusal> {
         // Where code is dearer than calls, one way is enough.
-        if !cfg!(target_os = "none")
-            && let Some(claimed) = self.claim_next(units)
-        {
+        #[cfg(not(target_os = "none"))]
+        if let Some(claimed) = self.claim_next(units) {
             return Ok(claimed);
         }
         let begin = self.claim_anywhere(units)?;
         self.units.get(begin).map(|unit| (begin, unit)).ok_or(Refusal::Full)
     }
 
-    /// As [`claim_anywhere`](Self::claim_anywhere), where the memory does not end here and
-    /// nobody else claims.
+    /// As [`claim_anywhere`](Self::claim_anywhere), where the memory does not end here,
+    /// nobody else claims, and the units were seen to be free.
+    #[cfg(not(target_os = "none"))]
     #[inline(always)]
     fn claim_next(&self, units: usize) -> Option<(usize, &Unit<T>)> {
-        // Ordering: Relaxed and Acquire, as there.
+        // Ordering: Relaxed, as there.
         let head = self.head.load(Ordering::Relaxed);
-        let tail = self.consumed.tail.load(Ordering::Acquire);
+        // Ordering: Acquire synchronizes with the producer that saw this.
+        let tail = self.seen.load(Ordering::Acquire);
         let (capacity, unit) = (self.units.len(), head & UNIT_MASK);
         // As in `distance`, of positions that are not old.
         let ahead = head.wrapping_sub(tail);
@@ -241,6 +254,10 @@ impl<T: Send> Ring<T> {
             // `tail`: it has finished with all units before it, and cleared
             // their commits.
             let tail = self.consumed.tail.load(Ordering::Acquire);
+            // Ordering: Release hands what was acquired on to producers that rely on it. One
+            // who is late puts an older position there, by which less is free.
+            #[cfg(not(target_os = "none"))]
+            self.seen.store(tail, Ordering::Release);
             let (capacity, unit) = (self.units.len(), head & UNIT_MASK);
             let left = capacity.wrapping_sub(unit);
             let skipped = if units <= left { 0 } else { left };
@@ -375,26 +392,30 @@ impl Committed {
 #[derive(Debug)]
 pub struct Consumer<T: Send + 'static> {
     ring: &'static Ring<T>,
+    /// Where the oldest frame begins.
+    position: usize,
+    /// So many units before it were taken, and are not free yet.
+    kept: usize,
 }
 
 impl<T: Send> Consumer<T> {
-    /// The oldest frame, if it is committed.
+    /// The oldest frame, if it is committed. If none is, all that was taken is free.
     #[inline]
     pub fn peek(&mut self) -> Option<Frame<'_, T>> {
         let ring = self.ring;
         loop {
-            // Ordering: Relaxed, only this consumer moves it.
-            let tail = ring.consumed.tail.load(Ordering::Relaxed);
-            let unit = ring.units.get(tail & UNIT_MASK)?;
+            let position = self.position;
+            let unit = ring.units.get(position & UNIT_MASK)?;
             // Ordering: Acquire synchronizes with the producer's Release: the
             // bytes and the tag are written.
             let commit = unit.commit.load(Ordering::Acquire);
             if commit & SKIP != 0 {
-                self.release(unit, tail, (commit & !SKIP) as usize);
+                self.release(unit, (commit & !SKIP) as usize);
             } else if commit & COMMITTED != 0 {
                 let len = (commit & !COMMITTED) as usize;
-                return Some(Frame { consumer: self, unit, position: tail, len });
+                return Some(Frame { consumer: self, unit, len });
             } else {
+                self.give_back();
                 return None;
             }
         }
@@ -410,9 +431,7 @@ impl<T: Send> Consumer<T> {
 
     /// Whether everything before the mark has been taken.
     pub fn has_passed(&self, mark: Mark) -> bool {
-        // Ordering: Relaxed, only this consumer moves it.
-        let tail = self.ring.consumed.tail.load(Ordering::Relaxed);
-        matches!(self.ring.distance(tail, mark.position), None | Some(0))
+        matches!(self.ring.distance(self.position, mark.position), None | Some(0))
     }
 
     /// The units in use, as a moment's estimate.
@@ -420,19 +439,41 @@ impl<T: Send> Consumer<T> {
         self.ring.used()
     }
 
-    /// Gives back the units from `tail`, which is where `unit` is.
-    fn release(&mut self, unit: &Unit<T>, tail: usize, units: usize) {
-        let ring = self.ring;
-        // Ordering: Relaxed; the store of `tail` below releases it.
+    /// Goes past the units of the oldest frame, which begins in `unit`.
+    fn release(&mut self, unit: &Unit<T>, units: usize) {
+        // Ordering: Relaxed; the store of `tail` releases it.
         unit.commit.store(0, Ordering::Relaxed);
+        self.position = self.ring.advance(self.position, units);
+        // Where code is dear, each frame is given back by itself.
+        if cfg!(target_os = "none") {
+            return self.free();
+        }
+        self.kept += units;
+        if self.kept * SHARES >= self.ring.capacity() {
+            self.give_back();
+        }
+    }
+
+    /// Frees all that was taken. By itself this happens to a part of the ring at once, so
+    /// that producers are not disturbed for each frame.
+    #[inline]
+    pub fn give_back(&mut self) {
+        if !cfg!(target_os = "none") && self.kept > 0 {
+            self.kept = 0;
+            self.free();
+        }
+    }
+
+    fn free(&self) {
         // Ordering: Release hands the units back to producers, whose claims load
         // `tail` with Acquire.
-        ring.consumed.tail.store(ring.advance(tail, units), Ordering::Release);
+        self.ring.consumed.tail.store(self.position, Ordering::Release);
     }
 }
 
 impl<T: Send> Drop for Consumer<T> {
     fn drop(&mut self) {
+        self.give_back();
         // Ordering: Release, for the Acquire in `Ring::consumer`.
         self.ring.consumed.taken.store(false, Ordering::Release);
     }
@@ -447,9 +488,8 @@ pub struct Mark {
 /// The oldest frame of a ring, still in its memory.
 pub struct Frame<'a, T: Send + 'static> {
     consumer: &'a mut Consumer<T>,
-    /// The unit in which it begins, at `position`.
+    /// The unit in which it begins.
     unit: &'static Unit<T>,
-    position: usize,
     len: usize,
 }
 
@@ -457,13 +497,15 @@ impl<T: Send> Frame<'_, T> {
     /// The bytes that the producer wrote.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
-        let unit = self.position & UNIT_MASK;
+        let unit = self.consumer.position & UNIT_MASK;
         // SAFETY: the frame is committed, so its producer is done with it; it
         // stays until `take` releases it, which ends this borrow.
         unsafe { self.consumer.ring.bytes.read(unit * UNIT, self.len) }
     }
 
-    /// Releases the frame and returns its tag.
+    /// Takes the frame out of the ring and returns its tag. Its memory is free soon: when an
+    /// eighth of the ring was taken, when [nothing is left](Consumer::peek), or when the
+    /// consumer [gives it back](Consumer::give_back).
     #[inline]
     pub fn take(self) -> T {
         let tag = self.unit.tag.with(|slot| {
@@ -471,7 +513,7 @@ impl<T: Send> Frame<'_, T> {
             // is consumed by this call and released below, so it is read once.
             unsafe { (*slot).assume_init_read() }
         });
-        self.consumer.release(self.unit, self.position, units_of(self.len));
+        self.consumer.release(self.unit, units_of(self.len));
         tag
     }
 }
@@ -497,7 +539,7 @@ impl<T: Send> Held<'_, T> {
     /// The bytes that the producer wrote, to be changed.
     #[inline]
     pub(crate) fn bytes(&mut self) -> &mut [u8] {
-        let unit = self.frame.position & UNIT_MASK;
+        let unit = self.frame.consumer.position & UNIT_MASK;
         // SAFETY: the frame is committed, so its producer is done with it, and there is one
         // consumer, which is borrowed; it is released when this borrow is over.
         unsafe { self.frame.consumer.ring.bytes.write(unit * UNIT, self.frame.len) }
@@ -507,8 +549,8 @@ impl<T: Send> Held<'_, T> {
 impl<T: Send> Drop for Held<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        let Frame { consumer, unit, position, len } = &mut self.frame;
-        consumer.release(unit, *position, units_of(*len));
+        let Frame { consumer, unit, len } = &mut self.frame;
+        consumer.release(unit, units_of(*len));
     }
 }
 
@@ -571,6 +613,9 @@ const LAP_MASK: usize = !UNIT_MASK & !CLOSED;
 
 // In the next lap the difference of two positions is more than any capacity.
 const _: () = assert!(LAP - (MAX_UNITS - 1) > MAX_UNITS);
+
+/// A ring is freed in so many parts. In models it is a single one.
+const SHARES: usize = if cfg!(throughline_loom) { 1 } else { 8 };
 
 const SKIP: u32 = 1 << 31;
 const COMMITTED: u32 = 1 << 30;

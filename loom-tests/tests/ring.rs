@@ -93,6 +93,31 @@ fn frames_stay_in_order_across_the_wrap_at_another_capacity() {
     wraps_at(3, Preemptions { quick: 4, full: 6 });
 }
 
+// Fails when a producer relies on what another one saw of the consumer, and does not
+// acquire it, or the other one does not release it.
+#[test]
+fn what_one_producer_saw_to_be_free_is_free_for_another() {
+    model(Preemptions { quick: 3, full: 5 }, || {
+        let (ring, mut consumer) = ring(3);
+        for tag in 1..=3 {
+            submit(ring, tag, 1).expect("room");
+        }
+        // Nothing was seen to be free.
+        let other = thread::spawn(move || submit(ring, 4, 1).is_ok());
+        let third = thread::spawn(move || submit(ring, 5, 1).is_ok());
+        let mut taken = Vec::new();
+        for _ in 0..3 {
+            taken.extend(pop(&mut consumer));
+        }
+        let mut accepted = vec![1, 2, 3];
+        accepted.extend(join(other).then_some(4));
+        accepted.extend(join(third).then_some(5));
+        taken.extend(drain(&mut consumer));
+        assert_eq!(sorted(taken), accepted);
+        assert_eq!(ring.used(), 0);
+    });
+}
+
 // Fails when the units left at the end are not committed as a skip, when the
 // skip passes over another number of units, or when full forgets them.
 #[test]

@@ -136,7 +136,7 @@ impl Slot {
 }
 
 /// The bytes of a record that need no spill block: a slot is 512 bytes.
-pub(crate) const INLINE: usize = 384;
+pub(crate) const INLINE: usize = if cfg!(target_os = "none") { 384 } else { 376 };
 
 /// Neighbouring slots look for spill blocks at the same place.
 const SPREAD: usize = 64;

@@ -41,6 +41,7 @@ fn frames_come_out_in_order_for_every_capacity_and_length() {
                     assert_eq!(why, Refusal::Full);
                     assert!(!queued.is_empty(), "an empty ring refused {len} bytes");
                     assert_eq!(pop(&mut consumer), queued.pop_front());
+                    consumer.give_back();
                 }
             }
         }
@@ -112,10 +113,40 @@ fn a_mark_is_passed_once_everything_before_it_is_taken() {
 }
 
 #[test]
+fn what_is_taken_is_given_back_in_parts() {
+    let ring = ring(80);
+    let mut consumer = ring.consumer().expect("the first");
+    let refill = |tag| core::iter::from_fn(|| submit(ring, tag, 1).ok()).count();
+    let take = |consumer: &mut Consumer<u32>, count| {
+        assert_eq!(core::iter::from_fn(|| pop(consumer)).take(count).count(), count);
+    };
+    assert_eq!(refill(1), 80);
+    take(&mut consumer, 9);
+    assert_eq!(refill(2), 0, "an eighth is ten units");
+    take(&mut consumer, 1);
+    assert_eq!(refill(2), 10);
+    take(&mut consumer, 5);
+    consumer.give_back();
+    assert_eq!(refill(3), 5);
+    take(&mut consumer, 5);
+    consumer.give_back();
+    take(&mut consumer, 75);
+    assert_eq!(ring.used(), 5);
+    assert!(consumer.peek().is_none());
+    assert_eq!(ring.used(), 0);
+    assert_eq!(refill(4), 80);
+    take(&mut consumer, 3);
+    drop(consumer);
+    assert_eq!(refill(5), 3);
+}
+
+#[test]
 fn there_is_one_consumer_at_a_time() {
     let ring = ring(1);
     let first = ring.consumer().expect("the first");
-    assert!(ring.consumer().is_none());
+    for _ in 0..2 {
+        assert!(ring.consumer().is_none());
+    }
     drop(first);
     assert!(ring.consumer().is_some());
 }
