@@ -156,6 +156,12 @@ impl<'a> Batch<'a> {
 
     /// Calls back for each distinct scope, with the length of its frames.
     fn each_scope(&self, visit: &mut dyn FnMut(&'static Scope, usize)) {
+        // All of one scope is the rule.
+        if let Some((first, rest)) = self.entries.split_first()
+            && rest.iter().all(|entry| core::ptr::eq(entry.scope, first.scope))
+        {
+            return visit(first.scope, self.frames_len());
+        }
         for (i, entry) in self.entries.iter().enumerate() {
             let is_known = |earlier: &Entry| earlier.is_of(entry.scope);
             // Runs of one scope are the rule: look back at the nearest first.
