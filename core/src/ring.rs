@@ -503,6 +503,20 @@ impl<T: Send> Frame<'_, T> {
         unsafe { self.consumer.ring.bytes.read(unit * UNIT, self.len) }
     }
 
+    /// The bytes of the frame behind this one, if it is committed.
+    #[inline]
+    pub(crate) fn next_bytes(&self) -> Option<&[u8]> {
+        let Consumer { ring, position, .. } = *self.consumer;
+        let unit = ring.advance(position, units_of(self.len)) & UNIT_MASK;
+        // Ordering: Acquire, as in `peek`.
+        let commit = ring.units.get(unit)?.commit.load(Ordering::Acquire);
+        if commit & (SKIP | COMMITTED) != COMMITTED {
+            return None;
+        }
+        // SAFETY: as in `bytes`; it is behind this frame, and is not released before.
+        Some(unsafe { ring.bytes.read(unit * UNIT, (commit & !COMMITTED) as usize) })
+    }
+
     /// Takes the frame out of the ring and returns its tag. Its memory is free soon: when an
     /// eighth of the ring was taken, when [nothing is left](Consumer::peek), or when the
     /// consumer [gives it back](Consumer::give_back).

@@ -113,6 +113,27 @@ fn a_mark_is_passed_once_everything_before_it_is_taken() {
 }
 
 #[test]
+fn the_frame_behind_the_oldest_is_seen_once_it_is_committed() {
+    let ring = ring(4);
+    let mut consumer = ring.consumer().expect("the first");
+    let next = |consumer: &mut Consumer<u32>| {
+        consumer.peek().and_then(|frame| frame.next_bytes().map(<[u8]>::to_vec))
+    };
+    // Across the end of the memory too, and past what is skipped there to nothing.
+    for tag in 0..40 {
+        submit(ring, tag, 65).expect("room");
+        assert_eq!(next(&mut consumer), None);
+        if submit(ring, 100 + tag, 2).is_ok() {
+            assert_eq!(next(&mut consumer), Some(vec![100 + tag as u8; 2]));
+            pop(&mut consumer).expect("committed");
+            assert_eq!(next(&mut consumer), None);
+        }
+        pop(&mut consumer).expect("committed");
+        assert!(consumer.peek().is_none());
+    }
+}
+
+#[test]
 fn what_is_taken_is_given_back_in_parts() {
     let ring = ring(80);
     let mut consumer = ring.consumer().expect("the first");

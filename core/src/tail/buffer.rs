@@ -261,6 +261,11 @@ where
         let id = trace_of(frame.bytes().get(header..).unwrap_or_default());
         let mut found = book.table.find(id);
         let cells = cells_of(len);
+        if let Some(next) = frame.next_bytes() {
+            // While this one is put away.
+            let header = frame::header_len(next);
+            book.table.expect(trace_of(next.get(header..).unwrap_or_default()));
+        }
         if !self.has_room(book, found, cells) {
             let has_room = self.find_room(book, id, cells, now, sink, lost);
             // Where nothing waits for the batch and there still is no room, the trace

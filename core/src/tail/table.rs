@@ -127,6 +127,15 @@ impl<M: AsRef<[Traces]> + AsMut<[Traces]>> Table<M> {
         if self.is_at(id, recent) { Some(recent) } else { self.search(id) }
     }
 
+    /// Says that this trace is looked for soon.
+    #[inline]
+    pub(super) fn expect(&self, id: TraceId) {
+        if let Some(trace) = self.get(self.recent[recent_of(id)]) {
+            prefetch(&trace.id);
+        }
+        index::prefetch(self.memory.as_ref(), self.tag_of(id));
+    }
+
     #[inline(never)]
     fn search(&mut self, id: TraceId) -> Option<u32> {
         let is_it = |number| self.is_at(id, number);
