@@ -1,23 +1,26 @@
 //! A pipeline: the fixed memory and the settings that spans of one destination
 //! share.
 
+mod finish;
+mod shard;
+
 use core::cell::Cell;
 use core::fmt;
 
-use crate::begun::BegunCounters;
-use crate::flood::{self, Floods};
-use crate::frame::{Finished, FrameTag, Plain};
+pub use shard::Shard;
+
+use crate::flood::Floods;
 use crate::id_generator::SeededIds;
 use crate::ledger::Counters;
 use crate::live::{Live, LiveTable, Opening};
-use crate::ring::{Refusal, Ring, UNIT, Unit};
+use crate::ring::UNIT;
 use crate::sampler::{Additions, Described};
-use crate::sync::{AtomicBool, AtomicUsize, Ordering, const_fn};
+use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 #[cfg(not(target_os = "none"))]
 use crate::wire;
 use crate::{
-    Begun, Decision, Doorbell, DropReason, Ending, Ledger, LiveView, MAX_SHARDS, ParentOrigin,
-    PollProfile, Sampler, SamplingParameters, Slot, SpanContext, SpanLimits, TakenWord,
+    Begun, Decision, Doorbell, DropReason, Ledger, LiveView, MAX_SHARDS, ParentOrigin, PollProfile,
+    Sampler, SamplingParameters, Slot, SpanContext, SpanLimits, TakenWord,
 };
 
 /// Where spans go: live-span table, rings, sampler, limits, ledger.
@@ -86,75 +89,6 @@ pub struct Parts {
 pub trait Wakeup: Sync {
     /// Called when the flusher sleeps and there is enough to do.
     fn wake(&self);
-}
-
-/// One ring and the counters of the threads that use it.
-#[derive(Debug)]
-#[repr(align(64))]
-pub struct Shard {
-    started: AtomicUsize,
-    unsampled: AtomicUsize,
-    /// A frame that passes a multiple of this many units, less one, wakes the
-    /// flusher.
-    announce_mask: usize,
-    ring: Ring<FrameTag>,
-    /// Spans of these threads for which no ring had room.
-    #[cfg(not(target_os = "none"))]
-    refused: AtomicUsize,
-    /// What neither of the first two counts.
-    begun: BegunCounters,
-}
-
-impl Shard {
-    const_fn! {
-        /// A shard over this memory (see [`Ring::new`]). The flusher is woken
-        /// each time that `announce_every` units, rounded up to a power of two,
-        /// were queued.
-        pub fn new(
-            units: &'static mut [Unit<FrameTag>],
-            bytes: &'static mut [u8],
-            announce_every: usize,
-        ) -> Self {
-            Shard {
-                started: AtomicUsize::new(0),
-                unsampled: AtomicUsize::new(0),
-                announce_mask: announce_every.next_power_of_two() - 1,
-                ring: Ring::new(units, bytes),
-                #[cfg(not(target_os = "none"))]
-                refused: AtomicUsize::new(0),
-                begun: BegunCounters::new(),
-            }
-        }
-    }
-
-    #[inline]
-    pub(crate) fn count_started(&self) {
-        // Ordering: Relaxed; `submit` or `count_dropped` releases it.
-        self.started.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Counts a span for which no ring had room. Threads that are refused one span after the
-    /// other would fight for a counter of all.
-    #[cfg(not(target_os = "none"))]
-    fn count_refused(&self) {
-        // Ordering: Release, as in `Counters::count_dropped`.
-        self.refused.fetch_add(1, Ordering::Release);
-    }
-
-    /// The spans for which no ring had room.
-    fn refused(&self) -> u64 {
-        #[cfg(not(target_os = "none"))]
-        // Ordering: Acquire, as in `Counters::read`.
-        return self.refused.load(Ordering::Acquire) as u64;
-        // There the pipeline counts them.
-        #[cfg(target_os = "none")]
-        0
-    }
-
-    /// The shard's ring.
-    pub fn ring(&self) -> &Ring<FrameTag> {
-        &self.ring
-    }
 }
 
 impl Pipeline {
@@ -472,90 +406,6 @@ impl Pipeline {
         surplus_of: Option<&'static Slot>,
     ) -> Option<Live> {
         LiveTable::open(self, self.shard(shard), hint, opening, surplus_of)
-    }
-
-    /// Writes the frame of a span that ends, or counts why there is none, and
-    /// gives its slot back.
-    #[inline]
-    pub(crate) fn finish(live: Live, end: u64, ending: Ending) {
-        // Where code is dearer than calls, one way is enough.
-        let is_plain = !cfg!(target_os = "none") && ending == Ending::Completed && live.is_plain();
-        if is_plain && Self::submit_plain(&live, end) {
-            live.release_inline();
-        } else {
-            live.pipeline().finish_otherwise(live, end, ending);
-        }
-    }
-
-    /// Writes the frame of a span that is as most are, with its record in the slot. Returns
-    /// whether there is one.
-    #[inline(always)]
-    fn submit_plain(live: &Live, end: u64) -> bool {
-        // SAFETY: the caller owns the slot, and has lent it to nobody who writes.
-        let record = unsafe { live.inline_record() };
-        let Some(plain) = record.and_then(|record| Plain::new(live.slot(), record)) else {
-            return false;
-        };
-        let shard = live.shard();
-        let Ok(mut room) = shard.ring.reserve(plain.len()) else { return false };
-        plain.write(end, room.bytes());
-        if room.commit(plain.tag()).completes(shard.announce_mask) {
-            live.pipeline().announce_batch(shard);
-        }
-        true
-    }
-
-    /// What is not exported, has more to tell, or found no room.
-    #[cfg_attr(not(target_os = "none"), inline(never))]
-    fn finish_otherwise(&self, mut live: Live, end: u64, ending: Ending) {
-        if live.is_surplus() {
-            flood::settle(&live, end);
-            return self.counters.count_dropped(DropReason::Surplus, 1);
-        }
-        if live.is_undecided() == Some(true) {
-            // Its fields panicked, or took it away: it has not begun.
-            return;
-        }
-        if !live.trace_flags().is_sampled() {
-            return self.counters.count_dropped(DropReason::RecordOnly, 1);
-        }
-        if flood::SUPPORTED && live.is_flooded() {
-            flood::tell(&mut live);
-        }
-        self.submit(&live, end, ending);
-    }
-
-    /// Hands a span over. If only the ring of its shard is full, any other will do.
-    fn submit(&self, live: &Live, end: u64, ending: Ending) {
-        // SAFETY: the owner of the slot ends with the span, so nobody writes.
-        let record = unsafe { live.record() };
-        let finished = Finished::new(live.slot(), record, end, ending);
-        for shard in core::iter::once(live.shard()).chain(self.shards) {
-            match shard.ring.reserve(finished.len()) {
-                Ok(mut room) => {
-                    finished.write(room.bytes());
-                    if room.commit(finished.tag()).completes(shard.announce_mask) {
-                        self.announce_batch(shard);
-                    }
-                    return;
-                }
-                Err(Refusal::Full) => {}
-                Err(refusal) => return self.refused(live.shard(), refusal),
-            }
-        }
-        self.refused(live.shard(), Refusal::Full);
-    }
-
-    fn refused(&self, shard: &Shard, refusal: Refusal) {
-        let reason = match refusal {
-            #[cfg(not(target_os = "none"))]
-            Refusal::Full => return shard.count_refused(),
-            #[cfg(target_os = "none")]
-            Refusal::Full => DropReason::QueueFull,
-            Refusal::Closed => DropReason::AfterShutdown,
-            Refusal::TooLong => DropReason::TooLarge,
-        };
-        self.counters.count_dropped(reason, 1);
     }
 
     #[cfg_attr(not(target_os = "none"), inline(always))]

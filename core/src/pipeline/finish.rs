@@ -1,0 +1,94 @@
+//! How a span comes from its slot into a ring.
+
+use super::{Pipeline, Shard};
+use crate::flood;
+use crate::frame::{Finished, Plain};
+use crate::live::Live;
+use crate::ring::Refusal;
+use crate::{DropReason, Ending};
+
+impl Pipeline {
+    /// Writes the frame of a span that ends, or counts why there is none, and
+    /// gives its slot back.
+    #[inline]
+    pub(crate) fn finish(live: Live, end: u64, ending: Ending) {
+        // Where code is dearer than calls, one way is enough.
+        let is_plain = !cfg!(target_os = "none") && ending == Ending::Completed && live.is_plain();
+        if is_plain && Self::submit_plain(&live, end) {
+            live.release_inline();
+        } else {
+            live.pipeline().finish_otherwise(live, end, ending);
+        }
+    }
+
+    /// Writes the frame of a span that is as most are, with its record in the slot. Returns
+    /// whether there is one.
+    #[inline(always)]
+    fn submit_plain(live: &Live, end: u64) -> bool {
+        // SAFETY: the caller owns the slot, and has lent it to nobody who writes.
+        let record = unsafe { live.inline_record() };
+        let Some(plain) = record.and_then(|record| Plain::new(live.slot(), record)) else {
+            return false;
+        };
+        let shard = live.shard();
+        let Ok(mut room) = shard.ring.reserve(plain.len()) else { return false };
+        plain.write(end, room.bytes());
+        if room.commit(plain.tag()).completes(shard.announce_mask) {
+            live.pipeline().announce_batch(shard);
+        }
+        true
+    }
+
+    /// What is not exported, has more to tell, or found no room.
+    #[cfg_attr(not(target_os = "none"), inline(never))]
+    fn finish_otherwise(&self, mut live: Live, end: u64, ending: Ending) {
+        if live.is_surplus() {
+            flood::settle(&live, end);
+            return self.counters.count_dropped(DropReason::Surplus, 1);
+        }
+        if live.is_undecided() == Some(true) {
+            // Its fields panicked, or took it away: it has not begun.
+            return;
+        }
+        if !live.trace_flags().is_sampled() {
+            return self.counters.count_dropped(DropReason::RecordOnly, 1);
+        }
+        if flood::SUPPORTED && live.is_flooded() {
+            flood::tell(&mut live);
+        }
+        self.submit(&live, end, ending);
+    }
+
+    /// Hands a span over. If only the ring of its shard is full, any other will do.
+    fn submit(&self, live: &Live, end: u64, ending: Ending) {
+        // SAFETY: the owner of the slot ends with the span, so nobody writes.
+        let record = unsafe { live.record() };
+        let finished = Finished::new(live.slot(), record, end, ending);
+        for shard in core::iter::once(live.shard()).chain(self.shards) {
+            match shard.ring.reserve(finished.len()) {
+                Ok(mut room) => {
+                    finished.write(room.bytes());
+                    if room.commit(finished.tag()).completes(shard.announce_mask) {
+                        self.announce_batch(shard);
+                    }
+                    return;
+                }
+                Err(Refusal::Full) => {}
+                Err(refusal) => return self.refused(live.shard(), refusal),
+            }
+        }
+        self.refused(live.shard(), Refusal::Full);
+    }
+
+    fn refused(&self, shard: &Shard, refusal: Refusal) {
+        let reason = match refusal {
+            #[cfg(not(target_os = "none"))]
+            Refusal::Full => return shard.count_refused(),
+            #[cfg(target_os = "none")]
+            Refusal::Full => DropReason::QueueFull,
+            Refusal::Closed => DropReason::AfterShutdown,
+            Refusal::TooLong => DropReason::TooLarge,
+        };
+        self.counters.count_dropped(reason, 1);
+    }
+}
