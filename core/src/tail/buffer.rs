@@ -134,6 +134,22 @@ where
     }
 }
 
+/// What is looked at first in a frame.
+#[derive(Clone, Copy)]
+struct Head {
+    /// The length of what comes before the span's message.
+    header: usize,
+    trace: TraceId,
+}
+
+impl Head {
+    #[inline]
+    fn of(frame: &[u8]) -> Self {
+        let header = frame::header_len(frame);
+        Head { header, trace: trace_of(frame.get(header..).unwrap_or_default()) }
+    }
+}
+
 /// What a buffer has besides the book.
 #[derive(Debug)]
 struct Waiting<U, C> {
@@ -211,10 +227,17 @@ where
         'rings: for shard in first_shard..first_shard + shards {
             let shard = if shard < shards { shard } else { shard - shards };
             let Some(consumer) = consumers.get_mut(shard) else { continue };
+            let mut ahead = None;
             while let Some(frame) = consumer.peek() {
                 if moved == super::stage::TURN {
                     result = Turn::Limit;
                     break 'rings;
+                }
+                let head = ahead.take().unwrap_or_else(|| Head::of(frame.bytes()));
+                // Its trace comes near while this frame is put away.
+                ahead = frame.next_bytes().map(Head::of);
+                if let Some(Head { trace, .. }) = ahead {
+                    book.table.expect(trace);
                 }
                 let len = frame.bytes().len() + ROOM;
                 if !sink.could_hold(len) {
@@ -222,7 +245,7 @@ where
                     counters.count_dropped(DropReason::TooLarge, 1);
                     continue;
                 }
-                if !self.take(book, frame, now, &mut sink, lost, &unix_nanos) {
+                if !self.take(book, (frame, head), now, &mut sink, lost, &unix_nanos) {
                     return Turn::Full;
                 }
                 moved += 1;
@@ -246,7 +269,7 @@ where
     fn take<M, R>(
         &mut self,
         book: &mut Book<M, R>,
-        frame: Frame<'_, FrameTag>,
+        (frame, head): (Frame<'_, FrameTag>, Head),
         now: Duration,
         sink: &mut Sink<'_>,
         lost: &mut u64,
@@ -257,15 +280,9 @@ where
         R: Rules,
     {
         let Some(me) = self.me else { return false };
-        let (len, header) = (frame.bytes().len(), frame::header_len(frame.bytes()));
-        let id = trace_of(frame.bytes().get(header..).unwrap_or_default());
+        let (len, Head { header, trace: id }) = (frame.bytes().len(), head);
         let mut found = book.table.find(id);
         let cells = cells_of(len);
-        if let Some(next) = frame.next_bytes() {
-            // While this one is put away.
-            let header = frame::header_len(next);
-            book.table.expect(trace_of(next.get(header..).unwrap_or_default()));
-        }
         if !self.has_room(book, found, cells) {
             let has_room = self.find_room(book, id, cells, now, sink, lost);
             // Where nothing waits for the batch and there still is no room, the trace
