@@ -82,6 +82,8 @@ impl<'a> Writer<'a> {
             Value::I64(number) => self.add_i64(key, number),
             // The wire has signed numbers alone.
             Value::U64(number @ 0..=MAX_I64) => self.add_i64(key, number as i64),
+            Value::F64(number) => self.add_f64(key, number),
+            Value::Bool(is_true) => self.add_bool(key, is_true),
             other => self.add_attribute(key.as_str(), &other),
         }
         // Where code is dearer than calls, one way is enough.

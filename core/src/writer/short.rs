@@ -25,6 +25,22 @@ impl Writer<'_> {
         }
     }
 
+    /// Adds a truth value whose key is not there yet.
+    #[inline(never)]
+    pub(crate) fn add_bool(mut self, key: &Key, is_true: bool) {
+        if !self.add_short_bool(key, is_true) {
+            self.add_attribute(key.as_str(), &Value::Bool(is_true));
+        }
+    }
+
+    /// Adds a number whose key is not there yet.
+    #[inline(never)]
+    pub(crate) fn add_f64(mut self, key: &Key, number: f64) {
+        if !self.add_short_f64(key, number) {
+            self.add_attribute(key.as_str(), &Value::F64(number));
+        }
+    }
+
     /// As [`add_distinct`](Self::add_distinct), of a value that the compiler knows: so it knows
     /// nearly all that is written, and writes it where this is called.
     #[inline(always)]
@@ -32,6 +48,8 @@ impl Writer<'_> {
         let is_added = match value {
             Value::Str(text) if text.len() <= wire::SHORT => self.add_short_str(key, text),
             Value::I64(number) => self.add_short_i64(key, number),
+            Value::F64(number) => self.add_short_f64(key, number),
+            Value::Bool(is_true) => self.add_short_bool(key, is_true),
             _ => false,
         };
         if !is_added {
@@ -73,6 +91,20 @@ impl Writer<'_> {
             Some([_, place @ ..]) => Out::new(place).varint(number as u64),
             None => self.add_attribute(key.as_str(), &Value::I64(number)),
         }
+    }
+
+    #[inline(always)]
+    fn add_short_bool(&mut self, key: &Key, is_true: bool) -> bool {
+        let count = self.short_attribute_count();
+        let Some((body, bytes)) = self.inline_record() else { return false };
+        put_bool((body, bytes), key, is_true, count).is_some()
+    }
+
+    #[inline(always)]
+    fn add_short_f64(&mut self, key: &Key, number: f64) -> bool {
+        let count = self.short_attribute_count();
+        let Some((body, bytes)) = self.inline_record() else { return false };
+        put_f64((body, bytes), key, number, count).is_some()
     }
 
     /// Adds an attribute whose key is not there yet.
@@ -169,6 +201,30 @@ fn put_i64(
     value.map(|_| ())
 }
 
+#[inline(always)]
+fn put_bool(
+    (body, bytes): (&mut Body, &mut [u8]),
+    key: &Key,
+    is_true: bool,
+    attribute_count: u32,
+) -> Option<()> {
+    let head = [value::ENTRY_VALUE, 2, value::BOOL, u8::from(is_true)];
+    body.add_short::<2, 4>(bytes, &key.field, head, 2, attribute_count).map(|_| ())
+}
+
+#[inline(always)]
+fn put_f64(
+    (body, bytes): (&mut Body, &mut [u8]),
+    key: &Key,
+    number: f64,
+    attribute_count: u32,
+) -> Option<()> {
+    let mut head = [0; 11];
+    wire::put::<0, _>(&mut head, [value::ENTRY_VALUE, 9, value::DOUBLE]);
+    wire::put::<3, _>(&mut head, number.to_le_bytes());
+    body.add_short::<9, 11>(bytes, &key.field, head, 9, attribute_count).map(|_| ())
+}
+
 /// The value of a text that is short.
 const SHORT_STR: usize = 2 + wire::SHORT;
 
@@ -258,6 +314,29 @@ mod tests {
                     assert_eq!(add(ROOM, 2), is_short, "{key:?} {number}");
                     assert!(!add(40, 2) && !add(ROOM, 1));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn what_takes_the_same_room_always_has_the_bytes_that_it_has_otherwise() {
+        for key in keys() {
+            let is_prepared = !key.field.is_empty();
+            for is_true in [false, true] {
+                let add = |room, count| {
+                    let put = |to: (&mut Body, &mut [u8])| put_bool(to, &key, is_true, count);
+                    both(&key, Value::Bool(is_true), room, count, put)
+                };
+                assert_eq!(add(ROOM, 2), is_prepared, "{key:?} {is_true}");
+                assert!(!add(40, 2) && !add(ROOM, 1));
+            }
+            for number in [0.0, -1.5, f64::MAX, f64::MIN_POSITIVE, f64::INFINITY, f64::NAN] {
+                let add = |room, count| {
+                    let put = |to: (&mut Body, &mut [u8])| put_f64(to, &key, number, count);
+                    both(&key, Value::F64(number), room, count, put)
+                };
+                assert_eq!(add(ROOM, 2), is_prepared, "{key:?} {number}");
+                assert!(!add(40, 2) && !add(ROOM, 1));
             }
         }
     }
