@@ -203,9 +203,9 @@ where
                 false => Action::Wait { until: Some(now.saturating_add(PREEMPTED)) },
             },
             State::Exporting { .. } => {
-                Action::Wait { until: self.shutdown.map(|shutdown| shutdown.deadline) }
+                self.stow(now, self.shutdown.map(|shutdown| shutdown.deadline), unix_nanos)
             }
-            State::Waiting { until, .. } if now < until => Action::Wait { until: Some(until) },
+            State::Waiting { until, .. } if now < until => self.stow(now, Some(until), unix_nanos),
             State::Waiting { from, to, attempt, .. } => {
                 self.state = State::Exporting { from, to, attempt };
                 Action::Export
@@ -349,7 +349,7 @@ where
     /// repetitions.
     pub fn in_export(&self) -> usize {
         match self.state {
-            State::Exporting { .. } | State::Waiting { .. } => self.gathered(),
+            State::Exporting { from, .. } | State::Waiting { from, .. } => self.count - from,
             State::Gathering | State::Finished => 0,
         }
     }

@@ -5,17 +5,18 @@ use core::time::Duration;
 use std::panic::catch_unwind;
 
 use throughline::exporters::{Discard, Memory};
-use throughline::{InSpanExt, TailSampling, Thread, Tokio, span};
+use throughline::{InSpanExt, Runtime, TailSampling, Thread, Tokio, span};
 use throughline_core::tail::{
     Amount, AnyTrace, Cancelled, Failed, HasAttribute, HasSpan, MAX_PIPELINES, Panicked, Predicate,
     Rule, SlowerThan,
 };
 use throughline_core::w3c::{TraceState, TraceStateBuf};
 use throughline_core::{
-    Carry, Decision, DropReason, Ending, Sampler, SpanContext, SpanId, SpanView, StatusCode,
-    TraceFlags, TraceId,
+    Carry, Decision, DropReason, Ending, ParentBased, Sampler, SpanContext, SpanId, SpanView,
+    StatusCode, TraceFlags, TraceId, TraceIdRatioBased,
 };
 use throughline_runtime::Carried;
+use throughline_tests::scripted::Gated;
 use throughline_tests::simulation::{TailSetup, TailSimulation, Virtual};
 
 type Span = throughline_core::Span<Virtual>;
@@ -106,6 +107,110 @@ fn pipelines_that_share_a_book_decide_about_a_trace_together() {
     assert_eq!(simulation.delivered(id).spans, 5);
     assert_eq!(simulation.ledger().in_flight(), 0);
     assert_eq!(simulation.stats().traces_kept, 1);
+}
+
+/// How long a trace took is not known while its root is under way; that it took so long
+/// already, is.
+#[test]
+fn a_trace_whose_root_is_under_way_is_as_slow_as_it_is_by_then() {
+    let slow = || TailSetup::new(vec![rule(SlowerThan(Duration::from_secs(5)), Amount::All)]);
+    // Decided overdue: nothing ended but a child, at the beginning.
+    let mut setup = slow();
+    setup.settings.decision_time = Duration::from_secs(6);
+    let mut simulation = TailSimulation::new(setup);
+    let root = simulation.root(0);
+    let id = trace(&root);
+    simulation.child(&root.context()).end();
+    simulation.run(Duration::from_secs(20));
+    assert_eq!(simulation.stats().decided_overdue, 1);
+    root.end();
+    simulation.run(Duration::from_secs(6));
+    assert_eq!(simulation.delivered(id).names, ["child", "root"]);
+    // By a flush: a child ended, long after the root began.
+    for (before, after, is_kept) in [(5_900, 0, true), (3_000, 2_900, true), (3_000, 1_900, false)]
+    {
+        let mut simulation = TailSimulation::new(slow());
+        let root = simulation.root(0);
+        let id = trace(&root);
+        simulation.run(Duration::from_millis(before));
+        simulation.child(&root.context()).end();
+        simulation.run(Duration::from_millis(100 + after));
+        simulation.flush();
+        assert_eq!(simulation.stats().decided_by_flush, 1);
+        assert_eq!(simulation.delivered(id).spans, u64::from(is_kept), "{before} {after}");
+        root.end();
+    }
+    // Not by what began long ago and is over.
+    let mut simulation = TailSimulation::new(slow());
+    let root = simulation.root(0);
+    let id = trace(&root);
+    let late = simulation.below_remote(0, root.span_context(), Carried::default());
+    root.end();
+    late.end();
+    simulation.advance(Duration::from_secs(20));
+    simulation.flush();
+    assert_eq!(simulation.delivered(id).spans, 0);
+}
+
+/// A sampler at the head that chooses by the trace id and says nothing of it leaves a tail
+/// that chooses by the same bits all or nothing.
+#[test]
+fn a_part_of_what_a_ratio_at_the_head_kept_is_chosen_by_other_bits() {
+    for (head, tail) in [(0.01, 0.05), (0.003, 0.5), (0.5, 0.2)] {
+        let mut setup = TailSetup::new(vec![rule(AnyTrace, Amount::ratio(tail))]);
+        setup.sampler = Box::leak(Box::new(ParentBased::new(TraceIdRatioBased::new(head))));
+        let mut simulation = TailSimulation::new(setup);
+        let mut came = 0;
+        while came < 4_000 {
+            let root = simulation.root(0);
+            came += u64::from(root.span_context().is_sampled());
+            root.end();
+            if came % 500 == 0 {
+                simulation.run(SOON);
+            }
+        }
+        simulation.run(Duration::from_secs(6));
+        let kept = simulation.all_delivered().len() as f64;
+        let (expected, deviation) =
+            (came as f64 * tail, (came as f64 * tail * (1.0 - tail)).sqrt());
+        assert!((kept - expected).abs() < 5.0 * deviation, "{kept} of {came} by {head} and {tail}");
+        for trace in simulation.all_delivered().values() {
+            assert_eq!(trace.adjusted_count, None);
+            assert!((trace.relative_count.expect("said") * tail - 1.0).abs() < 1e-3);
+        }
+    }
+}
+
+/// While a batch is with the exporter, others go on.
+#[test]
+fn a_batch_under_way_holds_up_neither_decisions_nor_what_ends() {
+    let mut setup = failures();
+    setup.pipelines = 2;
+    setup.export_time = Duration::from_secs(25);
+    let mut simulation = TailSimulation::new(setup);
+    fail(simulation.root(0));
+    simulation.run(Duration::from_secs(6));
+    let (mut bad, mut late) = (Vec::new(), Vec::new());
+    for _ in 0..15 {
+        for member in 0..2 {
+            let root = simulation.root(member);
+            bad.push(trace(&root));
+            late.push(simulation.child(&root.context()));
+            fail(root);
+            simulation.root(member).end();
+        }
+        simulation.run(Duration::from_secs(1));
+    }
+    let stats = simulation.stats();
+    assert_eq!((stats.error_traces, stats.error_traces_kept), (31, 31), "decided meanwhile");
+    assert_eq!((simulation.undecided(), simulation.sampled_out()), (0, 30));
+    // Late spans wait beside those that are kept.
+    late.into_iter().for_each(Span::end);
+    simulation.run(Duration::from_secs(80));
+    for id in bad {
+        assert_eq!(simulation.delivered(id).names, ["root", "child"]);
+    }
+    assert_eq!((simulation.ledger().in_flight(), simulation.used_bytes()), (0, 0));
 }
 
 #[test]
@@ -530,4 +635,56 @@ fn one_pipeline_more_than_can_share_a_sampler_panics_until_another_is_shut_down(
     for telemetry in all {
         assert!(telemetry.shutdown_blocking(Duration::from_secs(60)).is_complete());
     }
+}
+
+/// The queue of the pipeline holds 256 such spans, and 2,000 end while a batch is with the
+/// exporter.
+async fn keeps_every_failure_while_an_export_goes_on<R: Runtime>(runtime: R) {
+    let tail = TailSampling::new()
+        .keep(Failed)
+        .look_interval(Duration::from_millis(1))
+        .build()
+        .expect("few conditions");
+    let (exporter, open) = Gated::new();
+    let telemetry = throughline::builder()
+        .tail(&tail)
+        .max_queue_size(64)
+        .max_export_batch_size(64)
+        .schedule_delay(Duration::from_millis(1))
+        .start(runtime, exporter.clone());
+    let fail = || {
+        telemetry.context().scope(|| {
+            span!("request").in_scope(|| {
+                throughline::CurrentSpan::set_status(throughline::StatusCode::Error, "");
+            });
+        });
+    };
+    fail();
+    while !exporter.is_reached() {
+        tokio::task::yield_now().await;
+    }
+    for round in 1..=20 {
+        (0..100).for_each(|_| fail());
+        // They are decided meanwhile.
+        while tail.stats().error_traces <= round * 100 {
+            tokio::task::yield_now().await;
+        }
+    }
+    open.send(()).expect("the exporter waits");
+    let receipt = telemetry.shutdown(Duration::from_secs(60)).await;
+    assert!(receipt.is_complete(), "{receipt}");
+    assert_eq!(exporter.delivered().len(), 2_001);
+    assert_eq!(telemetry.ledger().dropped_total(), 0, "{}", telemetry.ledger());
+}
+
+#[tokio::test]
+async fn every_failure_is_kept_while_an_export_goes_on_on_tokio() {
+    let runtime = Tokio::current().expect("a test of tokio");
+    keeps_every_failure_while_an_export_goes_on(runtime).await;
+}
+
+#[tokio::test]
+async fn every_failure_is_kept_while_an_export_goes_on_on_a_thread() {
+    let runtime = Thread::start().expect("the system gives a thread");
+    keeps_every_failure_while_an_export_goes_on(runtime).await;
 }

@@ -16,6 +16,7 @@ const RUN: TailRun = TailRun {
     flushes: false,
     // Longer than any program takes.
     decision_time: Duration::from_secs(100_000),
+    export_time: Duration::ZERO,
 };
 
 /// Where the buffer suffices, every trace that failed in time is kept, traces are
@@ -42,6 +43,16 @@ fn a_million_spans_of_pipelines_that_share_a_book_are_kept_by_whole_traces() {
     }
 }
 
+/// What ends meanwhile waits for its decision, and what is kept for the next batch.
+#[test]
+fn exports_that_take_long_lose_nothing_while_the_buffer_suffices() {
+    for (seed, millis) in (30..36).zip([1, 20, 200, 1_000, 5_000, 60_000]) {
+        let export_time = Duration::from_millis(millis);
+        let pipelines = 1 + seed as usize % 2;
+        suffices(TailRun { seed, export_time, pipelines, spans: 100_000, ..RUN });
+    }
+}
+
 #[test]
 fn flushes_decide_what_waits_and_all_that_follows_goes_with_it() {
     for seed in 20..23 {
@@ -50,6 +61,7 @@ fn flushes_decide_what_waits_and_all_that_follows_goes_with_it() {
             spans: 150_000,
             flushes: true,
             pipelines: 1 + seed as usize % 2,
+            export_time: Duration::from_millis(seed % 3 * 100),
             ..RUN
         };
         let (simulation, _) = run_tail_schedule(run);
@@ -90,6 +102,7 @@ fn a_buffer_that_does_not_suffice_tells_exactly_how_many_errors_it_lost() {
             units,
             undecided,
             pipelines: 1 + seed as usize / 2 % 2,
+            export_time: Duration::from_millis(seed % 3 * 50),
             ..RUN
         };
         let (simulation, _) = run_tail_schedule(run);
@@ -111,6 +124,7 @@ fn without_memory_for_decisions_every_span_is_still_accounted_for() {
             traces: 32,
             undecided: 16,
             pipelines: 1 + seed as usize % 2,
+            export_time: Duration::from_millis(seed % 3 * 10),
             ..RUN
         };
         let (simulation, _) = run_tail_schedule(run);

@@ -84,7 +84,8 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
         engine.say(said);
         match step {
             Step::Export { sending, what, timeout, turn } => {
-                let sending = pin!(with_timeout(&runtime, sending, timeout));
+                let sending = with_timeout(&runtime, sending, timeout);
+                let sending = pin!(engine.stowing(&runtime, seat, sending));
                 // Whoever takes the seat sends the batch too, and after the end
                 // nobody wants the answer: the transmission is dropped.
                 // The seat itself may have come back meanwhile, so the turns count.
@@ -158,6 +159,44 @@ impl State {
 }
 
 impl Engine {
+    /// The answer to what is sent. Until it comes, what ends goes on to tail sampling, if
+    /// there is such a thing.
+    async fn stowing<F: Future>(
+        &self,
+        runtime: &impl Runtime,
+        seat: Seat,
+        sending: F,
+    ) -> F::Output {
+        if self.lock_and(|state| state.flusher.tail().is_none()) {
+            return sending.await;
+        }
+        let mut sending = pin!(sending);
+        loop {
+            let anchor = self.anchor();
+            let (action, said) = self.with(|state| {
+                self.look(state);
+                // Otherwise it is heartbeats that are sent, or somebody else sends the batch.
+                let action = (state.seat == seat && state.flusher.is_exporting())
+                    .then(|| state.flusher.poll(self.now(), |ticks| anchor.unix_nanos(ticks)));
+                (action, state.take_said())
+            });
+            self.say(said);
+            let pause = async {
+                match action {
+                    Some(Action::Yield) => yield_now().await,
+                    Some(Action::Wait { until }) => {
+                        self.idle(runtime, seat, until, |_| false).await;
+                    }
+                    // The deadline has come.
+                    Some(Action::Export | Action::Finished) | None => core::future::pending().await,
+                }
+            };
+            if let First::Left(output) = race(sending.as_mut(), pin!(pause)).await {
+                return output;
+            }
+        }
+    }
+
     /// Waits until then, until the doorbell rings, another one takes the seat, or the
     /// condition holds. Whoever takes the seat takes the doorbell with it.
     pub(crate) async fn idle(

@@ -23,7 +23,7 @@ where
             None => self.drain(unix_nanos),
             Some(_) => self.drain_by_tail(now, unix_nanos),
         };
-        // An export may take long.
+        // What comes next may take long.
         self.consumers.iter_mut().for_each(Consumer::give_back);
         if self.count > 0 && self.due.is_none() {
             let since = self.drained.unwrap_or(now);
@@ -52,15 +52,40 @@ where
         let until = match self.due {
             Some(due) if !is_awaited => due,
             // Producers ring for many spans only: a few are found by looking.
-            _ => {
-                let idle = self.settings.schedule_delay.max(IDLE);
-                now.saturating_add(if is_awaited { PREEMPTED } else { idle })
-            }
+            _ => now.saturating_add(if is_awaited { PREEMPTED } else { self.pause() }),
         };
         let deadline = self.shutdown.map_or(until, |shutdown| shutdown.deadline);
         let until = until.min(deadline);
         let decision = self.tail.buffer().and_then(|tail| tail.until());
         Action::Wait { until: Some(decision.map_or(until, |decision| until.min(decision))) }
+    }
+
+    /// While a batch is with the exporter, until then at most: what has ended goes from the
+    /// rings to the memory of tail sampling.
+    pub(super) fn stow(
+        &mut self,
+        now: Duration,
+        until: Option<Duration>,
+        unix_nanos: impl Fn(u64) -> u64,
+    ) -> Action {
+        if self.tail.buffer().is_none() {
+            return Action::Wait { until };
+        }
+        let first_shard = self.take_turn();
+        let turn = self.at_tail(now, first_shard, |tail, turn| tail.turn(turn, unix_nanos));
+        self.consumers.iter_mut().for_each(Consumer::give_back);
+        if turn == Turn::Limit {
+            return Action::Yield;
+        }
+        let look = now.saturating_add(self.pause());
+        let until = until.map_or(look, |until| until.min(look));
+        let decision = self.tail.buffer().and_then(|tail| tail.until());
+        Action::Wait { until: Some(decision.map_or(until, |decision| until.min(decision))) }
+    }
+
+    /// How long an idle flusher does not look for a few spans, for which nobody rings.
+    fn pause(&self) -> Duration {
+        self.settings.schedule_delay.max(IDLE)
     }
 
     /// Whether nothing waits for a decision, or for room in the batch behind one.
@@ -137,21 +162,21 @@ where
     /// Moves frames by way of the tail stage.
     fn drain_by_tail(&mut self, now: Duration, unix_nanos: impl Fn(u64) -> u64) -> Turn {
         let first_shard = self.take_turn();
-        match self.at_tail(now, first_shard, |tail, turn| tail.turn(turn, unix_nanos)) {
-            Turn::Empty if self.is_awaited() => self.force(now),
+        match self.at_tail(now, first_shard, |tail, turn| tail.turn(turn, &unix_nanos)) {
+            Turn::Empty if self.is_awaited() => self.force(now, unix_nanos),
             turn => turn,
         }
     }
 
     /// Has the tail stage decide what a flush or shutdown waits for, once it is
     /// out of the rings.
-    fn force(&mut self, now: Duration) -> Turn {
+    fn force(&mut self, now: Duration, unix_nanos: impl Fn(u64) -> u64) -> Turn {
         let flush = match &self.flushing {
             _ if self.shutdown.is_some() && self.is_drained() => u64::MAX,
             Some(flush) if self.has_passed(&flush.marks) => flush.ticket,
             _ => return Turn::Empty,
         };
-        self.at_tail(now, 0, |tail, turn| tail.force(flush, turn))
+        self.at_tail(now, 0, |tail, turn| tail.force(flush, turn, unix_nanos))
     }
 
     fn at_tail(
@@ -165,7 +190,8 @@ where
         let most = entries.len().min(self.settings.max_export_batch_size.max(1));
         let bytes = self.bytes.as_mut();
         let (used, count, scopes) = (&mut self.used, &mut self.count, &mut self.scopes);
-        let sink = Sink { bytes, entries, used, count, scopes, most };
+        let is_closed = self.state != State::Gathering;
+        let sink = Sink { bytes, entries, used, count, scopes, most, is_closed };
         let (consumers, counters) = (&mut self.consumers, self.pipeline.counters());
         work(tail, Taken { now, consumers, first_shard, sink, counters })
     }

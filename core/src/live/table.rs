@@ -4,12 +4,13 @@ use core::cell::Cell;
 use core::ptr;
 
 use super::record::NO_BLOCK;
+use super::view::LocalRoot;
 use super::{IS_SMALL, KIND_SHIFT, LIVE, Live, LiveView, Opening, SURPLUS, Slot};
 use crate::bitmap::Bitmap;
 use crate::body::{self, Body};
 use crate::flood::SUPPORTED;
 use crate::sync::{Ordering, Region, const_fn};
-use crate::{Pipeline, Shard, TakenWord, TraceId};
+use crate::{Pipeline, Shard, TakenWord};
 
 /// The slots of a pipeline, and the blocks for records that outgrow them.
 #[derive(Debug)]
@@ -122,19 +123,19 @@ impl LiveTable {
         self.slots.get(index).and_then(Slot::view)
     }
 
-    /// Calls back for each span under way that has no parent in this process, with
-    /// its trace and whether it has a parent elsewhere. Stops nobody.
+    /// Calls back for each span under way that has no parent in this process. Stops
+    /// nobody.
     ///
     /// Of a span that is not among them, because it has ended, whatever it queued
     /// is seen by the caller from now on. Returns whether that is sure: a slot
     /// whose owner is held up while it takes it or gives it back may be a root.
-    pub(crate) fn each_local_root(&self, mut visit: impl FnMut(TraceId, bool)) -> bool {
+    pub(crate) fn each_local_root(&self, mut visit: impl FnMut(LocalRoot)) -> bool {
         let mut is_sure = true;
         self.taken.each_taken(|index| {
             let Some(slot) = self.slots.get(index) else { return };
             for _ in 0..PATIENCE {
                 match slot.as_local_root() {
-                    Some(Some((trace, has_parent))) => return visit(trace, has_parent),
+                    Some(Some(root)) => return visit(root),
                     Some(None) => return,
                     // Its bit orders what its former owner did before this.
                     None if !self.taken.is_taken(index) => return,

@@ -57,6 +57,16 @@ pub enum LastPoll {
     Ended(u64),
 }
 
+/// A span under way that has no parent in this process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LocalRoot {
+    pub(crate) trace: TraceId,
+    /// It has one in another process.
+    pub(crate) has_parent: bool,
+    /// In ticks, or marked as in nanoseconds since the Unix epoch.
+    pub(crate) start: u64,
+}
+
 impl Slot {
     /// The span that lives here, if one does and stayed while it was read.
     pub(super) fn view(&self) -> Option<LiveView> {
@@ -95,10 +105,9 @@ impl Slot {
         (self.state.load(Ordering::Relaxed) == before).then_some(view)
     }
 
-    /// The trace of the span that lives here, and whether it has a parent in
-    /// another process; nothing inside, if its parent is of this one. `None` if
-    /// no span stayed while it was read.
-    pub(super) fn as_local_root(&self) -> Option<Option<(TraceId, bool)>> {
+    /// The span that lives here; nothing inside, if its parent is of this process.
+    /// `None` if no span stayed while it was read.
+    pub(super) fn as_local_root(&self) -> Option<Option<LocalRoot>> {
         // Ordering: Acquire here and below, as in `view`.
         let before = self.state.load(Ordering::Acquire);
         if before & LIVE == 0 {
@@ -108,7 +117,8 @@ impl Slot {
         let is_remote = self.flags.load(Ordering::Acquire) & body::REMOTE != 0;
         let [high, low] = &self.trace;
         let trace = [high.load(Ordering::Acquire), low.load(Ordering::Acquire)];
-        let root = (TraceId::from_halves(trace), has_parent);
+        let start = self.start.load(Ordering::Acquire);
+        let root = LocalRoot { trace: TraceId::from_halves(trace), has_parent, start };
         // Ordering: Relaxed is enough behind the Acquire loads above.
         let stayed = self.state.load(Ordering::Relaxed) == before;
         stayed.then_some((!has_parent || is_remote).then_some(root))

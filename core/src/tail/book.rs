@@ -9,7 +9,7 @@ use super::trace::{State, Trace};
 use super::{Facts, Rules, TailStats, Traces};
 use crate::sampler::Randomness;
 use crate::w3c::TraceState;
-use crate::{Pipeline, Threshold};
+use crate::{OtelTraceState, Pipeline, Threshold, TraceId, frame};
 
 /// What is known about the traces of one or several pipelines, and how they were
 /// decided. The frames themselves are in a [`Buffer`](super::Buffer) per pipeline.
@@ -31,6 +31,8 @@ pub struct Book<M, R> {
     epoch_began: Duration,
     /// The traces that were not found under way in this epoch are to be decided.
     looking: Option<u64>,
+    /// The last look for local roots under way.
+    last_look: u64,
     next_look: Duration,
     forcing: Option<Forcing>,
     /// The number of the last decision.
@@ -121,6 +123,7 @@ where
             epoch: 0,
             epoch_began: Duration::ZERO,
             looking: None,
+            last_look: 0,
             next_look: Duration::ZERO,
             forcing: None,
             decisions: 0,
@@ -191,7 +194,7 @@ where
     }
 
     /// Makes room for a trace, if need be by deciding the oldest one.
-    pub(super) fn open(&mut self, now: Duration, span: &Ended<'_>) -> Option<u32> {
+    pub(super) fn open(&mut self, now: Duration, span: &Ended<'_>, me: u8) -> Option<u32> {
         let is_full = self.table.count(State::Open) >= self.settings.max_traces.max(1);
         if is_full && let Some(oldest) = self.table.first(State::Open) {
             self.decide(oldest, now, Why::Early);
@@ -202,9 +205,10 @@ where
         if self.table.count(State::Open) == 1 {
             self.next_look = now.saturating_add(self.settings.look_interval);
         }
+        let randomness = self.randomness_of(span, me);
         let trace = self.table.get_mut(index)?;
         (trace.deadline, trace.opened) = (deadline, opened);
-        trace.randomness = randomness_of(span);
+        (trace.randomness, trace.first_end) = (randomness, span.end);
         Some(index)
     }
 
@@ -259,13 +263,13 @@ where
         let mut trace = Trace::EMPTY;
         trace.see(span, self.notes_of(span));
         trace.is_head_known = self.begins_in(me, span);
-        trace.randomness = randomness_of(span);
+        trace.randomness = self.randomness_of(span, me);
         self.judge(&trace, now, Why::Early)
     }
 
     fn judge(&mut self, trace: &Trace, now: Duration, why: Why) -> Option<Mark> {
         self.decisions += 1;
-        let duration = Duration::from_nanos(trace.end.saturating_sub(trace.begin));
+        let duration = self.duration(trace, now, why);
         let facts = Facts { seen: trace.seen, notes: trace.notes, duration };
         let nanos = nanos(now);
         let stats = &mut self.stats;
@@ -291,6 +295,59 @@ where
         threshold.map(|threshold| Mark { threshold, is_head_known: trace.is_head_known })
     }
 
+    /// How long a trace took; at least, if a local root of it is under way.
+    fn duration(&self, trace: &Trace, now: Duration, why: Why) -> Duration {
+        let ended = trace.end.saturating_sub(trace.begin);
+        let is_under_way = why != Why::Over && trace.looked != 0 && trace.looked == self.last_look;
+        let under_way = if is_under_way {
+            // It became known when, or after, its first span ended.
+            let known = trace.deadline.saturating_sub(nanos(self.settings.decision_time));
+            let until_known = trace.first_end.saturating_sub(trace.begin);
+            nanos(now).saturating_sub(known).saturating_add(until_known)
+        } else {
+            0
+        };
+        Duration::from_nanos(ended.max(under_way))
+    }
+
+    /// By what a part of all traces is chosen.
+    ///
+    /// What the specification calls randomness, so that services which sample at
+    /// different rates keep the same traces. But where the sampler at the head may have chosen
+    /// by the same bits, without saying so, a part of what it kept is chosen by others: as
+    /// `TraceIdRatioBased` keeps what is little by them.
+    fn randomness_of(&self, span: &Ended<'_>, me: u8) -> u64 {
+        let keeps_roots = |member: &Option<Member>| member.is_some_and(|m| m.keeps_roots);
+        let is_plain = self.members.get(usize::from(me)).is_some_and(keeps_roots);
+        let text = span.trace_state();
+        if !text.is_empty() {
+            let state = TraceState::parse(text).unwrap_or_default();
+            let said = OtelTraceState::of(state);
+            if is_plain || said.threshold().is_some() || said.randomness().is_some() {
+                return Randomness::of(span.trace, state).get();
+            }
+        }
+        let bits = if is_plain { span.trace.randomness() } else { mixed(span.trace) };
+        Randomness::new(bits).get()
+    }
+
+    /// The number of the decision about a trace.
+    pub(super) fn decision_of(&self, index: u32) -> Option<u64> {
+        self.table.get(index).map(|trace| trace.deadline)
+    }
+
+    /// A buffer has frames again of a trace that is decided.
+    pub(super) fn settle_again(&mut self, index: u32, me: u8) {
+        let decision = self.decisions;
+        let Some(trace) = self.table.get_mut(index) else { return };
+        trace.holders |= 1 << me;
+        if trace.state == State::Remembered {
+            // A flush waits for what was decided before it.
+            trace.deadline = decision;
+            self.table.move_to(index, State::Settling);
+        }
+    }
+
     /// A buffer has no frames of a trace any more.
     pub(super) fn let_go(&mut self, index: u32, me: u8) {
         let Some(trace) = self.table.get_mut(index) else { return };
@@ -306,29 +363,38 @@ where
     }
 
     /// Looks through the live-span tables, if it is time.
-    pub(super) fn look(&mut self, now: Duration, me: u8) {
+    pub(super) fn look(&mut self, now: Duration, me: u8, unix_nanos: &impl Fn(u64) -> u64) {
         if now < self.next_look || self.table.count(State::Open) == 0 {
             return;
         }
         self.next_look = now.saturating_add(self.settings.look_interval);
         let Some(epoch) = self.begin_epoch(now, me) else { return };
+        let is_sure = self.find_roots(epoch, unix_nanos);
+        // A slot that was just being taken or given back may be a root: another
+        // look will tell.
+        self.looking = is_sure.then_some(epoch);
+    }
+
+    /// Notes at which traces local roots are under way, and since when. Returns whether
+    /// these are sure to be all.
+    fn find_roots(&mut self, look: u64, unix_nanos: &impl Fn(u64) -> u64) -> bool {
+        self.last_look = look;
         let table = &mut self.table;
         let mut is_sure = true;
         for Member { pipeline, keeps_roots, .. } in self.members.iter().flatten() {
-            is_sure &= pipeline.live_table().each_local_root(|id, has_parent| {
-                if let Some(index) = table.find(id)
+            is_sure &= pipeline.live_table().each_local_root(|root| {
+                if let Some(index) = table.find(root.trace)
                     && let Some(trace) = table.get_mut(index)
                 {
-                    trace.looked = epoch;
+                    trace.looked = look;
                     if trace.state == State::Open {
-                        trace.is_head_known |= !has_parent && *keeps_roots;
+                        trace.is_head_known |= !root.has_parent && *keeps_roots;
+                        trace.begin = trace.begin.min(frame::unix_of(root.start, unix_nanos));
                     }
                 }
             });
         }
-        // A slot that was just being taken or given back may be a root: another
-        // look will tell.
-        self.looking = is_sure.then_some(epoch);
+        is_sure
     }
 
     /// Begins an epoch, unless the last one is still waited for.
@@ -389,7 +455,12 @@ where
 
     /// Decides everything, for a flush; whether that is done. Others that share
     /// the book get a moment to drain what has ended.
-    pub(super) fn force(&mut self, now: Duration, me: u8) -> bool {
+    pub(super) fn force(
+        &mut self,
+        now: Duration,
+        me: u8,
+        unix_nanos: &impl Fn(u64) -> u64,
+    ) -> bool {
         if self.has_others() {
             let forcing = self.forcing.unwrap_or(Forcing { since: now, epoch: None });
             let epoch = forcing.epoch.or_else(|| self.begin_epoch(now, me));
@@ -400,6 +471,10 @@ where
             }
         }
         (self.forcing, self.looking) = (None, None);
+        if self.table.count(State::Open) > 0 {
+            // How long they take until now.
+            self.find_roots(LOOK_OF_FLUSH, unix_nanos);
+        }
         self.decide_where(now, Why::Flush, |_| true);
         self.announce(me);
         true
@@ -423,11 +498,14 @@ impl Trace {
     }
 }
 
-fn randomness_of(span: &Ended<'_>) -> u64 {
-    match span.trace_state() {
-        "" => Randomness::new(span.trace.randomness()).get(),
-        text => Randomness::of(span.trace, TraceState::parse(text).unwrap_or_default()).get(),
-    }
+/// All bits of an id in each bit, the same in every process.
+fn mixed(trace: TraceId) -> u64 {
+    let [high, low] = trace.halves();
+    let fold = |a: u64, b: u64| {
+        let product = u128::from(a) * u128::from(b);
+        (product >> 64) as u64 ^ product as u64
+    };
+    fold(fold(high ^ 0xa076_1d64_78bd_642f, low ^ 0xe703_7ed1_a0b4_28db), 0x8ebc_6af0_9c88_c6e3)
 }
 
 fn is_error(seen: u8) -> bool {
@@ -441,9 +519,12 @@ fn nanos(time: Duration) -> u64 {
 /// The most pipelines that share a book.
 pub const MAX_PIPELINES: usize = 16;
 
+/// No epoch has this number.
+const LOOK_OF_FLUSH: u64 = u64::MAX;
+
 /// How long a flush waits for the other pipelines that share a book: their
 /// exporters may be in trouble.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How long other decisions wait for them. One that has much to send does not
-/// take frames from its rings meanwhile, and an error may be among them.
+/// How long other decisions wait for them. One whose buffer is full of what its exporter is
+/// to take leaves frames in its rings meanwhile, and an error may be among them.
 const LAGGING: Duration = Duration::from_secs(10);

@@ -6,7 +6,7 @@ use super::book::Why;
 use super::ended::{Ended, trace_of};
 use super::mark::{Mark, Marker, ROOM};
 use super::stage::{Sink, Taken, Turn};
-use super::trace::{State, Trace};
+use super::trace::State;
 use super::units::{Units, cells_of};
 use super::{Book, Chain, Rules, Traces, Unit};
 use crate::frame::{self, FrameTag};
@@ -101,11 +101,17 @@ where
     }
 
     /// Decides everything for a flush of this number, and moves what is kept.
-    pub(crate) fn force(&mut self, flush: u64, turn: Taken<'_>) -> Turn {
+    pub(crate) fn force(
+        &mut self,
+        flush: u64,
+        turn: Taken<'_>,
+        unix_nanos: impl Fn(u64) -> u64,
+    ) -> Turn {
         let Buffer { book, waiting } = self;
         let (lost, counters, mut sink) = (&mut 0, turn.counters, turn.sink);
         let result = book.with(|book| {
-            if waiting.forced < flush && waiting.me.is_some_and(|me| book.force(turn.now, me)) {
+            let force = |me| book.force(turn.now, me, &unix_nanos);
+            if waiting.forced < flush && waiting.me.is_some_and(force) {
                 (waiting.forced, waiting.forced_until) = (flush, book.decisions);
             }
             let is_settled = waiting.settle(book, &mut sink, lost);
@@ -213,13 +219,13 @@ where
         else {
             return Turn::Empty;
         };
-        book.look(now, me);
+        book.look(now, me, &unix_nanos);
         if self.marking.is_none() && self.drained != book.epoch {
             let mut marks = [RingMark::default(); MAX_SHARDS];
             marks.iter_mut().zip(&*consumers).for_each(|(mark, ring)| *mark = ring.mark());
             self.marking = Some((book.epoch, marks));
         }
-        if !self.settle(book, &mut sink, lost) {
+        if !self.settle(book, &mut sink, lost) && !sink.is_closed {
             return Turn::Full;
         }
         let (shards, mut moved) = (consumers.len(), 0);
@@ -246,7 +252,11 @@ where
                     continue;
                 }
                 if !self.take(book, (frame, head), now, &mut sink, lost, &unix_nanos) {
-                    return Turn::Full;
+                    if !sink.is_closed {
+                        return Turn::Full;
+                    }
+                    result = Turn::Full;
+                    break 'rings;
                 }
                 moved += 1;
             }
@@ -261,7 +271,7 @@ where
         book.decide_due(now, me);
         let is_settled = self.settle(book, &mut sink, lost);
         self.until = book.until();
-        if is_settled && !sink.is_full() { result } else { Turn::Full }
+        if sink.is_closed || is_settled && !sink.is_full() { result } else { Turn::Full }
     }
 
     /// Takes a frame; not if the batch is to be sent first.
@@ -283,7 +293,7 @@ where
         let (len, Head { header, trace: id }) = (frame.bytes().len(), head);
         let mut found = book.table.find(id);
         let cells = cells_of(len);
-        if !self.has_room(book, found, cells) {
+        if !self.has_room(book, found, cells, sink) {
             let has_room = self.find_room(book, id, cells, now, sink, lost);
             // Where nothing waits for the batch and there still is no room, the trace
             // is decided by what is known.
@@ -293,7 +303,7 @@ where
             found = book.table.find(id);
         }
         // Whatever is decided, it is taken now.
-        if !sink.has_room(len + ROOM) {
+        if !sink.is_closed && !sink.has_room(len + ROOM) {
             return false;
         }
         let (tag, mut frame) = frame.hold();
@@ -349,7 +359,7 @@ where
     {
         let Some(me) = self.me else { return };
         let span = read.span();
-        let kept = match found.or_else(|| book.open(now, &span)) {
+        let kept = match found.or_else(|| book.open(now, &span, me)) {
             None => book.decide_alone(&span, now, me),
             Some(index) if found.is_none() && self.put(book, index, &read, me) => return,
             Some(index) => {
@@ -358,7 +368,12 @@ where
                     // It has its share of the memory already.
                     book.decide(index, now, Why::Early);
                 }
-                book.kept(index)
+                let kept = book.kept(index);
+                if sink.is_closed && kept.is_some() && self.add_to_settling(book, index, &read, me)
+                {
+                    return;
+                }
+                kept
             }
         };
         let len = read.bytes.len();
@@ -372,16 +387,47 @@ where
         }
     }
 
-    /// Whether a frame of so many cells can be taken: its trace is decided, or there is
-    /// room for both of them.
+    /// A late span of a trace that is kept waits until there is a batch to put it in.
+    fn add_to_settling<M, R>(
+        &mut self,
+        book: &mut Book<M, R>,
+        index: u32,
+        read: &Read<'_>,
+        me: u8,
+    ) -> bool
+    where
+        M: AsRef<[Traces]> + AsMut<[Traces]>,
+        R: Rules,
+    {
+        let Some(chain) = self.chains.as_mut().get_mut(index as usize) else { return false };
+        let (scope, is_remarkable) = (read.tag.callsite.scope(), read.tag.is_remarkable());
+        let is_added = self.units.append(chain, read.cells, read.bytes, scope, is_remarkable);
+        if is_added {
+            self.held += 1;
+            book.settle_again(index, me);
+        }
+        is_added
+    }
+
+    /// Whether a frame of so many cells can be taken: it goes to the batch or nowhere, since
+    /// its trace is decided, or there is room for both of them.
     #[inline]
-    fn has_room<M, R>(&self, book: &Book<M, R>, trace: Option<u32>, cells: usize) -> bool
+    fn has_room<M, R>(
+        &self,
+        book: &Book<M, R>,
+        trace: Option<u32>,
+        cells: usize,
+        sink: &Sink<'_>,
+    ) -> bool
     where
         M: AsRef<[Traces]> + AsMut<[Traces]>,
         R: Rules,
     {
         let has_cells = self.units.free() >= cells;
         match trace {
+            Some(index) if sink.is_closed => {
+                has_cells || !book.is_open(index) && book.kept(index).is_none()
+            }
             Some(index) => has_cells || !book.is_open(index),
             None => has_cells && book.can_open(),
         }
@@ -406,7 +452,7 @@ where
         while self.make_room(book, now, sink, lost) {
             // It may have been decided, or forgotten.
             let found = book.table.find(id);
-            if self.has_room(book, found, cells) {
+            if self.has_room(book, found, cells, sink) {
                 return true;
             }
         }
@@ -429,21 +475,23 @@ where
     {
         let Some(me) = self.me else { return false };
         let before = (self.units.free(), book.can_open());
-        if !self.settle(book, sink, lost) {
+        // What can be freed while the batch is closed was freed when the turn began.
+        let is_settled = sink.is_closed || self.settle(book, sink, lost);
+        if !is_settled || (self.units.free(), book.can_open()) != before {
             return (self.units.free(), book.can_open()) != before;
         }
-        if (self.units.free(), book.can_open()) != before {
-            return true;
-        }
         let mut oldest = book.table.first(State::Open);
-        while let Some(index) = oldest
-            && !book.holds(index, me)
-        {
+        while let Some(index) = oldest {
             oldest = book.table.next(index);
-        }
-        if let Some(index) = oldest {
+            if !book.holds(index, me) {
+                continue;
+            }
             book.decide(index, now, Why::Early);
-            self.settle(book, sink, lost);
+            self.settle_one(book, index, me, sink, lost);
+            // What is kept waits for another batch.
+            if !sink.is_closed || (self.units.free(), book.can_open()) != before {
+                break;
+            }
         }
         (self.units.free(), book.can_open()) != before
     }
@@ -460,26 +508,41 @@ where
         let mut next = book.table.first(State::Settling);
         while let Some(index) = next {
             next = book.table.next(index);
-            let Some(&Trace { holders, kept, deadline, .. }) = book.table.get(index) else { break };
-            let Some(chain) = self.chains.as_mut().get_mut(index as usize) else { break };
-            if holders & 1 << me == 0 {
+            if !book.holds(index, me) || self.settle_one(book, index, me, sink, lost) {
                 continue;
             }
-            match kept {
-                None => {
-                    let frames = self.units.clear(chain);
-                    self.held -= frames;
-                    *lost += frames as u64;
-                }
-                Some(mark) => {
-                    if !self.emit(index, mark, sink) {
-                        self.settling = Some(deadline);
-                        return false;
-                    }
-                }
+            self.settling = self.settling.or(book.decision_of(index));
+            if !sink.is_closed {
+                return false;
             }
-            book.let_go(index, me);
         }
+        self.settling.is_none()
+    }
+
+    /// The same of one trace that is decided. Whether the batch had room.
+    fn settle_one<M, R>(
+        &mut self,
+        book: &mut Book<M, R>,
+        index: u32,
+        me: u8,
+        sink: &mut Sink<'_>,
+        lost: &mut u64,
+    ) -> bool
+    where
+        M: AsRef<[Traces]> + AsMut<[Traces]>,
+        R: Rules,
+    {
+        let Some(chain) = self.chains.as_mut().get_mut(index as usize) else { return true };
+        match book.kept(index) {
+            None => {
+                let frames = self.units.clear(chain);
+                self.held -= frames;
+                *lost += frames as u64;
+            }
+            Some(mark) if !self.emit(index, mark, sink) => return false,
+            Some(_) => {}
+        }
+        book.let_go(index, me);
         true
     }
 

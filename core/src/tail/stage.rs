@@ -98,6 +98,8 @@ pub(crate) struct Sink<'a> {
     pub(crate) scopes: &'a mut Scopes,
     /// The most frames.
     pub(crate) most: usize,
+    /// It is with the exporter, and takes none.
+    pub(crate) is_closed: bool,
 }
 
 impl Sink<'_> {
@@ -111,7 +113,7 @@ impl Sink<'_> {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        *self.count >= self.most
+        self.is_closed || *self.count >= self.most
     }
 
     /// Whether there is so much room behind the frames.

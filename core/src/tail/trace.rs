@@ -27,6 +27,8 @@ pub(super) struct Trace {
     /// The last look that found a local root of it under way.
     pub(super) looked: u64,
     pub(super) randomness: u64,
+    /// The end of the span by which it became known.
+    pub(super) first_end: u64,
     /// While it is open, when it is decided at last, in nanoseconds; then, the
     /// number of its decision.
     pub(super) deadline: u64,
@@ -59,6 +61,7 @@ impl Trace {
         begin: u64::MAX,
         end: 0,
         randomness: 0,
+        first_end: 0,
         deadline: 0,
         kept: None,
     };

@@ -11,9 +11,9 @@ use throughline_core::tail::{
     Traces, Unit,
 };
 use throughline_core::{
-    Accepted, Action, AlwaysOn, Callsite, Context, DropReason, Floods, Ledger, OtelTraceState,
-    ParentBased, Pipeline, Sampler, Scope, Span, SpanBudgets, SpanContext, SpanOptions, SpanView,
-    SurplusSummary, TraceId, ValueView,
+    Accepted, Action, AlwaysOn, Batch, Callsite, Context, DropReason, Floods, Ledger,
+    OtelTraceState, ParentBased, Pipeline, Sampler, Scope, Span, SpanBudgets, SpanContext,
+    SpanOptions, SpanView, SurplusSummary, TraceId, ValueView,
 };
 use throughline_runtime::Carried;
 
@@ -37,6 +37,8 @@ pub struct TailSetup {
     pub batch: usize,
     /// Children of one span that are exported.
     pub children: u32,
+    /// How long each export takes.
+    pub export_time: Duration,
 }
 
 impl TailSetup {
@@ -51,6 +53,7 @@ impl TailSetup {
             sampler: &KEEPS_ROOTS,
             batch: 512,
             children: u32::MAX,
+            export_time: Duration::ZERO,
         }
     }
 }
@@ -62,11 +65,14 @@ pub struct TailSimulation {
     now: Duration,
     units: usize,
     delivered: HashMap<TraceId, Delivered>,
+    export_time: Duration,
 }
 
 struct Member {
     pipeline: &'static Pipeline,
     flusher: VirtualFlusher<Tail>,
+    /// What is with the exporter, and until when.
+    exporting: Option<(Vec<u8>, Duration)>,
 }
 
 /// What came of a trace.
@@ -104,8 +110,8 @@ impl TailSimulation {
     /// New pipelines at the time zero.
     pub fn new(setup: TailSetup) -> Self {
         Virtual::set_ticks(0);
-        let TailSetup { pipelines, units, traces, settings, rules, sampler, batch, children } =
-            setup;
+        let TailSetup { pipelines, units, traces, settings, rules, sampler, .. } = setup;
+        let TailSetup { batch, children, export_time, .. } = setup;
         let book = Book::new(vec![Traces::EMPTY; traces / Traces::COUNT], rules, settings, 0x5eed)
             .expect("the rules have few conditions");
         let book = SharedBook(Rc::new(RefCell::new(book)));
@@ -122,10 +128,12 @@ impl TailSimulation {
             let tail = Buffer::new(vec![Unit::EMPTY; units / Unit::CELLS], chains, book.clone());
             let (pipeline, flusher) =
                 setup.build_with_tail(tail, |pipeline| with_budget(pipeline, children));
-            Member { pipeline, flusher: flusher.expect("at most 16 share a book") }
+            let flusher = flusher.expect("at most 16 share a book");
+            Member { pipeline, flusher, exporting: None }
         };
         let members = (0..pipelines).map(member).collect();
-        TailSimulation { members, book, now: Duration::ZERO, units, delivered: HashMap::new() }
+        let (now, delivered) = (Duration::ZERO, HashMap::new());
+        TailSimulation { members, book, now, units, delivered, export_time }
     }
 
     /// The time.
@@ -186,15 +194,29 @@ impl TailSimulation {
     /// Polls one of them.
     pub fn poll_one(&mut self, member: usize) -> Option<Duration> {
         loop {
-            let Member { pipeline, flusher } = &mut self.members[member];
-            let action = flusher.poll(self.now, Virtual::unix_nanos);
+            let Member { pipeline, flusher, exporting } = &mut self.members[member];
+            let mut action = flusher.poll(self.now, Virtual::unix_nanos);
             if action == Action::Export {
                 assert!(!flusher.batch().is_empty(), "an empty batch is sent");
-                for (_, span) in flusher.batch().spans() {
-                    let trace = self.delivered.entry(span.trace_id()).or_default();
-                    trace.deliver(&span);
+                *exporting = Some((encoded(&flusher.batch()), self.now + self.export_time));
+            }
+            match exporting.take() {
+                Some((sent, until)) if until <= self.now => {
+                    assert_eq!(encoded(&flusher.batch()), sent, "a batch that was sent is changed");
+                    for (_, span) in flusher.batch().spans() {
+                        let trace = self.delivered.entry(span.trace_id()).or_default();
+                        trace.deliver(&span);
+                    }
+                    flusher.on_export(self.now, Ok(Accepted::default()));
+                    action = Action::Yield;
                 }
-                flusher.on_export(self.now, Ok(Accepted::default()));
+                Some((sent, until)) => {
+                    *exporting = Some((sent, until));
+                    if let Action::Wait { until: wake } = &mut action {
+                        *wake = Some(wake.map_or(until, |wake| wake.min(until)));
+                    }
+                }
+                None => {}
             }
             let (ledger, used) = (pipeline.ledger(), flusher.tail().used_bytes());
             assert!(used <= self.units * Unit::CELL_BYTES, "{used} bytes are in use");
@@ -301,6 +323,12 @@ impl TailSimulation {
     pub fn all_delivered(&self) -> &HashMap<TraceId, Delivered> {
         &self.delivered
     }
+}
+
+fn encoded(batch: &Batch<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    batch.encode(|part| bytes.extend_from_slice(part));
+    bytes
 }
 
 fn with_budget(pipeline: Pipeline, children: u32) -> Pipeline {
