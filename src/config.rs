@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use throughline_core::Described;
 use throughline_propagation::Propagator;
-use throughline_runtime::{Config, Origin};
+use throughline_runtime::{Config, Origin, PipelineOptions};
 
 use crate::setup::Builder;
 
@@ -54,6 +54,7 @@ pub(crate) fn describe(builder: &Builder) -> Config {
         None => set("tail", &"off"),
     }
     let limits = &options.limits;
+    let within = format_args!("no limit but {} bytes per span", PipelineOptions::SPAN_BYTES);
     for (name, limit) in [
         ("limits.attribute_count", limits.attribute_count),
         ("limits.attribute_value_length", limits.attribute_value_length),
@@ -64,7 +65,7 @@ pub(crate) fn describe(builder: &Builder) -> Config {
         ("limits.attribute_per_link_count", limits.attribute_per_link_count),
     ] {
         match limit {
-            u32::MAX => set(name, &"no limit"),
+            u32::MAX => set(name, &within),
             limit => set(name, &limit),
         }
     }
@@ -77,6 +78,8 @@ pub(crate) fn describe(builder: &Builder) -> Config {
     set("max_export_batch_size", &flusher.max_export_batch_size);
     set("max_queue_size", &options.max_queue_size);
     set("max_live_spans", &options.max_live_spans);
+    let (large, bytes) = (options.large_spans(), PipelineOptions::SPAN_BYTES);
+    set("max_large_spans", &format_args!("{large}, of {bytes} bytes each"));
     let retry = &flusher.retry;
     let retry = format!(
         "{} times, after {:?} to {:?}",

@@ -158,6 +158,12 @@ impl Builder {
     }
 
     /// How much a span may hold.
+    ///
+    /// Whatever the limits say, all of a span has to fit
+    /// [16 KiB](throughline_runtime::PipelineOptions::SPAN_BYTES) once it is encoded, or 376
+    /// bytes of a span beyond [`max_large_spans`](Self::max_large_spans): a longer text is
+    /// cut, what cannot be cut is dropped, and the span counts in
+    /// [`Ledger::memory_limited`](crate::Ledger::memory_limited).
     pub fn limits(mut self, limits: SpanLimits) -> Self {
         self.options.limits = limits;
         [
@@ -227,6 +233,25 @@ impl Builder {
     pub fn max_live_spans(mut self, spans: usize) -> Self {
         self.options.max_live_spans = spans;
         self.noted("max_live_spans")
+    }
+
+    /// Spans under way that may be large at once. By default all
+    /// [live spans](Self::max_live_spans); 65,536 at most.
+    ///
+    /// A live span has 376 bytes for its attributes, events, links and status, as they are
+    /// encoded; a large one has [16 KiB](throughline_runtime::PipelineOptions::SPAN_BYTES)
+    /// instead. So memory is bounded by 16 KiB times this number, 128 MiB by default: it is
+    /// reserved at the start, and on systems that provide memory when it is touched (all
+    /// that are common) a process has as much of it resident as the spans took that were
+    /// large at the same time, a page each at least. An allocator of the program's own must
+    /// pass on `alloc_zeroed` for that.
+    ///
+    /// A span beyond this number has its 376 bytes: texts are cut to what fits, what else
+    /// does not fit is dropped, and the span counts in
+    /// [`Ledger::memory_limited`](crate::Ledger::memory_limited).
+    pub fn max_large_spans(mut self, spans: usize) -> Self {
+        self.options.max_large_spans = Some(spans);
+        self.noted("max_large_spans")
     }
 
     /// Whether the polls of futures and streams in spans are timed; they are by

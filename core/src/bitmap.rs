@@ -65,6 +65,18 @@ impl Bitmap {
         (first..first + words).find_map(|word| self.claim_in(word % words))
     }
 
+    /// Takes a place in one of these words, if any is free: in the first one, at its lowest.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn claim_among(&self, words: core::ops::Range<usize>) -> Option<usize> {
+        words.into_iter().find_map(|word| self.claim_in(word))
+    }
+
+    /// The number of words with places.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn words(&self) -> usize {
+        self.len.div_ceil(BITS)
+    }
+
     fn claim_in(&self, word: usize) -> Option<usize> {
         let begin = word.checked_mul(BITS)?;
         let places = self.len.checked_sub(begin)?;
@@ -131,4 +143,5 @@ impl Bitmap {
     }
 }
 
-const BITS: usize = usize::BITS as usize;
+/// The places of a word.
+pub(crate) const BITS: usize = usize::BITS as usize;

@@ -15,6 +15,7 @@
 //! used it: a reader that finds the same state before and after has read one
 //! span, not two.
 
+mod blocks;
 mod record;
 mod table;
 mod view;
@@ -374,7 +375,7 @@ impl Live {
         // SAFETY: only the owner touches the record.
         let spill = self.slot.record.with(|record| unsafe { (*record).spill });
         if spill != NO_BLOCK {
-            self.table().spill_taken.release(spill as usize);
+            self.table().blocks.release(spill as usize);
         }
         self.leave();
     }

@@ -1,5 +1,6 @@
 //! Making a pipeline: its memory, once.
 
+use core::hint::black_box;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -36,9 +37,16 @@ pub struct PipelineOptions {
     /// one tells of [surplus](SpanBudgets) children. 8,192 by default, as many as the
     /// largest queue has at most.
     pub max_live_spans: usize,
-    /// Spans that may be larger than that at once, 16 KiB each. 256 by default, 65,536
-    /// at most.
-    pub max_large_spans: usize,
+    /// Spans under way that may be large at once: that may hold more than the 376 bytes
+    /// that each has, up to [`SPAN_BYTES`](Self::SPAN_BYTES). `None`, the default, is as many
+    /// as there are live spans, 65,536 at most.
+    ///
+    /// So many times 16 KiB are reserved, of which what no span ever used takes no memory on
+    /// systems that provide it when it is touched; what was used once is used again. Where
+    /// the system refuses to reserve so much, there are half as many, or a quarter, and so
+    /// on. A span beyond them has its 376 bytes, and is
+    /// counted if it needs more.
+    pub max_large_spans: Option<usize>,
     /// Whether the polls of futures and streams in spans are timed: see
     /// [`PollProfile`]. They are by default.
     pub poll_profile: bool,
@@ -83,9 +91,21 @@ impl PipelineOptions {
     /// connection of its own.
     pub const MOST_CONCURRENT: usize = 256;
 
+    /// The most bytes that a span's attributes, events, links, status and changed name may
+    /// take together, encoded: 16,384. Texts that do not fit are cut.
+    pub const SPAN_BYTES: usize = SPILL;
+
     /// The most finished spans that may wait: 4,194,304, of 512 bytes. What is more
     /// counts as so many: no number takes the program's memory away.
     pub const LARGEST_QUEUE: usize = 1 << 22;
+}
+
+impl PipelineOptions {
+    /// How many spans may be large at once, by these options.
+    pub fn large_spans(&self) -> usize {
+        let live = self.max_live_spans.max(1);
+        self.max_large_spans.unwrap_or(live).min(live).min(MOST_LARGE)
+    }
 }
 
 impl Default for PipelineOptions {
@@ -99,7 +119,7 @@ impl Default for PipelineOptions {
             flusher: FlusherSettings::new(),
             max_queue_size: 2_048,
             max_live_spans: 8_192,
-            max_large_spans: 256,
+            max_large_spans: None,
             poll_profile: true,
             long_poll: Some(Duration::from_millis(10)),
             heartbeat: None,
@@ -126,6 +146,7 @@ impl core::fmt::Debug for PipelineOptions {
             .field("flusher", &self.flusher)
             .field("max_queue_size", &self.max_queue_size)
             .field("max_live_spans", &self.max_live_spans)
+            .field("max_large_spans", &self.large_spans())
             .field("poll_profile", &self.poll_profile)
             .field("long_poll", &self.long_poll)
             .field("heartbeat", &self.heartbeat)
@@ -165,7 +186,6 @@ pub(crate) fn create(
     // Half a ring bounds a frame, and a spilled span must fit.
     let queue = options.max_queue_size.min(PipelineOptions::LARGEST_QUEUE);
     let live = options.max_live_spans.clamp(1, PipelineOptions::LARGEST_QUEUE);
-    let large = options.max_large_spans.min(MOST_LARGE);
     let units = (queue * SLOT / shards).max(4 * SPILL).div_ceil(UNIT);
     // What a batch takes where the queue holds as many spans as its size says. To wake a
     // thread costs a producer as much as some hundred spans.
@@ -175,6 +195,7 @@ pub(crate) fn create(
         let heads: Vec<Unit<FrameTag>> = (0..units).map(|_| Unit::new()).collect();
         Shard::new(heads.leak(), zeroed(units * UNIT), announce_every)
     };
+    let spill = zeroed_blocks(options.large_spans());
     let slots: Vec<Slot> = (0..live).map(|_| Slot::new()).collect();
     let sampler: &'static Arc<dyn Sampler + Send + Sync> =
         Box::leak(Box::new(options.sampler.clone()));
@@ -182,8 +203,8 @@ pub(crate) fn create(
         shards: (0..shards).map(|_| shard()).collect::<Vec<_>>().leak(),
         slot_words: words(slots.len()),
         slots: slots.leak(),
-        spill: zeroed(large * SPILL),
-        spill_words: words(large),
+        spill_words: words(spill.len() / SPILL),
+        spill,
         spill_block: SPILL,
         sampler: &**sampler,
         limits: options.limits,
@@ -234,6 +255,22 @@ fn poll_profile(options: &PipelineOptions) -> PollProfile {
 /// Memory that the operating system provides when it is touched.
 fn zeroed(len: usize) -> &'static mut [u8] {
     vec![0; len].leak()
+}
+
+/// As many blocks for large spans, or as many as the system is ready to reserve: it may count
+/// what is never touched.
+fn zeroed_blocks(mut blocks: usize) -> &'static mut [u8] {
+    let fits = |len| {
+        let mut bytes = Vec::<u8>::new();
+        let fits = bytes.try_reserve_exact(len).is_ok();
+        // A compiler may take for granted what is reserved and never seen.
+        black_box(&mut bytes);
+        fits
+    };
+    while blocks > 0 && !fits(blocks * SPILL) {
+        blocks /= 2;
+    }
+    zeroed(blocks * SPILL)
 }
 
 fn words(bits: usize) -> &'static [TakenWord] {

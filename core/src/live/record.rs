@@ -122,7 +122,7 @@ impl Slot {
             if record.spill != NO_BLOCK || table.spill_len <= INLINE {
                 return false;
             }
-            let Some(block) = table.spill_taken.claim(index / SPREAD) else {
+            let Some(block) = table.blocks.claim(index) else {
                 return false;
             };
             // SAFETY: the claim gave the block to this span.
@@ -137,9 +137,6 @@ impl Slot {
 
 /// The bytes of a record that need no spill block: a slot is 512 bytes.
 pub(crate) const INLINE: usize = if cfg!(target_os = "none") { 384 } else { 376 };
-
-/// Neighbouring slots look for spill blocks at the same place.
-const SPREAD: usize = 64;
 
 /// No bitmap has so many places.
 pub(super) const NO_BLOCK: u32 = u32::MAX;

@@ -3,6 +3,7 @@
 use core::cell::Cell;
 use core::ptr;
 
+use super::blocks::Blocks;
 use super::record::NO_BLOCK;
 use super::view::LocalRoot;
 use super::{IS_SMALL, KIND_SHIFT, LIVE, Live, LiveView, Opening, SURPLUS, Slot};
@@ -18,7 +19,7 @@ pub(crate) struct LiveTable {
     slots: &'static [Slot],
     pub(super) taken: Bitmap,
     pub(super) spill: Region,
-    pub(super) spill_taken: Bitmap,
+    pub(super) blocks: Blocks,
     pub(super) spill_len: usize,
 }
 
@@ -39,7 +40,7 @@ impl LiveTable {
                 taken: Bitmap::new(slot_words, slots.len()),
                 slots,
                 spill: Region::new(spill, spill_len),
-                spill_taken: Bitmap::new(spill_words, blocks),
+                blocks: Blocks::new(spill_words, blocks),
                 spill_len,
             }
         }

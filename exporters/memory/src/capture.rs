@@ -79,7 +79,7 @@ impl Capture {
         options.poll_profile = false;
         options.max_queue_size = 1_024;
         options.max_live_spans = 512;
-        options.max_large_spans = 16;
+        options.max_large_spans = Some(16);
         options.max_batch_bytes = 256 * 1_024;
         Capture { options, clock: None }
     }

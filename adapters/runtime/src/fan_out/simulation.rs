@@ -71,7 +71,7 @@ impl Simulation {
             flusher: settings,
             max_live_spans: 4,
             max_queue_size: 16,
-            max_large_spans: 0,
+            max_large_spans: Some(0),
             max_batch_bytes: 0,
             ..PipelineOptions::default()
         };
