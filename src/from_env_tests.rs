@@ -341,6 +341,7 @@ fn the_table_tells_for_each_setting_who_said_it() {
     let mut builder = crate::builder()
         .schedule_delay(Duration::from_secs(1))
         .max_queue_size(9)
+        .max_live_spans(100)
         .attribute("a", "1");
     apply_to(
         &mut builder,
@@ -361,6 +362,14 @@ fn the_table_tells_for_each_setting_who_said_it() {
     assert_eq!(row("limits.attribute_count"), limit);
     assert_eq!(row("limits.link_count"), "limits.link_count=128 (default)");
     assert_eq!(row("export_timeout"), "export_timeout=30s (default)");
+    // What is no limit of the program's is one of the memory.
+    let length = row("limits.attribute_value_length");
+    assert_eq!(length, "limits.attribute_value_length=no limit but 16384 bytes per span (default)");
+    let large = "max_large_spans=100, of 16384 bytes each (default)";
+    assert_eq!(row("max_large_spans"), large);
+    let config = config::describe(&builder.max_large_spans(7));
+    let large = config.get("max_large_spans").map(|setting| setting.to_string());
+    assert_eq!(large.as_deref(), Some("max_large_spans=7, of 16384 bytes each (code)"));
 }
 
 /// Every variable that is read here.

@@ -6,6 +6,8 @@
 //! name, a new status) takes the old one out first.
 
 #[cfg(not(target_os = "none"))]
+mod cut;
+#[cfg(not(target_os = "none"))]
 mod keys;
 #[cfg(not(target_os = "none"))]
 mod plain_event;
@@ -36,6 +38,9 @@ pub(crate) struct Body {
     renamed: bool,
     /// There is a status or a trace state.
     remarkable: bool,
+    /// Something was cut or dropped for want of memory.
+    #[cfg(not(target_os = "none"))]
+    lacks_memory: bool,
     /// Where the first event begins, if there is one.
     first_event: u32,
     #[cfg(not(target_os = "none"))]
@@ -88,6 +93,8 @@ impl Body {
             status: StatusCode::Unset,
             renamed: false,
             remarkable: false,
+            #[cfg(not(target_os = "none"))]
+            lacks_memory: false,
             first_event: 0,
             #[cfg(not(target_os = "none"))]
             keys: keys::Keys::NONE,

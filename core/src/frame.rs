@@ -196,7 +196,8 @@ impl<'a> Finished<'a> {
     /// Fills [`len`](Self::len) bytes.
     pub(crate) fn write(&self, frame: &mut [u8]) {
         let &Finished { body, callsite, .. } = self;
-        if !cfg!(target_os = "none") && body.has_dropped() {
+        #[cfg(not(target_os = "none"))]
+        if body.has_dropped() && body.is_limited(self.slot.pipeline().limits()) {
             self.slot.pipeline().counters().count_limited();
         }
         let mut out = Out::new(frame);

@@ -81,6 +81,8 @@ pub struct Ledger {
     dropped: [u64; DropReason::ALL.len()],
     heartbeats: u64,
     limited: u64,
+    #[cfg(not(target_os = "none"))]
+    memory_limited: u64,
 }
 
 impl Ledger {
@@ -105,11 +107,21 @@ impl Ledger {
         self.heartbeats
     }
 
-    /// Spans of which attributes, events or links were left out, because of a
-    /// [limit](crate::SpanLimits) or for want of memory. They are among the others; the
-    /// record of each says how many.
+    /// Spans of which attributes, events or links were left out because of a
+    /// [limit](crate::SpanLimits). They are among the others; the record of each says how
+    /// many.
     pub const fn limited(&self) -> u64 {
         self.limited
+    }
+
+    /// Spans of which something was cut or left out because all of it did not fit into the
+    /// memory that a [pipeline](crate::Parts) has for one span: a slot's, or a spill block's.
+    /// They are among the others, and counted when it happens. Always 0 on bare targets.
+    pub const fn memory_limited(&self) -> u64 {
+        #[cfg(not(target_os = "none"))]
+        return self.memory_limited;
+        #[cfg(target_os = "none")]
+        0
     }
 
     /// Spans that were lost for this reason.
@@ -172,6 +184,8 @@ impl Ledger {
             dropped,
             heartbeats: self.heartbeats.saturating_sub(earlier.heartbeats),
             limited: self.limited.saturating_sub(earlier.limited),
+            #[cfg(not(target_os = "none"))]
+            memory_limited: self.memory_limited.saturating_sub(earlier.memory_limited),
         }
     }
 }
@@ -185,6 +199,10 @@ impl core::ops::Add for Ledger {
         self.exported += other.exported;
         self.heartbeats += other.heartbeats;
         self.limited += other.limited;
+        #[cfg(not(target_os = "none"))]
+        {
+            self.memory_limited += other.memory_limited;
+        }
         for (count, more) in self.dropped.iter_mut().zip(other.dropped) {
             *count += more;
         }
@@ -221,6 +239,8 @@ pub(crate) struct Counters {
     dropped: [AtomicUsize; DropReason::ALL.len()],
     heartbeats: AtomicUsize,
     limited: AtomicUsize,
+    #[cfg(not(target_os = "none"))]
+    memory_limited: AtomicUsize,
 }
 
 impl Counters {
@@ -236,6 +256,8 @@ impl Counters {
                 ],
                 heartbeats: AtomicUsize::new(0),
                 limited: AtomicUsize::new(0),
+                #[cfg(not(target_os = "none"))]
+                memory_limited: AtomicUsize::new(0),
             }
         }
     }
@@ -263,6 +285,13 @@ impl Counters {
         self.limited.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts a span once, whatever did not fit.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn count_memory_limited(&self) {
+        // Ordering: Relaxed, no value is read through it.
+        self.memory_limited.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Reads what is behind first, so that no span ends before it started: `refused` tells
     /// how many the rings had no room for.
     pub(crate) fn read(
@@ -287,6 +316,16 @@ impl Counters {
                 self.limited.load(Ordering::Relaxed) as u64,
             ),
         };
-        Ledger { started, unsampled, exported, dropped, heartbeats, limited }
+        Ledger {
+            started,
+            unsampled,
+            exported,
+            dropped,
+            heartbeats,
+            limited,
+            #[cfg(not(target_os = "none"))]
+            // Ordering: Relaxed, as they were counted.
+            memory_limited: self.memory_limited.load(Ordering::Relaxed) as u64,
+        }
     }
 }

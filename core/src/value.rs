@@ -200,6 +200,13 @@ pub(crate) fn cut(text: &str, length: u32) -> &str {
 
 #[cold]
 fn cut_at(text: &str, characters: usize) -> &str {
+    // Of most texts there is nothing to count. Where code is dearer, one way is enough.
+    #[cfg(not(target_os = "none"))]
+    if let Some(beginning) = text.get(..characters)
+        && beginning.is_ascii()
+    {
+        return beginning;
+    }
     match text.char_indices().nth(characters) {
         Some((end, _)) => text.get(..end).unwrap_or_default(),
         None => text,

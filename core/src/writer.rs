@@ -1,6 +1,8 @@
 //! Adding to the record of a span.
 
 #[cfg(not(target_os = "none"))]
+mod cut;
+#[cfg(not(target_os = "none"))]
 mod short;
 
 #[cfg(not(target_os = "none"))]
@@ -11,8 +13,8 @@ use crate::{Key, SpanContext, SpanLimits, StatusCode, Value};
 
 /// Adds to a span that this has to itself.
 ///
-/// What is beyond the limits, or does not fit the span's memory, is dropped and
-/// counted on the span.
+/// What is beyond the limits is dropped and counted on the span. So is what does not fit
+/// the span's memory, unless its texts can be cut.
 ///
 /// One word, which is passed by value: the span's handle is in no memory for its sake.
 pub(crate) struct Writer<'a> {
@@ -68,7 +70,7 @@ impl<'a> Writer<'a> {
     pub(crate) fn set_attribute(mut self, key: &str, value: &Value<'_>) {
         let limits = self.limits();
         if self.write(|body, bytes| body.set_attribute(bytes, key, value, limits)).is_err() {
-            self.record().0.dropped_attributes += 1;
+            self.cut_attribute(key, value);
         }
     }
 
@@ -98,7 +100,7 @@ impl<'a> Writer<'a> {
             &SpanLimits { attribute_count: u32::MAX, ..SpanLimits::new() };
         let (key, value) = (key.as_str(), Value::I64(number));
         if self.write(|body, bytes| body.add_attribute(bytes, key, &value, NO_LIMITS)).is_err() {
-            self.record().0.dropped_attributes += 1;
+            self.drop_attribute();
         }
     }
 
@@ -126,7 +128,7 @@ impl<'a> Writer<'a> {
             body.add_event(bytes, name, time, attributes, limits)
         };
         if self.write(add).is_err() {
-            self.record().0.dropped_events += 1;
+            self.cut_event(name, time, attributes);
         }
     }
 
@@ -139,12 +141,17 @@ impl<'a> Writer<'a> {
         let add =
             |body: &mut Body, bytes: &mut [u8]| body.add_link(bytes, to, state, attributes, limits);
         if self.write(add).is_err() {
-            self.record().0.dropped_links += 1;
+            self.cut_link(to, state, attributes);
         }
     }
 
     pub(crate) fn set_status(&mut self, code: StatusCode, description: &str) {
+        #[cfg(not(target_os = "none"))]
+        if self.write(|body, bytes| body.set_status(bytes, code, description)).is_err() {
+            self.cut_status(code, description);
+        }
         // The code matters more than its description.
+        #[cfg(target_os = "none")]
         for description in [description, ""] {
             if self.write(|body, bytes| body.set_status(bytes, code, description)).is_ok() {
                 return;
@@ -152,14 +159,20 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Replaces the name; one that does not fit leaves the former one.
+    /// Replaces the name; one of which nothing fits leaves the former one.
     pub(crate) fn rename(&mut self, name: &str) {
-        let _ = self.write(|body, bytes| body.rename(bytes, name));
+        let renamed = self.write(|body, bytes| body.rename(bytes, name));
+        if !cfg!(target_os = "none") && renamed.is_err() {
+            self.cut_name(name);
+        }
     }
 
     /// Sets the trace state, once; one that does not fit is left out.
     pub(crate) fn set_trace_state(&mut self, text: &str) {
-        let _ = self.write(|body, bytes| body.set_trace_state(bytes, text));
+        let is_set = self.write(|body, bytes| body.set_trace_state(bytes, text));
+        if !cfg!(target_os = "none") && is_set.is_err() {
+            self.lack_memory();
+        }
     }
 
     /// Shows the record so far to the closure, which may add attributes.
@@ -169,13 +182,46 @@ impl<'a> Writer<'a> {
         // have the span: `Writer::new` borrows its only handle.
         let (body, bytes) = unsafe { self.slot.record_mut() };
         let (before, bytes) = bytes.split_at_mut_checked(body.len as usize).unwrap_or_default();
-        let mut extension = Extension { added: Body::new(), bytes, limits };
+        let mut extension = Extension { added: Body::new(), bytes, limits, lacks_memory: false };
         let result = ask(before, &mut extension);
         let added = extension.added;
         let (body, bytes) = self.record();
         body.absorb(bytes, &added, limits);
+        if extension.lacks_memory {
+            self.lack_memory();
+        }
         result
     }
+}
+
+/// Where code is dearer, what does not fit is dropped whole.
+#[cfg(target_os = "none")]
+impl Writer<'_> {
+    #[inline(always)]
+    fn cut_attribute(&mut self, _: &str, _: &Value<'_>) {
+        self.drop_attribute();
+    }
+
+    #[inline(always)]
+    fn drop_attribute(&mut self) {
+        self.record().0.dropped_attributes += 1;
+    }
+
+    #[inline(always)]
+    fn cut_event(&mut self, _: &str, _: u64, _: [&Attributes<'_>; 2]) {
+        self.record().0.dropped_events += 1;
+    }
+
+    #[inline(always)]
+    fn cut_link(&mut self, _: &SpanContext, _: &str, _: &Attributes<'_>) {
+        self.record().0.dropped_links += 1;
+    }
+
+    #[inline(always)]
+    fn cut_name(&mut self, _: &str) {}
+
+    #[inline(always)]
+    fn lack_memory(&mut self) {}
 }
 
 /// Attributes behind those that a record has.
@@ -183,13 +229,15 @@ pub(crate) struct Extension<'a> {
     added: Body,
     bytes: &'a mut [u8],
     limits: &'static SpanLimits,
+    lacks_memory: bool,
 }
 
 impl Extension<'_> {
     pub(crate) fn set_attribute(&mut self, key: &str, value: &Value<'_>) {
-        let Extension { added, bytes, limits } = self;
+        let Extension { added, bytes, limits, lacks_memory } = self;
         if added.set_attribute(bytes, key, value, limits).is_err() {
             added.dropped_attributes += 1;
+            *lacks_memory = !cfg!(target_os = "none");
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use throughline_core::{DropReason, ExportError};
 
-use crate::{Context, Warning};
+use crate::{Context, PipelineOptions, Warning};
 
 /// Something that went wrong and was not passed to a caller, or that is over.
 ///
@@ -54,6 +54,15 @@ pub enum Diagnostic {
     /// it is short of.
     /// ([LIM-7](https://opentelemetry.io/docs/specs/otel/trace/sdk/#span-limits))
     LimitsExceeded {
+        /// How many spans so far.
+        spans: u64,
+    },
+    /// What was recorded on spans does not fit into the memory that there is for one:
+    /// [`PipelineOptions::SPAN_BYTES`], or 376 bytes of spans beyond
+    /// [`PipelineOptions::max_large_spans`]. Texts are cut, what cannot be cut is left out;
+    /// after a time without.
+    /// ([LIM-7](https://opentelemetry.io/docs/specs/otel/trace/sdk/#span-limits))
+    SpanMemoryExceeded {
         /// How many spans so far.
         spans: u64,
     },
@@ -114,6 +123,7 @@ impl Diagnostic {
             Diagnostic::Ignored(_)
             | Diagnostic::Detector { .. }
             | Diagnostic::LimitsExceeded { .. }
+            | Diagnostic::SpanMemoryExceeded { .. }
             | Diagnostic::PresumedRandomness => Severity::Warn,
             Diagnostic::ExportRecovered { .. } | Diagnostic::LossEnded { .. } => Severity::Info,
         }
@@ -189,6 +199,13 @@ impl fmt::Display for Diagnostic {
                 write!(
                     f,
                     "attributes, events or links are left out of spans, as the limits say ({spans} spans so far)"
+                )
+            }
+            Diagnostic::SpanMemoryExceeded { spans } => {
+                write!(
+                    f,
+                    "texts are cut, or attributes, events or links left out of spans, as they do not fit into the memory of a span: {} bytes, or 376 beyond `max_large_spans` ({spans} spans so far)",
+                    PipelineOptions::SPAN_BYTES
                 )
             }
             Diagnostic::PresumedRandomness => f.write_str(

@@ -187,6 +187,7 @@ impl Engine {
         let (now, ledger) = (self.now(), self.pipeline.ledger());
         let mut fares = self.fares();
         state.said.extend(fares.look_at_limits(now, &ledger));
+        state.said.extend(fares.look_at_memory(now, &ledger));
         state.said.extend(fares.look(now, &ledger));
         if presumed::take() {
             state.said.push(Diagnostic::PresumedRandomness);

@@ -45,7 +45,7 @@ pub struct PipelineOptions {
     /// systems that provide it when it is touched; what was used once is used again. Where
     /// the system refuses to reserve so much, there are half as many, or a quarter, and so
     /// on. A span beyond them has its 376 bytes, and is
-    /// counted if it needs more.
+    /// [counted](throughline_core::Ledger::memory_limited) if it needs more.
     pub max_large_spans: Option<usize>,
     /// Whether the polls of futures and streams in spans are timed: see
     /// [`PollProfile`]. They are by default.

@@ -26,8 +26,10 @@ pub(crate) struct Watch {
     since: Duration,
     last_failure: Option<(ExportError, Duration)>,
     losing: Option<Losing>,
-    /// When a span was last seen to be short of something, and not for long.
+    /// When a span was last seen to be short of something, and not for long: because of a
+    /// limit, and for want of memory.
     limiting: Option<Duration>,
+    lacking_memory: Option<Duration>,
     /// The losses at the last look.
     seen: Ledger,
 }
@@ -104,15 +106,14 @@ impl Watch {
     /// [`look`](Self::look).
     pub(crate) fn look_at_limits(&mut self, now: Duration, ledger: &Ledger) -> Option<Diagnostic> {
         let spans = ledger.since(&self.seen).limited();
-        match self.limiting {
-            _ if spans > 0 => {
-                let is_new = self.limiting.replace(now).is_none();
-                return is_new.then_some(Diagnostic::LimitsExceeded { spans });
-            }
-            Some(last) if now.saturating_sub(last) >= PAUSE => self.limiting = None,
-            _ => {}
-        }
-        None
+        begins(&mut self.limiting, now, spans).then_some(Diagnostic::LimitsExceeded { spans })
+    }
+
+    /// Looks for spans whose memory was too small, in the same way.
+    pub(crate) fn look_at_memory(&mut self, now: Duration, ledger: &Ledger) -> Option<Diagnostic> {
+        let spans = ledger.since(&self.seen).memory_limited();
+        let begins = begins(&mut self.lacking_memory, now, spans);
+        begins.then_some(Diagnostic::SpanMemoryExceeded { spans })
     }
 
     /// Looks at the losses for want of room. To be called now and then; a call too
@@ -159,6 +160,16 @@ impl Watch {
     }
 }
 
+/// Whether it is new that there are such spans; it is again after [`PAUSE`] without any.
+fn begins(last: &mut Option<Duration>, now: Duration, spans: u64) -> bool {
+    match *last {
+        _ if spans > 0 => return last.replace(now).is_none(),
+        Some(before) if now.saturating_sub(before) >= PAUSE => *last = None,
+        _ => {}
+    }
+    false
+}
+
 /// Spans that the exporter was given and did not deliver.
 fn given_up(ledger: &Ledger) -> u64 {
     ledger.dropped(DropReason::ExportFailed) + ledger.dropped(DropReason::RetriesExhausted)
@@ -177,7 +188,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
-    use throughline_core::{Callsite, Failure, Scope};
+    use throughline_core::{Callsite, Failure, Scope, Value};
 
     use super::*;
     use crate::pipeline::create;
@@ -274,6 +285,50 @@ mod tests {
         end_one(3);
         assert_eq!(look(14), Some(Diagnostic::LimitsExceeded { spans: 1 }));
         assert_eq!(pipeline.ledger().limited(), 4);
+    }
+
+    /// LIM-7: what no limit is to blame for is told as what it is, and apart
+    /// ([Span limits](https://opentelemetry.io/docs/specs/otel/trace/sdk/#span-limits)).
+    #[test]
+    fn spans_that_do_not_fit_their_memory_are_told_apart_from_limits() {
+        let mut limits = throughline_core::SpanLimits::new();
+        limits.event_count = 1;
+        let options = PipelineOptions { limits, ..PipelineOptions::default() };
+        let (pipeline, ..) = create(&options);
+        let end_one = |events: usize, bytes: usize| {
+            Context::current().with_pipeline(pipeline).scope(|| {
+                let mut span = Span::start(&CALLSITE, |_| ());
+                (0..events).for_each(|_| span.add_event("event", &[]));
+                // The second finds no room that would be worth anything.
+                span.set_attribute("text", "x".repeat(bytes).as_str());
+                span.set_attribute("numbers", Value::I64s(&vec![i64::MAX; bytes]));
+                span.end();
+            });
+        };
+        let mut watch = Watch::default();
+        let mut look = |seconds| {
+            let ledger = pipeline.ledger();
+            let said = [
+                watch.look_at_limits(now(seconds), &ledger),
+                watch.look_at_memory(now(seconds), &ledger),
+            ];
+            assert_eq!(watch.look(now(seconds), &ledger), None);
+            said
+        };
+        end_one(1, 10);
+        assert_eq!(look(1), [None, None]);
+        end_one(1, 20_000);
+        end_one(1, 20_000);
+        assert_eq!(look(2), [None, Some(Diagnostic::SpanMemoryExceeded { spans: 2 })]);
+        end_one(1, 20_000);
+        assert_eq!(look(3), [None, None]);
+        assert_eq!(look(13), [None, None]);
+        let limited = Diagnostic::LimitsExceeded { spans: 1 };
+        end_one(2, 20_000);
+        let lacking = Diagnostic::SpanMemoryExceeded { spans: 1 };
+        assert_eq!(look(14), [Some(limited), Some(lacking)]);
+        let ledger = pipeline.ledger();
+        assert_eq!((ledger.limited(), ledger.memory_limited()), (1, 4));
     }
 
     /// BSP-9: said when loss starts and when it stops

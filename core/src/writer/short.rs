@@ -112,7 +112,7 @@ impl Writer<'_> {
     pub(crate) fn add_attribute(mut self, key: &str, value: &Value<'_>) {
         let limits = self.limits();
         if self.write(|body, bytes| body.add_attribute(bytes, key, value, limits)).is_err() {
-            self.record().0.dropped_attributes += 1;
+            self.cut_attribute(key, value);
         }
     }
 
