@@ -280,6 +280,7 @@ impl Counters {
     }
 
     /// Counts a span once, whatever was left out of it.
+    #[cfg(not(target_os = "none"))]
     pub(crate) fn count_limited(&self) {
         // Ordering: Relaxed, no value is read through it.
         self.limited.fetch_add(1, Ordering::Relaxed);

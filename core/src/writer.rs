@@ -182,12 +182,13 @@ impl<'a> Writer<'a> {
         // have the span: `Writer::new` borrows its only handle.
         let (body, bytes) = unsafe { self.slot.record_mut() };
         let (before, bytes) = bytes.split_at_mut_checked(body.len as usize).unwrap_or_default();
-        let mut extension = Extension { added: Body::new(), bytes, limits, lacks_memory: false };
+        let mut extension = Extension { added: Body::new(), bytes, limits };
         let result = ask(before, &mut extension);
         let added = extension.added;
         let (body, bytes) = self.record();
         body.absorb(bytes, &added, limits);
-        if extension.lacks_memory {
+        #[cfg(not(target_os = "none"))]
+        if added.lacks_memory() {
             self.lack_memory();
         }
         result
@@ -229,15 +230,15 @@ pub(crate) struct Extension<'a> {
     added: Body,
     bytes: &'a mut [u8],
     limits: &'static SpanLimits,
-    lacks_memory: bool,
 }
 
 impl Extension<'_> {
     pub(crate) fn set_attribute(&mut self, key: &str, value: &Value<'_>) {
-        let Extension { added, bytes, limits, lacks_memory } = self;
+        let Extension { added, bytes, limits } = self;
         if added.set_attribute(bytes, key, value, limits).is_err() {
             added.dropped_attributes += 1;
-            *lacks_memory = !cfg!(target_os = "none");
+            #[cfg(not(target_os = "none"))]
+            added.lack_memory();
         }
     }
 }

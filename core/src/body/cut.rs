@@ -94,6 +94,11 @@ impl Body {
         !core::mem::replace(&mut self.lacks_memory, true)
     }
 
+    /// Whether the span's memory was too small for something.
+    pub(crate) fn lacks_memory(&self) -> bool {
+        self.lacks_memory
+    }
+
     /// Whether something was dropped because of a limit. Of what was dropped from a span
     /// whose memory was too small too, this knows by the limits that were reached.
     pub(crate) fn is_limited(&self, limits: &SpanLimits) -> bool {
