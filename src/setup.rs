@@ -244,7 +244,8 @@ impl Builder {
     /// reserved at the start, and on systems that provide memory when it is touched (all
     /// that are common) a process has as much of it resident as the spans took that were
     /// large at the same time, a page each at least. An allocator of the program's own must
-    /// pass on `alloc_zeroed` for that.
+    /// pass on `alloc_zeroed` for that; and where a process may reserve little (`ulimit -v`),
+    /// a smaller number leaves more for others.
     ///
     /// A span beyond this number has its 376 bytes: texts are cut to what fits, what else
     /// does not fit is dropped, and the span counts in

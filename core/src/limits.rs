@@ -6,7 +6,9 @@
 /// ([SpanLimits](https://opentelemetry.io/docs/specs/otel/trace/sdk/#span-limits),
 /// [attribute limits](https://opentelemetry.io/docs/specs/otel/common/#attribute-limits)).
 /// Whatever the limits say, the encoded span also has to fit the memory of its
-/// pipeline: the inline record of a live span, or a spill block.
+/// pipeline: the inline record of a live span, or a spill block. What does not is cut to
+/// what fits, if it has texts (not on bare targets), or else dropped, and the span counts in
+/// [`Ledger::memory_limited`](crate::Ledger::memory_limited).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpanLimits {

@@ -184,6 +184,32 @@ fn keys_are_unique_in_nested_maps_too() {
     assert_eq!((keys, value(&map.values, "a")), (vec!["b", "a"], Some(Any::IntValue(3))));
 }
 
+/// LIM-3: what no limit leaves out is counted too, if there is no memory for it and it cannot
+/// be cut.
+#[test]
+fn numbers_that_fit_no_memory_are_counted_and_texts_are_cut() {
+    const NUMBERS: &[i64] = &[i64::MIN; 30_000];
+    let text = || ("text", Value::Str("ä".repeat(150_000).leak()));
+    let numbers = || ("numbers", Value::I64s(NUMBERS));
+    let to = span_context(1, 2, 1, false);
+    let steps = vec![
+        Step::Attribute("numbers", numbers().1),
+        Step::Event("event", None, vec![numbers()]),
+        Step::Link(to, "", vec![numbers()]),
+        Step::Event("event", None, vec![text()]),
+        Step::Link(to, "", vec![text()]),
+        Step::Attribute("text", text().1),
+    ];
+    let span = make(SpanLimits::default(), steps);
+    let counts = (span.dropped_attributes_count, span.dropped_events_count);
+    assert_eq!((counts, span.dropped_links_count), ((1, 1), 1));
+    let kept = [&span.events[0].attributes, &span.links[0].attributes, &span.attributes];
+    for (attributes, more_than) in kept.into_iter().zip([150_000, 30_000, 9_000]) {
+        let Some(Any::StringValue(text)) = value(attributes, "text") else { panic!() };
+        assert!(text.len() > more_than && text.chars().all(|each| each == 'ä'));
+    }
+}
+
 /// LIM-6: Attribute Limits; Span Limits. (LIM-5 is shown beside the code that looks them
 /// up, in `src/config.rs`.)
 #[test]
