@@ -143,7 +143,7 @@ fn large_ones(telemetry: &Telemetry, count: usize) -> Vec<Span> {
 }
 
 fn is_whole(span: &CapturedSpan) -> bool {
-    ATTRIBUTES.iter().all(|(key, value)| span.attribute(key).as_deref() == Some(*value))
+    ATTRIBUTES.iter().all(|(key, value)| span.attribute(key) == Some(*value))
         && span.attribute("url.path").is_some()
 }
 
