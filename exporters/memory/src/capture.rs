@@ -352,9 +352,7 @@ impl Running {
         assert!(receipt.is_complete() && losses.is_empty(), "spans were lost: {receipt}");
         Captured { spans: self.memory.take(), live: telemetry.live_spans(), ledger }
     }
-}
 
-impl Running {
     /// For how many spans there is to be room, so that as many as these fit, were they all
     /// under way at once, and as large as the largest that arrived.
     fn enough(&self, ledger: &Ledger) -> usize {
