@@ -171,7 +171,8 @@ pub mod exporters {
 #[cfg(feature = "memory")]
 pub mod testing {
     pub use throughline_memory::{
-        Capture, Captured, CapturedSpan, VirtualClock, capture, capture_async,
+        Capture, Captured, CapturedEvent, CapturedLink, CapturedSpan, CapturedValue, VirtualClock,
+        capture, capture_async,
     };
 }
 

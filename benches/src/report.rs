@@ -33,6 +33,7 @@ fn write(figures: &str, chart: &str, page: &str) -> Result<(), Box<dyn std::erro
         ("machine", machine(&figures)),
         ("scenarios", scenarios(&figures)),
         ("flat out", flat_out(&figures)),
+        ("tail sampling", tail(&figures)),
         ("memory", memory(&figures)),
         ("soak", soak(&figures)),
         ("budgets", budgets(&figures)),
@@ -129,6 +130,23 @@ fn flat_out(figures: &Value) -> String {
     out
 }
 
+fn tail(figures: &Value) -> String {
+    let tail = &figures["tail_sampling"];
+    let nanos = |way: &str| number(&tail[format!("nanos_per_span_{way}")]);
+    let mut out =
+        "| ns per span | from the queue to the batch | added | allocations |\n|---|---:|---:|---:|\n"
+            .to_owned();
+    let without = nanos("without");
+    let _ = writeln!(out, "| without | {} | | |", digits(without));
+    // The larger number of both ways: where it is 0, both are.
+    let allocations = number(&tail["allocations_per_span"]);
+    for (name, way) in [("5 % of the traces kept", "few_kept"), ("all kept", "all_kept")] {
+        let (all, added) = (digits(nanos(way)), digits(nanos(way) - without));
+        let _ = writeln!(out, "| {name} | {all} | {added} | {allocations} |");
+    }
+    out
+}
+
 fn memory(figures: &Value) -> String {
     let mut out =
         "| | peak, MiB | million spans per second offered |\n|---|---:|---:|\n".to_owned();
@@ -183,6 +201,26 @@ pub(crate) fn number(value: &Value) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tail_sampling_has_a_row_for_each_way() {
+        let figures = serde_json::json!({ "tail_sampling": {
+            "nanos_per_span_without": 13.4,
+            "nanos_per_span_few_kept": 70.7,
+            "nanos_per_span_all_kept": 120.4,
+            "allocations_per_span": 0.0,
+        }});
+        let table = tail(&figures);
+        let rows: Vec<&str> = table.lines().skip(2).collect();
+        assert_eq!(
+            rows,
+            [
+                "| without | 13.4 | | |",
+                "| 5 % of the traces kept | 70.7 | 57.3 | 0 |",
+                "| all kept | 120 | 107 | 0 |",
+            ]
+        );
+    }
 
     #[test]
     fn a_part_is_replaced_between_its_lines() {

@@ -3,7 +3,7 @@
 //! The way from the rings to the batch, driven on this thread: once as it is,
 //! once with rules that keep 5 % of the traces, once with rules that keep all, so
 //! that every frame waits, moves and is marked. Traces of ten spans with four
-//! attributes and an event each are interleaved 64 at a time, 200 others are
+//! attributes and an event each are interleaved 50 at a time, 200 others are
 //! under way, and the clock runs as if 100,000 spans ended per second. The
 //! exporter takes no time. More than 60 ns would worry us.
 

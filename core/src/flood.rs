@@ -33,9 +33,11 @@ pub struct SpanBudgets {
     /// which a sampler may limit the rate.
     pub children_per_span: u32,
     /// Spans that each call site begins per second, with bursts of as many; `None`,
-    /// the default, is without limit. It counts children as above. It costs each span
-    /// some tens of nanoseconds when it is on. The first 1,024 call sites of a
-    /// process have it, if there are more.
+    /// the default, is without limit. It counts children as above. It is off by default,
+    /// since to ask costs each span a reading of the system's clock and an exchange that
+    /// threads share: some tens of nanoseconds. On servers the budgets are a table of
+    /// 1,024, where a call site takes the first free one of 16 places; one that finds
+    /// none has no limit.
     pub spans_per_callsite_per_second: Option<u32>,
 }
 

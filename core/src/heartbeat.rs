@@ -110,7 +110,7 @@ where
             if let Some(view) = table.view(self.next)
                 && view.context.is_sampled()
                 && !view.is_surplus
-                && is_older(&view, moment)
+                && is_older(&view, moment, self.after)
                 && !self.push(&view, moment)
             {
                 // As much as fits, and the rest at once.
@@ -172,10 +172,14 @@ where
     }
 }
 
-/// A span whose start the program gave counts from the first look.
-fn is_older<F>(view: &LiveView, moment: &Moment<F>) -> bool {
-    view.start_ticks & UNIX != 0
-        || moment.ticks.saturating_sub(view.start_ticks) >= moment.after_ticks
+/// Whether the span is `after` old. Where the program gave the start, it is a time since
+/// the Unix epoch, and its age is told by that clock; a start in the future is no age.
+fn is_older<F: Fn(u64) -> u64>(view: &LiveView, moment: &Moment<F>, after: Duration) -> bool {
+    if view.start_ticks & UNIX == 0 {
+        return moment.ticks.saturating_sub(view.start_ticks) >= moment.after_ticks;
+    }
+    let age = (moment.unix_nanos)(moment.ticks).saturating_sub(view.start_ticks & !UNIX);
+    Duration::from_nanos(age) >= after
 }
 
 fn body_of<F: Fn(u64) -> u64>(view: &LiveView, moment: &Moment<F>, bytes: &mut [u8]) -> Body {

@@ -182,6 +182,28 @@ fn more_heartbeats_than_a_batch_holds_come_in_several() {
 }
 
 #[test]
+fn a_start_that_the_program_gave_makes_a_span_as_old_as_it_says() {
+    let mut simulation = Simulation::new(&Setup::small());
+    let mut beats = heartbeats(&simulation, 8);
+    simulation.advance_to(AFTER);
+    let now = Virtual::unix_nanos(nanos(AFTER));
+    let context = throughline_core::Context::<Virtual>::empty();
+    let context = context.with_pipeline(simulation.pipeline());
+    let begun = |start| {
+        let options = throughline_core::SpanOptions::new().parent(&context);
+        throughline_core::Span::start_with(&OLD, options.start_unix_nanos(start), |_| ())
+    };
+    let five_millis = nanos(Duration::from_millis(5));
+    let _young = [begun(now - five_millis), begun(now - nanos(AFTER) + 1), begun(now + 1)];
+    assert!(!gather(&mut beats, &simulation), "none of them is that old");
+    let mut beats = heartbeats(&simulation, 8);
+    let old = begun(now - nanos(AFTER));
+    assert!(gather(&mut beats, &simulation));
+    let ids: Vec<_> = beats.batch().spans().map(|(_, span)| span.span_id()).collect();
+    assert_eq!(ids, [old.span_context().span_id()]);
+}
+
+#[test]
 fn heartbeats_without_memory_for_one_are_left_out() {
     let mut simulation = Simulation::new(&Setup::small());
     simulation.start(0, Size::Ordinary, 8);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Barrier, mpsc};
 use throughline::testing::{Capture, VirtualClock, capture, capture_async};
 use throughline::{
     AlwaysOff, Context, DropReason, InSpanExt, ParentBased, Span, SpanOptions, TraceIdRatioBased,
-    inject, propagation, span,
+    inject, span,
 };
 use throughline_core::{Callsite, Scope};
 
@@ -131,11 +131,36 @@ fn a_tree_that_lacks_a_span_tells_why_it_may_be_missing() {
 }
 
 #[test]
-fn lost_spans_fail_the_capture_and_tell_what_to_do() {
-    let lose = || Capture::new().room_for(1).run(|| (span!("one"), span!("two")));
-    let message = message(|| drop(lose()));
-    assert!(message.contains("live_table_full 1"), "{message}");
-    assert!(message.contains("`Capture::room_for` more"), "{message}");
+fn lost_spans_fail_the_capture_and_the_number_that_it_names_is_enough() {
+    let room_it_asks_for = |message: &str| {
+        let (_, number) = message.split_once("; give the capture `.room_for(").expect("advice");
+        number.trim_end_matches(")`").parse::<usize>().expect("a number")
+    };
+    // So many at once.
+    let live = || (0..9).map(|_| span!("live")).collect::<Vec<_>>();
+    let message = message(|| drop(Capture::new().room_for(2).run(live)));
+    assert!(message.contains("live_table_full 7"), "{message}");
+    let (_, captured) = Capture::new().room_for(room_it_asks_for(&message)).run(live);
+    assert_eq!(captured.spans().len() + captured.live().iter().count(), 9);
+    // So many, and so large, faster than anybody takes them.
+    let text = "x".repeat(3_000);
+    let many = || (0..600).for_each(|_| span!("one", text = text.as_str()).end());
+    let (mut room, mut attempts) = (1, 0);
+    let captured = loop {
+        let run = || Capture::new().room_for(room).run(many).1;
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(captured) => break captured,
+            Err(panic) => {
+                let message = panic.downcast::<String>().expect("a text");
+                assert!(message.contains("queue_full"), "{message}");
+                assert!(room_it_asks_for(&message) > room, "{message}");
+                room = room_it_asks_for(&message);
+            }
+        }
+        attempts += 1;
+        assert!(attempts < 2, "the number {room} was not enough");
+    };
+    assert_eq!(captured.spans().len(), 600);
 }
 
 #[test]
@@ -185,8 +210,6 @@ fn a_time_that_the_program_gives_stays_on_the_virtual_clock() {
 
 #[test]
 fn seeded_ids_are_the_same_each_time_and_those_on_the_wire() {
-    // As a set-up would do: a capture is none.
-    propagation::preset_global(propagation::Standard);
     let run = |seed| {
         let (headers, captured) = Capture::new().seed(seed).run(|| {
             [(); 2].map(|()| {

@@ -33,6 +33,10 @@ pub struct PipelineOptions {
     /// Finished spans that may wait, counted in spans of 512 bytes; smaller ones
     /// take less. 2,048 by default, [`LARGEST_QUEUE`](Self::LARGEST_QUEUE) at most.
     pub max_queue_size: usize,
+    /// The rings over which threads are spread, each with its share of the queue: as many
+    /// as there are processors, but no more than this. [`MAX_SHARDS`] by default; 1 at
+    /// least.
+    pub max_shards: usize,
     /// Spans that may be under way at once: 560 bytes each, of which 48 are for what
     /// one tells of [surplus](SpanBudgets) children. 8,192 by default, as many as the
     /// largest queue has at most.
@@ -118,6 +122,7 @@ impl Default for PipelineOptions {
             budgets: SpanBudgets::new(),
             flusher: FlusherSettings::new(),
             max_queue_size: 2_048,
+            max_shards: MAX_SHARDS,
             max_live_spans: 8_192,
             max_large_spans: None,
             poll_profile: true,
@@ -182,7 +187,8 @@ pub(crate) fn create(
     options: &PipelineOptions,
 ) -> (&'static Pipeline, StdFlusher, &'static DriverWaker) {
     let waker: &'static DriverWaker = Box::leak(Box::default());
-    let shards = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_SHARDS);
+    let shards = std::thread::available_parallelism().map_or(1, usize::from);
+    let shards = shards.min(options.max_shards.clamp(1, MAX_SHARDS));
     // Half a ring bounds a frame, and a spilled span must fit.
     let queue = options.max_queue_size.min(PipelineOptions::LARGEST_QUEUE);
     let live = options.max_live_spans.clamp(1, PipelineOptions::LARGEST_QUEUE);

@@ -41,13 +41,13 @@ pub(crate) struct Args {
     pub(crate) sampler: Option<HeadSampler>,
     /// Which of these are exported, decided when they are over: any of `errors`,
     /// `panicked`, `cancelled`, `slow=DURATION`, `attribute=KEY:PATTERN`, with commas
-    /// between them, then `ratio=R` or `rate=PER_SECOND` of the rest. `bytes=N` is the
-    /// buffer of each service. As `errors,slow=250ms,ratio=0.05`.
+    /// between them, then `ratio=R` or `rate=PER_SECOND` of the rest; each of them once.
+    /// `bytes=N` is the buffer of each service. As `errors,slow=250ms,ratio=0.05`.
     #[arg(long, value_name = "RULES")]
     pub(crate) tail: Option<TailRules>,
-    /// One request makes so many spans in a loop. Beyond 10,000 their parent tells how
-    /// many there were.
-    #[arg(long, default_value_t = 200, value_name = "SPANS")]
+    /// One request makes so many spans in a loop. Beyond 10,000, which is the usual budget
+    /// of one span, their parent tells how many there were.
+    #[arg(long, default_value_t = 12_000, value_name = "SPANS")]
     pub(crate) flood: u64,
     /// Print on stderr what is in force, and where it came from.
     #[arg(long)]

@@ -1,5 +1,5 @@
 //! The front service. A request does what async programs do: it fans out, races,
-//! times out, spawns, blocks, streams, fails, panics and floods.
+//! times out, waits, spawns, blocks, streams, fails, panics and floods.
 
 use core::panic::AssertUnwindSafe;
 use core::pin::pin;
@@ -38,6 +38,9 @@ pub(crate) fn routes<R: ServiceRuntime>(shop: Arc<Shop<R>>) -> Router {
         .with_state(shop)
 }
 
+/// So many spans in a loop are no flood.
+const FEW: u64 = 200;
+
 /// Which request does what beyond the usual, so that a few hundred show it all.
 fn is_one_in(id: u64, every: u64, which: u64) -> bool {
     id % every == which
@@ -64,8 +67,11 @@ async fn order<R: ServiceRuntime>(
     if is_one_in(id, 29, 7) {
         block_the_executor().in_span(span!("block", millis = 4)).await;
     }
+    if is_one_in(id, 50, 31) {
+        ask_the_supplier(&shop.runtime, id).await;
+    }
     if is_one_in(id, 50, 9) {
-        let spans = if id == 9 { shop.flood } else { 200 };
+        let spans = if id == 9 { shop.flood } else { FEW };
         span!("flood", spans).in_scope(|| {
             (0..spans).for_each(|i| span!("step", i).in_scope(|| core::hint::black_box(())));
         });
@@ -130,6 +136,12 @@ async fn recommend<R: ServiceRuntime>(runtime: &R, order: u64) {
         CurrentSpan::add_event("no recommendation in time", &[]);
         log::warn!(order; "no recommendation in time");
     }
+}
+
+/// Takes its time, for a caller who waits.
+async fn ask_the_supplier<R: ServiceRuntime>(runtime: &R, order: u64) {
+    let answer = runtime.sleep(Duration::from_millis(300));
+    answer.in_span(span!("ask_the_supplier", order)).await;
 }
 
 /// A stream, one span for all of it and one per item.

@@ -87,11 +87,7 @@ impl Report<'_> {
         }
         let surplus = self.surplus();
         if surplus > 0 {
-            let told = self.surplus_told().map_or(0, |(_, told)| told);
-            writeln!(
-                out,
-                "{surplus} children too many to export, {told} of them told by their parents at the receiver"
-            )?;
+            writeln!(out, "{surplus} children too many to export{}", self.surplus_is_told())?;
         }
         for (service, receipt) in &self.receipts {
             writeln!(out, "{service:<10}{receipt}")?;
@@ -173,6 +169,23 @@ impl Report<'_> {
         });
         let told = told.sum();
         (told > 0).then_some((trace, told))
+    }
+
+    /// What the text says about it, behind how many there were.
+    fn surplus_is_told(&self) -> String {
+        let is_evicted = |store: &Store| store.stats().evicted_traces > 0;
+        match (self.surplus_told(), &self.tail) {
+            (Some((_, told)), _) => {
+                format!(", {told} of them told by their parents at the receiver")
+            }
+            (None, Some((_, stats)))
+                if stats.traces_dropped > 0
+                    && self.store.is_some_and(|store| !is_evicted(store)) =>
+            {
+                ", and nobody tells of them: its trace was dropped at the tail".to_owned()
+            }
+            (None, _) => ", told by their parents where those are".to_owned(),
+        }
     }
 
     fn integrity(&self) -> Option<Integrity> {

@@ -2,6 +2,7 @@
 
 use core::str::FromStr;
 use core::time::Duration;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use throughline::tail::{
@@ -108,7 +109,9 @@ impl FromStr for TailRules {
                 "ratio" => Keep::Ratio(parse_ratio(given()?)?),
                 "rate" => Keep::Rate(parse_rate(given()?)?),
                 "bytes" => {
-                    bytes = Some(parse_bytes(given()?)?);
+                    if bytes.replace(parse_bytes(given()?)?).is_some() {
+                        return Err(format!("`{part}`: there is one buffer, with one size"));
+                    }
                     continue;
                 }
                 _ => return Err(format!("`{part}` is no rule; there are errors, {EXAMPLES}")),
@@ -119,6 +122,11 @@ impl FromStr for TailRules {
             return Err("the rest has one `ratio` or one `rate`".to_owned());
         }
         let rules = TailRules { rules, bytes };
+        // What each rule kept is told by its name.
+        let mut names = HashSet::new();
+        if let Some(twice) = rules.names().into_iter().find(|name| !names.insert(name.clone())) {
+            return Err(format!("the rule `{twice}` is there twice"));
+        }
         if rules.rules.is_empty() {
             return Err("without a rule nothing would be kept".to_owned());
         }

@@ -2,11 +2,15 @@
 
 use core::future::Future;
 use core::time::Duration;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use throughline_core::{Ledger, Sampler, SpanLimits};
-use throughline_runtime::{Context, LiveSpans, PipelineOptions, Telemetry, Thread, WithContext};
+use throughline_core::{DropReason, Ledger, Sampler, SpanBudgets, SpanLimits};
+use throughline_propagation::{Standard, preset_global};
+use throughline_runtime::{
+    Context, LiveSpans, PipelineOptions, TailSampler, Telemetry, Thread, WithContext,
+};
 
+use crate::on_clock::OnClock;
 use crate::{CapturedSpan, Memory, VirtualClock, tree};
 
 /// Runs a closure and captures the spans that it makes.
@@ -62,8 +66,14 @@ pub async fn capture_async<F: Future>(work: F) -> (F::Output, Captured) {
 
 /// How to capture.
 ///
-/// Each capture leaves about a megabyte behind, as pipelines are never freed.
-/// Polls are not timed in it, so that attributes are the same each time.
+/// Each capture leaves memory behind, as pipelines are never freed: about 180 KiB, and up
+/// to 1.2 KiB more for each span of [`room_for`](Self::room_for) beyond the default. So
+/// a thousand captures in one process leave 180 MiB.
+///
+/// Polls are not timed in it, so that attributes are the same each time, if no
+/// [`long_poll`](Self::long_poll) is asked for. If the process has no propagator, the
+/// first capture presets that of W3C for it, as a set-up would do: what the program
+/// chooses later takes its place.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Capture {
@@ -77,10 +87,13 @@ impl Capture {
         let mut options = PipelineOptions::default();
         options.flusher.schedule_delay = Duration::from_secs(3_600);
         options.poll_profile = false;
-        options.max_queue_size = 1_024;
-        options.max_live_spans = 512;
+        options.max_queue_size = ROOM;
+        options.max_live_spans = LIVE;
         options.max_large_spans = Some(16);
-        options.max_batch_bytes = 256 * 1_024;
+        // One ring, whatever the machine: each has its share of the queue, and one thread
+        // of a test may fill it.
+        options.max_shards = 1;
+        options.max_batch_bytes = 64 * 1_024;
         Capture { options, clock: None }
     }
 
@@ -92,7 +105,7 @@ impl Capture {
         self
     }
 
-    /// Times of this clock.
+    /// Times of this clock, also for samplers that limit rates.
     pub fn clock(mut self, clock: &VirtualClock) -> Self {
         self.options.clock = Some(clock.fixed());
         self.clock = Some(clock.clone());
@@ -101,7 +114,38 @@ impl Capture {
 
     /// Which spans are recorded; all by default.
     pub fn sampler(mut self, sampler: impl Sampler + Send + 'static) -> Self {
-        self.options.sampler = std::sync::Arc::new(sampler);
+        self.options.sampler = Arc::new(sampler);
+        self
+    }
+
+    /// Which traces are kept when they are over; all by default. They are decided at the
+    /// end of the capture, or as soon as the sampler looks after them; what is dropped is
+    /// no loss. [`TailSampler::stats`] tells what was decided why.
+    ///
+    /// It takes the memory of the sampler ([`TailSampling::max_bytes`], 16 MiB by default,
+    /// of which what is not used costs next to nothing). Durations are those of the real
+    /// clock, or what the program gave as start and end: a
+    /// [`VirtualClock`] has no say in them.
+    ///
+    /// [`TailSampling::max_bytes`]: throughline_runtime::TailSampling::max_bytes
+    pub fn tail(mut self, tail: &TailSampler) -> Self {
+        self.options.tail = Some(tail.clone());
+        self
+    }
+
+    /// How many children of one span, and spans of one call site, are captured one by
+    /// one; of the others their parent tells, as in the program. A limit per call site
+    /// counts real time.
+    pub fn budgets(mut self, budgets: SpanBudgets) -> Self {
+        self.options.budgets = budgets;
+        self
+    }
+
+    /// Times polls, and from how long a poll is an event `throughline.poll.long` on its
+    /// span: with [`Duration::ZERO`] each one is. It is real time.
+    pub fn long_poll(mut self, threshold: Duration) -> Self {
+        self.options.poll_profile = true;
+        self.options.long_poll = Some(threshold);
         self
     }
 
@@ -112,7 +156,8 @@ impl Capture {
     }
 
     /// Room for so many spans under way, and for so many that ended and were not
-    /// taken yet, of 512 bytes. 512 and 1,024 by default.
+    /// taken yet, of 512 bytes. 128 and 512 by default. A capture for which it was not
+    /// enough panics, and names a number that is.
     pub fn room_for(mut self, spans: usize) -> Self {
         self.options.max_live_spans = spans;
         self.options.max_queue_size = spans;
@@ -234,6 +279,18 @@ impl Captured {
         tree::assert_same(&tree::sorted(&expected), &tree::sorted(&actual), || self.hint());
     }
 
+    /// Asserts the whole of [`tree_with`](Self::tree_with), whatever the order of siblings
+    /// is.
+    ///
+    /// # Panics
+    ///
+    /// As [`assert_tree`](Self::assert_tree).
+    #[track_caller]
+    pub fn assert_tree_unordered_with(&self, keys: &[&str], expected: &str) {
+        let (expected, actual) = (tree::dedent(expected), self.tree_with(keys));
+        tree::assert_same(&tree::sorted(&expected), &tree::sorted(&actual), || self.hint());
+    }
+
     /// Why a span may be missing that one looks for.
     fn hint(&self) -> String {
         if !self.live.is_empty() {
@@ -253,6 +310,8 @@ impl Captured {
 struct Running {
     memory: Memory,
     telemetry: Option<Telemetry>,
+    /// Spans that may wait.
+    room: usize,
 }
 
 impl Running {
@@ -260,9 +319,14 @@ impl Running {
         /// One for all: it only moves finished spans.
         static THREAD: OnceLock<Thread> = OnceLock::new();
         let thread = THREAD.get_or_init(|| Thread::start().expect("a thread for captures"));
-        let memory = Memory::on(capture.clock);
-        let telemetry = Telemetry::start(&capture.options, thread.clone(), memory.clone());
-        Running { memory, telemetry: Some(telemetry) }
+        preset_global(Standard);
+        let Capture { mut options, clock } = capture;
+        if let Some(clock) = clock.clone() {
+            options.sampler = Arc::new(OnClock { sampler: options.sampler, clock });
+        }
+        let memory = Memory::on(clock);
+        let telemetry = Telemetry::start(&options, thread.clone(), memory.clone());
+        Running { memory, telemetry: Some(telemetry), room: options.max_queue_size }
     }
 
     /// Nothing of what is current outside.
@@ -279,11 +343,22 @@ impl Running {
         // The thread that drives it is never blocked.
         let receipt = telemetry.shutdown_blocking(DEADLINE);
         let ledger = *receipt.ledger();
-        assert!(
-            receipt.is_complete() && ledger.losses().all(|(reason, _)| is_no_loss(reason)),
-            "spans were lost: {receipt}; `Capture::room_for` more of them?"
-        );
+        let losses = ledger.losses().map(|(reason, _)| reason);
+        let losses: Vec<_> = losses.filter(|reason| !is_no_loss(*reason)).collect();
+        if !losses.is_empty() && losses.iter().all(is_want_of_room) {
+            let enough = self.enough(&ledger);
+            panic!("spans were lost: {receipt}; give the capture `.room_for({enough})`");
+        }
+        assert!(receipt.is_complete() && losses.is_empty(), "spans were lost: {receipt}");
         Captured { spans: self.memory.take(), live: telemetry.live_spans(), ledger }
+    }
+
+    /// For how many spans there is to be room, so that as many as these fit, were they all
+    /// under way at once, and as large as the largest that arrived.
+    fn enough(&self, ledger: &Ledger) -> usize {
+        let spans = usize::try_from(ledger.started()).unwrap_or(usize::MAX);
+        let units = (self.memory.largest_span() + FRAME).div_ceil(UNIT);
+        spans.saturating_mul(units).max(self.room.saturating_mul(2))
     }
 }
 
@@ -297,10 +372,22 @@ impl Drop for Running {
 }
 
 /// Whether the sampler or the program meant it so.
-fn is_no_loss(reason: throughline_core::DropReason) -> bool {
-    use throughline_core::DropReason;
-    matches!(reason, DropReason::RecordOnly | DropReason::Surplus | DropReason::AfterShutdown)
+fn is_no_loss(reason: DropReason) -> bool {
+    use DropReason::{AfterShutdown, RecordOnly, Surplus, TailSampledOut};
+    matches!(reason, RecordOnly | Surplus | AfterShutdown | TailSampledOut)
 }
+
+/// Whether there would be none with more room.
+fn is_want_of_room(reason: &DropReason) -> bool {
+    matches!(reason, DropReason::LiveTableFull | DropReason::QueueFull)
+}
+
+/// Spans that may wait, and spans under way, if nothing else is asked for.
+const ROOM: usize = 512;
+const LIVE: usize = 128;
+/// What the queue counts in, and at most beside a span's own bytes.
+const UNIT: usize = 512;
+const FRAME: usize = 64;
 
 /// A shutdown into memory takes no time to speak of.
 const DEADLINE: Duration = Duration::from_secs(60);

@@ -3,14 +3,14 @@
 use core::time::Duration;
 
 use throughline_core::{
-    AttributesView, END_ATTRIBUTE, Scope, SpanContext, SpanId, SpanKind, SpanView, StatusCode,
-    TraceId, ValueView,
+    AttributesView, END_ATTRIBUTE, EventView, LinkView, Scope, SpanContext, SpanId, SpanKind,
+    SpanView, StatusCode, TraceId,
 };
 
-use crate::VirtualClock;
+use crate::{CapturedValue, VirtualClock};
 
 /// A finished span, to look at in a test. Values of attributes are shown as
-/// text.
+/// text; [`value`](Self::value) has them as they were sent.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CapturedSpan {
@@ -36,14 +36,54 @@ pub struct CapturedSpan {
     pub end_unix_nanos: u64,
     /// Keys and values.
     pub attributes: Vec<(String, String)>,
+    /// Keys and values of the same attributes, in the same order, as they were sent.
+    pub values: Vec<(String, CapturedValue)>,
+    /// Attributes that a [limit](throughline_core::SpanLimits) left out.
+    pub dropped_attributes: u32,
     /// Names and attributes of events.
     pub events: Vec<(String, Vec<(String, String)>)>,
+    /// The same events with all they have.
+    pub event_details: Vec<CapturedEvent>,
+    /// Events that a limit left out.
+    pub dropped_events: u32,
     /// The linked spans.
     pub links: Vec<SpanContext>,
+    /// The same links with all they have.
+    pub link_details: Vec<CapturedLink>,
+    /// Links that a limit left out.
+    pub dropped_links: u32,
     /// The status and its description.
     pub status: (StatusCode, String),
     /// The start on the real clock, which is never still.
     pub(crate) order: u64,
+}
+
+/// An event of a captured span.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CapturedEvent {
+    /// The name.
+    pub name: String,
+    /// When it happened, in nanoseconds since the Unix epoch.
+    pub unix_nanos: u64,
+    /// Keys and values as they were sent.
+    pub values: Vec<(String, CapturedValue)>,
+    /// Attributes that a limit left out.
+    pub dropped_attributes: u32,
+}
+
+/// A link of a captured span.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CapturedLink {
+    /// The linked span.
+    pub span_context: SpanContext,
+    /// The trace state of the linked span.
+    pub trace_state: String,
+    /// Keys and values as they were sent.
+    pub values: Vec<(String, CapturedValue)>,
+    /// Attributes that a limit left out.
+    pub dropped_attributes: u32,
 }
 
 impl CapturedSpan {
@@ -54,6 +94,11 @@ impl CapturedSpan {
     ) -> Self {
         let shown = |real| clock.map_or(real, |clock| clock.at(real));
         let (code, description) = span.status();
+        let values = values(span.attributes());
+        let event_details: Vec<_> = span
+            .events()
+            .map(|event| CapturedEvent::new(&event, shown(event.unix_nanos())))
+            .collect();
         CapturedSpan {
             trace_id: span.trace_id(),
             span_id: span.span_id(),
@@ -66,12 +111,18 @@ impl CapturedSpan {
             start_unix_nanos: shown(span.start_unix_nanos()),
             end_unix_nanos: shown(span.end_unix_nanos()),
             order: span.start_unix_nanos(),
-            attributes: texts(span.attributes()),
-            events: span
-                .events()
-                .map(|event| (event.name().to_owned(), texts(event.attributes())))
+            attributes: texts(&values),
+            values,
+            dropped_attributes: span.dropped_attributes(),
+            events: event_details
+                .iter()
+                .map(|event| (event.name.clone(), texts(&event.values)))
                 .collect(),
+            event_details,
+            dropped_events: span.dropped_events(),
             links: span.links().map(|link| link.span_context()).collect(),
+            link_details: span.links().map(|link| CapturedLink::new(&link)).collect(),
+            dropped_links: span.dropped_links(),
             status: (code, description.to_owned()),
         }
     }
@@ -86,6 +137,11 @@ impl CapturedSpan {
         self.attributes.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
+    /// The value of an attribute, as it was sent.
+    pub fn value(&self, key: &str) -> Option<&CapturedValue> {
+        self.values.iter().find(|(name, _)| name == key).map(|(_, value)| value)
+    }
+
     /// How the span ended, if not by completion: `cancelled`, `panicked` or
     /// `dropped`.
     pub fn ending(&self) -> Option<&str> {
@@ -93,25 +149,32 @@ impl CapturedSpan {
     }
 }
 
-fn texts(attributes: AttributesView<'_>) -> Vec<(String, String)> {
-    attributes.map(|(key, value)| (key.to_owned(), text(value))).collect()
+impl CapturedEvent {
+    fn new(event: &EventView<'_>, unix_nanos: u64) -> Self {
+        CapturedEvent {
+            name: event.name().to_owned(),
+            unix_nanos,
+            values: values(event.attributes()),
+            dropped_attributes: event.dropped_attributes(),
+        }
+    }
 }
 
-fn text(value: ValueView<'_>) -> String {
-    match value {
-        ValueView::Str(text) => text.to_owned(),
-        ValueView::Bool(value) => value.to_string(),
-        ValueView::I64(value) => value.to_string(),
-        ValueView::F64(value) => value.to_string(),
-        ValueView::Bytes(bytes) => format!("{bytes:02x?}"),
-        ValueView::Array(array) => {
-            format!("[{}]", array.iter().map(text).collect::<Vec<_>>().join(", "))
+impl CapturedLink {
+    fn new(link: &LinkView<'_>) -> Self {
+        CapturedLink {
+            span_context: link.span_context(),
+            trace_state: link.trace_state().to_owned(),
+            values: values(link.attributes()),
+            dropped_attributes: link.dropped_attributes(),
         }
-        ValueView::Map(map) => {
-            let entries: Vec<_> =
-                map.iter().map(|(key, value)| format!("{key}: {}", text(value))).collect();
-            format!("{{{}}}", entries.join(", "))
-        }
-        _ => String::new(),
     }
+}
+
+fn values(attributes: AttributesView<'_>) -> Vec<(String, CapturedValue)> {
+    attributes.map(|(key, value)| (key.to_owned(), value.into())).collect()
+}
+
+fn texts(values: &[(String, CapturedValue)]) -> Vec<(String, String)> {
+    values.iter().map(|(key, value)| (key.clone(), value.to_string())).collect()
 }

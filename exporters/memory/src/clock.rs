@@ -13,9 +13,10 @@ use throughline_runtime::FixedClock;
 /// what they cost and nothing of the program is replaced; the clock notes at which
 /// real moments it was advanced, and afterwards each time becomes what the clock
 /// showed then. So it is not asked by the program: sleeps take as long as they take
-/// (a paused clock of the runtime helps), a rate-limiting sampler counts real time,
-/// and so does the poll profile. A time that the program itself gives a span stays
-/// if it is before the clock was made.
+/// (a paused clock of the runtime helps), and the poll profile, a rule about durations
+/// at the tail and a budget per call site count real time. A sampler of the capture
+/// that limits rates counts the time of this clock. A time that the program itself
+/// gives a span stays if it is before the clock was made.
 #[derive(Clone, Debug)]
 pub struct VirtualClock {
     fixed: FixedClock,

@@ -17,17 +17,21 @@
 mod capture;
 mod captured;
 mod clock;
+mod on_clock;
 mod tree;
+mod value;
 
 use core::future::{Ready, ready};
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use throughline_core::{Accepted, Batch, ExportError, HEARTBEAT_ATTRIBUTE, SpanExporter};
 use throughline_runtime::{Exporter, Runtime};
 
 pub use capture::{Capture, Captured, capture, capture_async};
-pub use captured::CapturedSpan;
+pub use captured::{CapturedEvent, CapturedLink, CapturedSpan};
 pub use clock::VirtualClock;
+pub use value::CapturedValue;
 
 /// An exporter that keeps what it is given. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +39,8 @@ pub struct Memory {
     spans: Arc<Mutex<Vec<CapturedSpan>>>,
     heartbeats: Arc<Mutex<Vec<CapturedSpan>>>,
     clock: Option<VirtualClock>,
+    /// The most bytes of a span so far.
+    largest: Arc<AtomicUsize>,
 }
 
 impl Memory {
@@ -90,6 +96,10 @@ impl Memory {
         tree::assert_same(expected, &self.tree(), String::new);
     }
 
+    pub(crate) fn largest_span(&self) -> usize {
+        self.largest.load(Ordering::Relaxed)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<CapturedSpan>> {
         self.spans.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -110,6 +120,7 @@ impl SpanExporter for Memory {
         for (scope, span) in batch.spans() {
             let is_heartbeat = span.attribute(HEARTBEAT_ATTRIBUTE).is_some();
             let kept = if is_heartbeat { &self.heartbeats } else { &self.spans };
+            self.largest.fetch_max(span.as_bytes().len(), Ordering::Relaxed);
             let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
             kept.push(CapturedSpan::new(scope, &span, self.clock.as_ref()));
         }

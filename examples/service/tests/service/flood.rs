@@ -19,11 +19,25 @@ fn what_the_parent_tells_is_gone_with_a_trace_that_is_not_kept() {
     let report = report(&[&FLOOD[..], &["--tail", "ratio=0"]].concat());
     assert_eq!(report.number("dropped/surplus"), 2_000, "{report:?}");
     assert!(report.0["flood"]["surplus_told"].is_null(), "{report:?}");
+    let output = output(&[&FLOOD[..], &["--tail", "ratio=0"]].concat());
+    let text = String::from_utf8(output.stdout).expect("text");
+    let why = "2000 children too many to export, and nobody tells of them: its trace was dropped";
+    assert!(text.contains(why), "{text}");
+    assert!(!text.contains("flooded trace"), "{text}");
+}
+
+#[test]
+fn the_usual_run_has_a_flood_and_shows_its_summary() {
+    let output = output(&["--requests", "10"]);
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(text.contains("• surplus  2000 more children, not sent: "), "{text}");
+    let summary = "2000 children too many to export, 2000 of them told by their parents";
+    assert!(text.contains(summary), "{text}");
 }
 
 #[test]
 fn without_a_flood_nobody_is_too_many() {
-    let report = report(&["--requests", "10"]);
+    let report = report(&["--requests", "10", "--flood", "200"]);
     assert_eq!((report.number("flood/spans"), report.number("flood/surplus")), (200, 0));
     assert!(report.0["flood"]["surplus_told"].is_null(), "{report:?}");
 }

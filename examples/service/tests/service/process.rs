@@ -81,13 +81,26 @@ impl Load {
 
     /// Those, and those in which a task panics.
     pub(crate) fn with_an_error(&self) -> u64 {
-        let has_error = |id| !is_abandoned(id) && (is_refused(id) || id % 23 == 5);
         (0..self.0).filter(|id| has_error(*id)).count() as u64
     }
+
+    /// Requests without an error that take more than a quarter of a second.
+    pub(crate) fn slow(&self) -> u64 {
+        (0..self.0).filter(|id| is_slow(*id) && !is_abandoned(*id) && !has_error(*id)).count()
+            as u64
+    }
+}
+
+fn is_slow(id: u64) -> bool {
+    id % 50 == 31
 }
 
 fn is_abandoned(id: u64) -> bool {
     id % 40 == 13
+}
+
+fn has_error(id: u64) -> bool {
+    !is_abandoned(id) && (is_refused(id) || id % 23 == 5)
 }
 
 fn is_refused(id: u64) -> bool {
