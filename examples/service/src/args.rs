@@ -11,8 +11,8 @@ use crate::sampling::{HeadSampler, TailRules};
 /// that every one of them is whole. Ctrl-C and SIGTERM end the load, and report what
 /// there is; a second one does not wait for that.
 ///
-/// Ends with 0 if every trace is whole and every span is accounted for, with 1 if not,
-/// and with 2 if it could not run.
+/// Ends with 0 if every trace is whole, every span is accounted for and none was lost but
+/// those that were to be left out, with 1 if not, and with 2 if it could not run.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "service", version)]
 pub(crate) struct Args {

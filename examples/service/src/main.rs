@@ -16,6 +16,7 @@ mod inventory;
 mod load;
 mod logging;
 mod orders;
+mod outliving;
 mod progress;
 mod report;
 mod sampling;
