@@ -85,7 +85,7 @@ pub use throughline_runtime::{
 // What the pipeline says about itself.
 pub use throughline_runtime::{
     Diagnostic, Diagnostics, ExportDurations, ExportOperation, Health, HealthState, MetricPoint,
-    SdkMetric, SdkMetrics, Severity,
+    SdkMetric, SdkMetrics, Severity, Target, remark,
 };
 
 /// What the pipeline counts about itself, as OpenTelemetry metrics.

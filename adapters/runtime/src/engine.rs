@@ -26,6 +26,8 @@ pub(crate) struct Engine {
     pub(crate) origin: Instant,
     pub(crate) diagnostics: Diagnostics,
     pub(crate) names: Arc<Names>,
+    /// Whose spans these are, by the resource.
+    pub(crate) service: Option<Arc<str>>,
     pub(crate) listeners: Listeners,
     /// Apart from the state, which is locked while an exporter begins to send, and
     /// an exporter may ask for the health. Locked after the state, for moments.

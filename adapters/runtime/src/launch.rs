@@ -56,6 +56,7 @@ pub(crate) fn launch<R: Runtime>(
         origin,
         diagnostics: options.diagnostics.clone(),
         names: Arc::new(Names::new(destinations.iter().map(Destination::component))),
+        service: options.resource.get("service.name").map(Arc::from),
         listeners: Listeners::default(),
         watch: Mutex::default(),
         clock: options.clock,
