@@ -7,7 +7,7 @@ use throughline_core::{Retry, Sampler, SpanBudgets, SpanLimits};
 use throughline_propagation::{self as propagation, Propagator};
 use throughline_runtime::{
     Destinations, Detector, Diagnostic, Diagnostics, Env, Exporter, Origin, Origins,
-    PipelineOptions, Resource, Runtime, Severity, TailSampler, Telemetry, Thread,
+    PipelineOptions, Resource, Runtime, Severity, TailSampler, Telemetry, Thread, Warning,
     set_default_pipeline,
 };
 
@@ -44,8 +44,14 @@ pub fn init() -> Result<Guard, InitError> {
     builder().init()
 }
 
-/// Settings of a pipeline in code; the environment is read where they are
-/// silent only by [`Builder::init`].
+/// Settings of a pipeline in code. The environment is read only by
+/// [`Builder::from_env`], [`Builder::with_env`] and [`Builder::init`].
+///
+/// What is said last wins: a variable over what the code said before it was read, and the
+/// code over variables that were read before. [`Builder::init`] reads them last. The one
+/// exception is `OTEL_RESOURCE_ATTRIBUTES`: over what it says, the code wins always, as
+/// [the specification
+/// says](https://opentelemetry.io/docs/specs/otel/resource/sdk/#specifying-resource-information-via-an-environment-variable).
 pub fn builder() -> Builder {
     Builder {
         options: PipelineOptions::default(),
@@ -54,6 +60,7 @@ pub fn builder() -> Builder {
         detectors: Vec::new(),
         detected: Resource::empty(),
         problems: Vec::new(),
+        warnings: Vec::new(),
         origins: Origins::default(),
         disabled: false,
         exporter: None,
@@ -74,6 +81,8 @@ pub struct Builder {
     pub(crate) detected: Resource,
     /// What is to be told once it is known to whom.
     pub(crate) problems: Vec<Diagnostic>,
+    /// Variables that were ignored, to be told once.
+    pub(crate) warnings: Vec<Warning>,
     /// Where the values came from.
     pub(crate) origins: Origins,
     pub(crate) disabled: bool,
@@ -361,9 +370,15 @@ impl Builder {
         runtime: R,
         destinations: Destinations<R>,
     ) -> Result<Guard, InitError> {
+        let warnings = self.warnings.clone();
         if self.disabled {
             self.propagate();
-            return Ok(Guard::disabled(&self));
+            for warning in self.warnings.drain(..) {
+                self.options.diagnostics.say(&Diagnostic::Ignored(warning));
+            }
+            let mut guard = Guard::disabled(&self);
+            guard.warnings = warnings;
+            return Ok(guard);
         }
         if throughline_runtime::default_pipeline().is_some() {
             return Err(InitError::AlreadyInstalled);
@@ -378,7 +393,9 @@ impl Builder {
         let telemetry = self.start_to(runtime, destinations);
         set_default_pipeline(telemetry.pipeline()).map_err(|_| InitError::AlreadyInstalled)?;
         config::remember(&config);
-        Ok(Guard::new(telemetry, config))
+        let mut guard = Guard::new(telemetry, config);
+        guard.warnings = warnings;
+        Ok(guard)
     }
 
     /// Makes an isolated pipeline: spans go to it only below its
@@ -407,7 +424,8 @@ impl Builder {
         self.propagate();
         detect::run(&mut self);
         self.options.resource = self.whole_resource();
-        for problem in self.problems.drain(..) {
+        let warnings = self.warnings.drain(..).map(Diagnostic::Ignored);
+        for problem in warnings.chain(self.problems.drain(..)) {
             self.options.diagnostics.say(&problem);
         }
         Telemetry::start_to(&self.options, runtime, destinations)
@@ -424,8 +442,44 @@ impl Builder {
         self
     }
 
+    /// Applies the `OTEL_*` variables, and those of throughline, to these settings: all but
+    /// `OTEL_TRACES_EXPORTER` and `OTEL_EXPORTER_*`, which are about the exporter that
+    /// [`install`](Self::install) and [`start`](Self::start) are given. They win over what
+    /// the code said before, but for [attributes of the resource](builder), and what it says
+    /// after this wins over them.
+    ///
+    /// What is wrong with them is told once the pipeline is there, and by
+    /// [`Guard::warnings`]. `OTEL_SDK_DISABLED` is for [`install`](Self::install): an
+    /// isolated pipeline is [started](Self::start) all the same.
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "console")] {
+    /// use throughline::{Thread, exporters::Console};
+    ///
+    /// let guard = throughline::builder()
+    ///     .max_queue_size(8_192) // unless OTEL_BSP_MAX_QUEUE_SIZE is set
+    ///     .from_env()
+    ///     .install(Thread::start()?, Console::stdout())?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[expect(clippy::wrong_self_convention, reason = "what `init` does, in part")]
+    pub fn from_env(self) -> Self {
+        let mut env = Env::process();
+        let mut builder = self.with_env(&mut env);
+        builder.warnings.extend(env.warnings());
+        builder
+    }
+
+    /// As [`from_env`](Self::from_env), from variables that are given. What is wrong with
+    /// them stays with `env`, for the caller to tell.
+    pub fn with_env(mut self, env: &mut Env) -> Self {
+        from_env::apply(env, &mut self);
+        self
+    }
+
     /// As [`init`](crate::init()), on top of these settings: a variable that is set
-    /// wins.
+    /// wins, but for [attributes of the resource](builder).
     ///
     /// # Errors
     ///
@@ -448,7 +502,7 @@ impl Builder {
             diagnostics.say(&Diagnostic::Ignored(warning.clone()));
         }
         guard.map(|mut guard| {
-            guard.warnings = warnings;
+            guard.warnings.extend(warnings);
             guard
         })
     }

@@ -44,6 +44,9 @@ pub(crate) struct Engine {
     pub(crate) fans_out: bool,
     /// Of each lane, whether it has threads of its own, since its exporter may block.
     pub(crate) apart: Vec<bool>,
+    /// Whether the only exporter [discards](crate::Exporter::discards); of several, their
+    /// lanes know.
+    pub(crate) discards: bool,
     pub(crate) completions: Arc<[Arc<dyn Completion>]>,
     pub(crate) take_over: Box<TakeOver>,
     /// Whether there was a batch when the driver looked last.

@@ -125,7 +125,15 @@ impl Engine {
         let result = answer.result;
         let (now, before) = (self.now(), self.pipeline.ledger());
         let spans = state.flusher.batch().len();
-        state.flusher.on_export(now, result);
+        match result {
+            Ok(_) if self.discards => {
+                let mut nowhere = Ledger::default();
+                nowhere.add_dropped(DropReason::RecordOnly, spans as u64);
+                state.flusher.hand_over();
+                state.flusher.settle(&nowhere);
+            }
+            result => state.flusher.on_export(now, result),
+        }
         let after = self.pipeline.ledger();
         let is_over = match result {
             Err(ExportError::Retry { .. }) => {
