@@ -38,6 +38,7 @@ mod failure;
 mod fields;
 mod from_env;
 mod guard;
+mod init;
 mod init_error;
 mod setup;
 #[cfg(all(unix, feature = "signals"))]

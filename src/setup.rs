@@ -6,14 +6,13 @@ use std::sync::Arc;
 use throughline_core::{Retry, Sampler, SpanBudgets, SpanLimits};
 use throughline_propagation::{self as propagation, Propagator};
 use throughline_runtime::{
-    Destinations, Detector, Diagnostic, Diagnostics, Env, Exporter, Origin, Origins,
-    PipelineOptions, Resource, Runtime, Severity, TailSampler, Telemetry, Thread, Warning,
-    set_default_pipeline,
+    Destinations, Detector, Diagnostic, Diagnostics, Exporter, Origin, Origins, PipelineOptions,
+    Resource, Runtime, Severity, TailSampler, Telemetry, Thread, Warning, set_default_pipeline,
 };
 
 use crate::guard::Guard;
 use crate::init_error::InitError;
-use crate::{config, detect, from_env};
+use crate::{config, detect};
 
 /// Sets everything up from the `OTEL_*` environment variables, on the runtime
 /// that is there.
@@ -440,71 +439,6 @@ impl Builder {
     fn noted(mut self, name: &str) -> Self {
         self.origins.note(name, Origin::Code);
         self
-    }
-
-    /// Applies the `OTEL_*` variables, and those of throughline, to these settings: all but
-    /// `OTEL_TRACES_EXPORTER` and `OTEL_EXPORTER_*`, which are about the exporter that
-    /// [`install`](Self::install) and [`start`](Self::start) are given. They win over what
-    /// the code said before, but for [attributes of the resource](builder), and what it says
-    /// after this wins over them.
-    ///
-    /// What is wrong with them is told once the pipeline is there, and by
-    /// [`Guard::warnings`]. `OTEL_SDK_DISABLED` is for [`install`](Self::install): an
-    /// isolated pipeline is [started](Self::start) all the same.
-    ///
-    /// ```no_run
-    /// # #[cfg(feature = "console")] {
-    /// use throughline::{Thread, exporters::Console};
-    ///
-    /// let guard = throughline::builder()
-    ///     .max_queue_size(8_192) // unless OTEL_BSP_MAX_QUEUE_SIZE is set
-    ///     .from_env()
-    ///     .install(Thread::start()?, Console::stdout())?;
-    /// # }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[expect(clippy::wrong_self_convention, reason = "what `init` does, in part")]
-    pub fn from_env(self) -> Self {
-        let mut env = Env::process();
-        let mut builder = self.with_env(&mut env);
-        builder.warnings.extend(env.warnings());
-        builder
-    }
-
-    /// As [`from_env`](Self::from_env), from variables that are given. What is wrong with
-    /// them stays with `env`, for the caller to tell.
-    pub fn with_env(mut self, env: &mut Env) -> Self {
-        from_env::apply(env, &mut self);
-        self
-    }
-
-    /// As [`init`](crate::init()), on top of these settings: a variable that is set
-    /// wins, but for [attributes of the resource](builder).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`init`](crate::init()).
-    pub fn init(self) -> Result<Guard, InitError> {
-        self.init_from(&mut Env::process())
-    }
-
-    /// As [`Builder::init`], from variables that are given.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`init`](crate::init()).
-    pub fn init_from(mut self, env: &mut Env) -> Result<Guard, InitError> {
-        from_env::apply(env, &mut self);
-        let diagnostics = self.options.diagnostics.clone();
-        let guard = from_env::install(self, env);
-        let warnings = env.warnings();
-        for warning in &warnings {
-            diagnostics.say(&Diagnostic::Ignored(warning.clone()));
-        }
-        guard.map(|mut guard| {
-            guard.warnings.extend(warnings);
-            guard
-        })
     }
 
     /// What comes in goes on, whether or not anything is traced.
