@@ -11,7 +11,7 @@ impl Builder {
     /// Applies the `OTEL_*` variables, and those of throughline, to these settings: all but
     /// `OTEL_TRACES_EXPORTER` and `OTEL_EXPORTER_*`, which are about the exporter that
     /// [`install`](Self::install) and [`start`](Self::start) are given. They win over what
-    /// the code said before, but for [attributes of the resource](builder), and what it says
+    /// the code said before, but for [attributes of the resource](crate::builder), and what it says
     /// after this wins over them.
     ///
     /// What is wrong with them is told once the pipeline is there, and by
@@ -48,7 +48,7 @@ impl Builder {
     }
 
     /// As [`init`](crate::init()), on top of these settings: a variable that is set
-    /// wins, but for [attributes of the resource](builder).
+    /// wins, but for [attributes of the resource](crate::builder).
     ///
     /// # Errors
     ///
