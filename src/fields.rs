@@ -61,6 +61,13 @@ macro_rules! span {
             $crate::Scope::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
         static CALLSITE: $crate::Callsite = $crate::Callsite::new($name, &SCOPE);
     };
+    // What none of the rules above takes must not come to the last one again.
+    (@options $($misused:tt)*) => {
+        compile_error!(
+            "span! takes a literal name first; a name that is not known before goes to \
+             `Span::update_name`"
+        )
+    };
     ($($all:tt)*) => {
         $crate::span!(@options [] $($all)*)
     };

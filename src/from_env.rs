@@ -2,6 +2,9 @@
 //!
 //! ([Environment variables](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/))
 
+use core::fmt::Display;
+use core::ops::RangeBounds;
+use core::str::FromStr;
 use std::sync::Arc;
 
 use throughline_core::{AlwaysOff, AlwaysOn, ParentBased, Sampler, TraceIdRatioBased};
@@ -58,6 +61,28 @@ impl Reader<'_> {
             self.origins.note(setting, Origin::Variable((*variable).to_owned()));
             Some(value)
         })
+    }
+}
+
+impl Reader<'_> {
+    /// Sets a number, if a variable has one within the range. Returns whether it has.
+    fn number<T>(
+        &mut self,
+        setting: &str,
+        variables: &[&str],
+        range: impl RangeBounds<T>,
+        value: &mut T,
+    ) -> bool
+    where
+        T: FromStr + PartialOrd + Display,
+    {
+        let Some((number, variable)) = self.env.first_number(variables, range, Some(&*value))
+        else {
+            return false;
+        };
+        self.origins.note(setting, Origin::Variable(variable.to_owned()));
+        *value = number;
+        true
     }
 }
 
@@ -152,7 +177,7 @@ fn sampler(env: &mut Env) -> Option<(Arc<dyn Sampler + Send + Sync>, Origin)> {
     ];
     let name = env.choice(SAMPLER, &NAMES.map(|name| (name, name)))?;
     let ratio = if name.ends_with("traceidratio") {
-        env.number::<f64>(ARGUMENT, 0.0..=1.0).unwrap_or(1.0)
+        env.first_number(&[ARGUMENT], 0.0..=1.0, Some(&1)).map_or(1.0, |(ratio, _)| ratio)
     } else {
         if let Some(argument) = env.text(ARGUMENT) {
             env.warn(ARGUMENT, &argument, "is ignored: the sampler takes no argument");
@@ -176,10 +201,7 @@ fn limits(env: &mut Env, builder: &mut Builder) {
     let mut reader = Reader { env, origins: &mut builder.origins };
     let mut set = |limit: &mut u32, setting: &str, variables: &[&str]| {
         // The name for spans wins over the general one.
-        let number = |env: &mut Env, name: &str| env.number::<u32>(name, ..);
-        if let Some(value) = reader.read(setting, variables, number) {
-            *limit = value;
-        }
+        reader.number(setting, variables, 0..=u32::MAX, limit);
     };
     set(
         &mut limits.attribute_count,
@@ -209,23 +231,29 @@ fn limits(env: &mut Env, builder: &mut Builder) {
 fn budgets(env: &mut Env, builder: &mut Builder) {
     let budgets = &mut builder.options.budgets;
     let mut reader = Reader { env, origins: &mut builder.origins };
-    let children = |env: &mut Env, name: &str| budget(env, name, 0);
+    let now = Some(budgets.children_per_span).filter(|most| *most < u32::MAX);
+    let children = |env: &mut Env, name: &str| budget(env, name, 0, now);
     if let Some(most) = reader.read("budgets.children_per_span", &[CHILDREN], children) {
         budgets.children_per_span = most.unwrap_or(u32::MAX);
     }
-    let spans = |env: &mut Env, name: &str| budget(env, name, 1);
+    let now = budgets.spans_per_callsite_per_second;
+    let spans = |env: &mut Env, name: &str| budget(env, name, 1, now);
     if let Some(most) = reader.read("budgets.spans_per_callsite_per_second", &[CALLSITE], spans) {
         budgets.spans_per_callsite_per_second = most;
     }
 }
 
-/// A number, or `none` for no limit.
-fn budget(env: &mut Env, name: &str, least: u32) -> Option<Option<u32>> {
+/// A number, or `none` for no limit; where it is neither, what is there now acts.
+fn budget(env: &mut Env, name: &str, least: u32, now: Option<u32>) -> Option<Option<u32>> {
     let text = env.text(name)?;
     if text.trim().eq_ignore_ascii_case("none") {
         return Some(None);
     }
-    env.number(name, least..).map(Some)
+    let acts: &dyn Display = match &now {
+        Some(most) => most,
+        None => &"none",
+    };
+    env.first_number(&[name], least..=u32::MAX, Some(acts)).map(|(most, _)| Some(most))
 }
 
 fn batches(env: &mut Env, builder: &mut Builder) {
@@ -241,25 +269,21 @@ fn batches(env: &mut Env, builder: &mut Builder) {
     if let Some(timeout) = timeout {
         flusher.export_timeout = timeout;
     }
-    let size =
-        |env: &mut Env, name: &str| env.number::<usize>(name, 1..=PipelineOptions::LARGEST_QUEUE);
-    if let Some(size) = reader.read("max_queue_size", &["OTEL_BSP_MAX_QUEUE_SIZE"], size) {
-        options.max_queue_size = size;
-    }
-    let requests =
-        |env: &mut Env, name: &str| env.number::<usize>(name, 1..=PipelineOptions::MOST_CONCURRENT);
-    if let Some(most) = reader.read("max_concurrent_exports", &[CONCURRENT], requests) {
-        options.max_concurrent_exports = most;
-    }
+    let sizes = 1..=PipelineOptions::LARGEST_QUEUE;
+    let queue = &mut options.max_queue_size;
+    reader.number("max_queue_size", &["OTEL_BSP_MAX_QUEUE_SIZE"], sizes.clone(), queue);
+    let requests = 1..=PipelineOptions::MOST_CONCURRENT;
+    let most = &mut options.max_concurrent_exports;
+    reader.number("max_concurrent_exports", &[CONCURRENT], requests, most);
     if let Some(waits) = reader.read("wait_at_shutdown", &[WAIT], Env::boolean) {
         options.wait_at_shutdown = waits;
     }
-    if let Some(size) = reader.read("max_export_batch_size", &[BATCH], size) {
-        if size > options.max_queue_size {
-            let problem = "larger than the queue; the queue's size is used";
-            env.warn(BATCH, &size.to_string(), problem);
-        }
-        flusher.max_export_batch_size = size;
+    let size = &mut flusher.max_export_batch_size;
+    if reader.number("max_export_batch_size", &[BATCH], sizes, size)
+        && *size > options.max_queue_size
+    {
+        let problem = "larger than the queue; the queue's size is used";
+        env.warn(BATCH, &size.to_string(), problem);
     }
     // A queue that was made smaller takes the batch with it.
     flusher.max_export_batch_size = flusher.max_export_batch_size.min(options.max_queue_size);

@@ -424,8 +424,8 @@ fn budgets_against_floods_are_numbers_or_none_and_anything_else_is_told() {
     assert_eq!(
         warnings,
         [
-            "THROUGHLINE_CHILDREN_PER_SPAN=\"-1\" is not a number in range, ignored",
-            "THROUGHLINE_SPANS_PER_CALLSITE_PER_SECOND=\"0\" is out of range, ignored",
+            "THROUGHLINE_CHILDREN_PER_SPAN=\"-1\" is not a number in range 0 to 4294967295, ignored; 10000 acts",
+            "THROUGHLINE_SPANS_PER_CALLSITE_PER_SECOND=\"0\" is out of range 1 to 4294967295, ignored; none acts",
         ]
     );
 }

@@ -3,7 +3,9 @@
 use std::fmt;
 
 /// Why a pipeline could not be set up.
-#[derive(Debug)]
+///
+/// `Debug` says the same as `Display`: a `main` that returns it prints it by `Debug`, and
+/// who reads that has something to set right.
 #[non_exhaustive]
 pub enum InitError {
     /// There is a default pipeline already; it stays.
@@ -36,11 +38,36 @@ impl fmt::Display for InitError {
     }
 }
 
+impl fmt::Debug for InitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl core::error::Error for InitError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             InitError::Thread(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `main` prints what it returns by `Debug`.
+    #[test]
+    fn a_main_that_returns_it_says_what_is_to_be_set_right() {
+        let error = InitError::MissingFeature {
+            variable: "OTEL_TRACES_EXPORTER",
+            value: "otlp".to_owned(),
+            feature: "otlp",
+        };
+        let said = "OTEL_TRACES_EXPORTER=otlp needs the feature `otlp` of throughline";
+        assert_eq!(format!("{error:?}"), said);
+        let error: Box<dyn core::error::Error> = error.into();
+        assert_eq!(format!("{error:?}"), said);
     }
 }

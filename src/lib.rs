@@ -38,6 +38,7 @@ mod failure;
 mod fields;
 mod from_env;
 mod guard;
+mod init;
 mod init_error;
 mod setup;
 #[cfg(all(unix, feature = "signals"))]
@@ -85,7 +86,7 @@ pub use throughline_runtime::{
 // What the pipeline says about itself.
 pub use throughline_runtime::{
     Diagnostic, Diagnostics, ExportDurations, ExportOperation, Health, HealthState, MetricPoint,
-    SdkMetric, SdkMetrics, Severity,
+    SdkMetric, SdkMetrics, Severity, Target, remark,
 };
 
 /// What the pipeline counts about itself, as OpenTelemetry metrics.

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use throughline_core::{Retry, Sampler, SpanBudgets, SpanLimits};
 use throughline_propagation::{self as propagation, Propagator};
 use throughline_runtime::{
-    Destinations, Detector, Diagnostic, Diagnostics, Env, Exporter, Origin, Origins,
-    PipelineOptions, Resource, Runtime, Severity, TailSampler, Telemetry, Thread,
-    set_default_pipeline,
+    Destinations, Detector, Diagnostic, Diagnostics, Exporter, Origin, Origins, PipelineOptions,
+    Resource, Runtime, Severity, TailSampler, Telemetry, Thread, Warning, set_default_pipeline,
 };
 
 use crate::guard::Guard;
 use crate::init_error::InitError;
-use crate::{config, detect, from_env};
+use crate::{config, detect};
 
 /// Sets everything up from the `OTEL_*` environment variables, on the runtime
 /// that is there.
@@ -44,8 +43,14 @@ pub fn init() -> Result<Guard, InitError> {
     builder().init()
 }
 
-/// Settings of a pipeline in code; the environment is read where they are
-/// silent only by [`Builder::init`].
+/// Settings of a pipeline in code. The environment is read only by
+/// [`Builder::from_env`], [`Builder::with_env`] and [`Builder::init`].
+///
+/// What is said last wins: a variable over what the code said before it was read, and the
+/// code over variables that were read before. [`Builder::init`] reads them last. The one
+/// exception is `OTEL_RESOURCE_ATTRIBUTES`: over what it says, the code wins always, as
+/// [the specification
+/// says](https://opentelemetry.io/docs/specs/otel/resource/sdk/#specifying-resource-information-via-an-environment-variable).
 pub fn builder() -> Builder {
     Builder {
         options: PipelineOptions::default(),
@@ -54,6 +59,7 @@ pub fn builder() -> Builder {
         detectors: Vec::new(),
         detected: Resource::empty(),
         problems: Vec::new(),
+        warnings: Vec::new(),
         origins: Origins::default(),
         disabled: false,
         exporter: None,
@@ -74,6 +80,8 @@ pub struct Builder {
     pub(crate) detected: Resource,
     /// What is to be told once it is known to whom.
     pub(crate) problems: Vec<Diagnostic>,
+    /// Variables that were ignored, to be told once.
+    pub(crate) warnings: Vec<Warning>,
     /// Where the values came from.
     pub(crate) origins: Origins,
     pub(crate) disabled: bool,
@@ -387,9 +395,15 @@ impl Builder {
         runtime: R,
         destinations: Destinations<R>,
     ) -> Result<Guard, InitError> {
+        let warnings = self.warnings.clone();
         if self.disabled {
             self.propagate();
-            return Ok(Guard::disabled(&self));
+            for warning in self.warnings.drain(..) {
+                self.options.diagnostics.say(&Diagnostic::Ignored(warning));
+            }
+            let mut guard = Guard::disabled(&self);
+            guard.warnings = warnings;
+            return Ok(guard);
         }
         if throughline_runtime::default_pipeline().is_some() {
             return Err(InitError::AlreadyInstalled);
@@ -404,7 +418,9 @@ impl Builder {
         let telemetry = self.start_to(runtime, destinations);
         set_default_pipeline(telemetry.pipeline()).map_err(|_| InitError::AlreadyInstalled)?;
         config::remember(&config);
-        Ok(Guard::new(telemetry, config))
+        let mut guard = Guard::new(telemetry, config);
+        guard.warnings = warnings;
+        Ok(guard)
     }
 
     /// Makes an isolated pipeline: spans go to it only below its
@@ -433,7 +449,8 @@ impl Builder {
         self.propagate();
         detect::run(&mut self);
         self.options.resource = self.whole_resource();
-        for problem in self.problems.drain(..) {
+        let warnings = self.warnings.drain(..).map(Diagnostic::Ignored);
+        for problem in warnings.chain(self.problems.drain(..)) {
             self.options.diagnostics.say(&problem);
         }
         Telemetry::start_to(&self.options, runtime, destinations)
@@ -448,35 +465,6 @@ impl Builder {
     fn noted(mut self, name: &str) -> Self {
         self.origins.note(name, Origin::Code);
         self
-    }
-
-    /// As [`init`](crate::init()), on top of these settings: a variable that is set
-    /// wins.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`init`](crate::init()).
-    pub fn init(self) -> Result<Guard, InitError> {
-        self.init_from(&mut Env::process())
-    }
-
-    /// As [`Builder::init`], from variables that are given.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`init`](crate::init()).
-    pub fn init_from(mut self, env: &mut Env) -> Result<Guard, InitError> {
-        from_env::apply(env, &mut self);
-        let diagnostics = self.options.diagnostics.clone();
-        let guard = from_env::install(self, env);
-        let warnings = env.warnings();
-        for warning in &warnings {
-            diagnostics.say(&Diagnostic::Ignored(warning.clone()));
-        }
-        guard.map(|mut guard| {
-            guard.warnings = warnings;
-            guard
-        })
     }
 
     /// What comes in goes on, whether or not anything is traced.

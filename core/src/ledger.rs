@@ -16,7 +16,7 @@ pub enum DropReason {
     QueueFull,
     /// The span was larger than the queue or a batch accepts.
     TooLarge,
-    /// The span was recorded for processors and logs only.
+    /// The span was recorded for processors and logs only, or there is no exporter.
     RecordOnly,
     /// There were too many children of its parent, or spans of its call site: the
     /// parent [tells](crate::SpanBudgets) how many, and how long they took.

@@ -1,7 +1,7 @@
 //! What metrics about the pipeline call its parts.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The type of an exporter, and where it sends to, as metrics name them.
 ///
@@ -10,12 +10,13 @@ use std::sync::{Mutex, PoisonError};
 pub struct Component {
     kind: &'static str,
     server: Option<(String, u16)>,
+    endpoint: Option<Arc<str>>,
 }
 
 impl Component {
     /// A component of this type: `otlp_http_span_exporter` for example.
     pub fn new(kind: &'static str) -> Self {
-        Component { kind, server: None }
+        Component { kind, server: None, endpoint: None }
     }
 
     /// A component for which the conventions have no name: that of its Rust type.
@@ -29,6 +30,13 @@ impl Component {
         Component { server: Some((host.to_owned(), port)), ..self }
     }
 
+    /// The same, which sends to this URL: scheme, host, port and path. What goes wrong is
+    /// told with it, so it is to be without credentials and query.
+    #[must_use]
+    pub fn with_endpoint(self, url: &str) -> Self {
+        Component { endpoint: Some(url.into()), ..self }
+    }
+
     /// The type, as the attribute `otel.component.type` has it.
     pub fn kind(&self) -> &'static str {
         self.kind
@@ -37,6 +45,11 @@ impl Component {
     /// Host and port of the receiver, if there is one.
     pub fn server(&self) -> Option<(&str, u16)> {
         self.server.as_ref().map(|(host, port)| (host.as_str(), *port))
+    }
+
+    /// The URL of the receiver, if it was given.
+    pub fn endpoint(&self) -> Option<&Arc<str>> {
+        self.endpoint.as_ref()
     }
 
     /// A name that no other component of this process has: the type and a number

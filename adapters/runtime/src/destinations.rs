@@ -101,6 +101,7 @@ pub(crate) trait Destination<R: Runtime>: Send + Sync {
     fn completion(&self) -> Option<Arc<dyn Completion>>;
     fn max_concurrent_exports(&self) -> usize;
     fn may_block(&self) -> bool;
+    fn discards(&self) -> bool;
     /// [`drive`]s with it.
     fn drive(&self, engine: Arc<Engine>, runtime: &R, seat: Seat, goal: Option<Goal>) -> Work;
     /// As [`drive`](Self::drive), on a plain thread.
@@ -146,6 +147,10 @@ where
 
     fn may_block(&self) -> bool {
         <E as Exporter<R>>::may_block(self)
+    }
+
+    fn discards(&self) -> bool {
+        <E as Exporter<R>>::discards(self)
     }
 
     fn drive(&self, engine: Arc<Engine>, runtime: &R, seat: Seat, goal: Option<Goal>) -> Work {

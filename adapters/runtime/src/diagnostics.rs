@@ -30,8 +30,24 @@ pub enum Diagnostic {
     /// A transmission failed after the last one had succeeded, or the first one
     /// did. Further failures are not told until one has succeeded.
     ExportFailing {
+        /// Where to.
+        target: Target,
         /// What went wrong.
         error: ExportError,
+        /// What the failure says of itself, in at most 200 characters: the error of the
+        /// system, or the beginning of the answer. It comes from outside.
+        detail: Option<Arc<str>>,
+    },
+    /// A receiver accepted a batch and had something to say: it refused a part, or warns.
+    /// Further words are not told until it has accepted a batch without any.
+    /// ([OTLP-11](https://opentelemetry.io/docs/specs/otlp/#partial-success-1))
+    PartialSuccess {
+        /// Where to.
+        target: Target,
+        /// How many spans it refused; 0 is a warning.
+        rejected: u64,
+        /// What it said, in at most 200 characters.
+        message: Arc<str>,
     },
     /// A transmission succeeded again.
     ExportRecovered {
@@ -90,6 +106,17 @@ pub enum Diagnostic {
     },
 }
 
+/// Whose spans, and where they were sent to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Target {
+    /// The name of the service, as the resource of the pipeline has it.
+    pub service: Option<Arc<str>>,
+    /// Scheme, host, port and path, if the exporter [says so](crate::Component::with_endpoint);
+    /// no credentials and no query.
+    pub endpoint: Option<Arc<str>>,
+}
+
 /// How much a [`Diagnostic`] matters, the gravest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -113,6 +140,24 @@ pub struct Diagnostics {
 }
 
 impl Diagnostic {
+    /// A transmission failed, of which nothing more is known.
+    pub(crate) fn failing(error: ExportError) -> Self {
+        Diagnostic::ExportFailing { target: Target::default(), error, detail: None }
+    }
+
+    /// The same, with what is known of the transmission.
+    pub(crate) fn about(mut self, where_to: Target, remark: Option<&Arc<str>>) -> Self {
+        match &mut self {
+            Diagnostic::ExportFailing { target, detail, .. } => {
+                *target = where_to;
+                *detail = remark.cloned();
+            }
+            Diagnostic::PartialSuccess { target, .. } => *target = where_to,
+            _ => {}
+        }
+        self
+    }
+
     /// How much it matters.
     pub fn severity(&self) -> Severity {
         match self {
@@ -121,6 +166,7 @@ impl Diagnostic {
             | Diagnostic::Abandoned { .. } => Severity::Error,
             Diagnostic::Destination { what, .. } => what.severity(),
             Diagnostic::Ignored(_)
+            | Diagnostic::PartialSuccess { .. }
             | Diagnostic::Detector { .. }
             | Diagnostic::LimitsExceeded { .. }
             | Diagnostic::SpanMemoryExceeded { .. }
@@ -186,8 +232,22 @@ impl fmt::Display for Diagnostic {
             Diagnostic::Detector { name, problem } => {
                 write!(f, "the resource detector {name} failed: {problem}")
             }
-            Diagnostic::ExportFailing { error } => {
-                write!(f, "spans cannot be exported: {error}; told again once they can")
+            Diagnostic::ExportFailing { target, error, detail } => {
+                write!(f, "spans{target} cannot be exported: ")?;
+                match (error, detail) {
+                    (ExportError::Retry { failure, .. }, Some(detail)) => {
+                        write!(f, "{failure} ({detail}); it may pass later")?;
+                    }
+                    (error, Some(detail)) => write!(f, "{error} ({detail})")?,
+                    (error, None) => error.fmt(f)?,
+                }
+                f.write_str("; told again once they can")
+            }
+            Diagnostic::PartialSuccess { target, rejected: 0, message } => {
+                write!(f, "the receiver of spans{target} warns: {message}")
+            }
+            Diagnostic::PartialSuccess { target, rejected, message } => {
+                write!(f, "the receiver of spans{target} rejected {rejected}: {message}")
             }
             Diagnostic::ExportRecovered { after, lost } => {
                 write!(f, "spans are exported again after {after:.1?}, {lost} were given up")
@@ -222,9 +282,24 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// ` of shop to http://collector:4318/v1/traces`, as far as it is known.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(service) = &self.service {
+            write!(f, " of {service}")?;
+        }
+        match &self.endpoint {
+            Some(endpoint) => write!(f, " to {endpoint}"),
+            None => Ok(()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use core::sync::atomic::{AtomicUsize, Ordering};
+
+    use throughline_core::Failure;
 
     use super::*;
 
@@ -252,5 +327,27 @@ mod tests {
         });
         diagnostics.say(&Diagnostic::LossEnded { lost: 1 });
         assert_eq!(seen.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_exported_says_whose_where_to_and_why() {
+        let target = Target {
+            service: Some("shop".into()),
+            endpoint: Some("http://h:4318/v1/traces".into()),
+        };
+        let error = ExportError::Retry { after: None, failure: Failure::Connect };
+        let told = Diagnostic::failing(error).about(target.clone(), Some(&"refused".into()));
+        assert_eq!(
+            told.to_string(),
+            "spans of shop to http://h:4318/v1/traces cannot be exported: the receiver could \
+             not be reached (refused); it may pass later; told again once they can"
+        );
+        let message = "too old".into();
+        let told = Diagnostic::PartialSuccess { target: Target::default(), rejected: 3, message };
+        let told = told.about(target, None);
+        assert_eq!(
+            told.to_string(),
+            "the receiver of spans of shop to http://h:4318/v1/traces rejected 3: too old"
+        );
     }
 }

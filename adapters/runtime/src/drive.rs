@@ -52,7 +52,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                     match exporting(|| connection.export(&batch)) {
                         Ok(sending) => Step::send(sending, What::Batch, state),
                         Err(_) => {
-                            engine.on_export(state, Err(PANICKED));
+                            engine.on_export(state, Err(PANICKED).into());
                             Step::Yield
                         }
                     }
@@ -92,12 +92,12 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                 let is_mine = |state: &State| state.seat == seat && state.taken_over == turn;
                 let over = |state: &State| !is_mine(state) || state.flusher.is_finished();
                 let over = pin!(engine.changed_for(Some(seat), over));
-                if let First::Right(result) = race(over, sending).await {
+                if let First::Right(answer) = race(over, sending).await {
                     let said = engine.with(|state| {
                         if is_mine(state) {
                             match what {
-                                What::Batch => engine.on_export(state, result),
-                                What::Heartbeats => state.on_heartbeats(result),
+                                What::Batch => engine.on_export(state, answer),
+                                What::Heartbeats => state.on_heartbeats(answer.result),
                             }
                         }
                         state.take_said()

@@ -26,6 +26,8 @@ pub(crate) struct Engine {
     pub(crate) origin: Instant,
     pub(crate) diagnostics: Diagnostics,
     pub(crate) names: Arc<Names>,
+    /// Whose spans these are, by the resource.
+    pub(crate) service: Option<Arc<str>>,
     pub(crate) listeners: Listeners,
     /// Apart from the state, which is locked while an exporter begins to send, and
     /// an exporter may ask for the health. Locked after the state, for moments.
@@ -42,6 +44,9 @@ pub(crate) struct Engine {
     pub(crate) fans_out: bool,
     /// Of each lane, whether it has threads of its own, since its exporter may block.
     pub(crate) apart: Vec<bool>,
+    /// Whether the only exporter [discards](crate::Exporter::discards); of several, their
+    /// lanes know.
+    pub(crate) discards: bool,
     pub(crate) completions: Arc<[Arc<dyn Completion>]>,
     pub(crate) take_over: Box<TakeOver>,
     /// Whether there was a batch when the driver looked last.

@@ -1,7 +1,8 @@
 //! Configuration from environment variables.
 
 use core::fmt;
-use core::ops::RangeBounds;
+use core::marker::PhantomData;
+use core::ops::{Bound, RangeBounds};
 use core::str::FromStr;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -93,15 +94,48 @@ impl Env {
     /// ([Numeric](https://opentelemetry.io/docs/specs/otel/configuration/common/#numeric))
     pub fn number<T>(&mut self, name: &str, range: impl RangeBounds<T>) -> Option<T>
     where
-        T: FromStr + PartialOrd,
+        T: FromStr + PartialOrd + fmt::Display,
     {
-        let value = self.text(name)?;
-        match value.trim().parse::<T>() {
-            Ok(number) if range.contains(&number) => return Some(number),
-            Ok(_) => self.warn(name, &value, "is out of range, ignored"),
-            Err(_) => self.warn(name, &value, "is not a number in range, ignored"),
+        self.first_number(&[name], range, None).map(|(number, _)| number)
+    }
+
+    /// The number of the first of these variables that has one within the range, and the
+    /// name of that variable. The warning about another value says which one acts instead:
+    /// that of a later variable, or else `otherwise`, if it is given.
+    /// ([Numeric](https://opentelemetry.io/docs/specs/otel/configuration/common/#numeric))
+    pub fn first_number<'a, T>(
+        &mut self,
+        names: &[&'a str],
+        range: impl RangeBounds<T>,
+        otherwise: Option<&dyn fmt::Display>,
+    ) -> Option<(T, &'a str)>
+    where
+        T: FromStr + PartialOrd + fmt::Display,
+    {
+        let mut wrong = Vec::new();
+        let mut found = None;
+        for name in names {
+            let Some(value) = self.text(name) else { continue };
+            let problem = match value.trim().parse::<T>() {
+                Ok(number) if range.contains(&number) => {
+                    found = Some((number, *name));
+                    break;
+                }
+                Ok(_) => "is out of range",
+                Err(_) => "is not a number in range",
+            };
+            wrong.push((*name, value, problem));
         }
-        None
+        let instead: Option<&dyn fmt::Display> = match &found {
+            Some((number, _)) => Some(number),
+            None => otherwise,
+        };
+        let instead = instead.map(|value| format!("; {value} acts")).unwrap_or_default();
+        for (name, value, problem) in wrong {
+            let problem = format!("{problem}{}, ignored{instead}", Words(&range, PhantomData));
+            self.warn(name, &value, &problem);
+        }
+        found
     }
 
     /// A whole number of milliseconds from 0 on; zero is a duration of zero.
@@ -179,6 +213,28 @@ impl fmt::Display for Warning {
     }
 }
 
+/// A range, as a warning names it: ` 0 to 1`, ` from 1 on`, or nothing where all is in it.
+struct Words<'a, R, T>(&'a R, PhantomData<T>);
+
+impl<R: RangeBounds<T>, T: fmt::Display> fmt::Display for Words<'_, R, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let below = |f: &mut fmt::Formatter<'_>| match self.0.end_bound() {
+            Bound::Included(end) => write!(f, " to {end}"),
+            Bound::Excluded(end) => write!(f, " to below {end}"),
+            Bound::Unbounded => Ok(()),
+        };
+        match (self.0.start_bound(), self.0.end_bound()) {
+            (Bound::Unbounded, _) => below(f),
+            (Bound::Included(start), Bound::Unbounded) => write!(f, " from {start} on"),
+            (Bound::Excluded(start), Bound::Unbounded) => write!(f, " above {start}"),
+            (Bound::Included(start) | Bound::Excluded(start), _) => {
+                write!(f, " {start}")?;
+                below(f)
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,7 +286,7 @@ mod tests {
 
         let mut too_large = env("1.5");
         assert_eq!(too_large.number("NAME", 0.0..=1.0), None);
-        assert_eq!(one_warning(&mut too_large), "NAME=\"1.5\" is out of range, ignored");
+        assert_eq!(one_warning(&mut too_large), "NAME=\"1.5\" is out of range 0 to 1, ignored");
         for text in ["-1", "many", "0x10", "99999999999999999999"] {
             let mut env = env(text);
             assert_eq!(env.number::<u32>("NAME", ..), None);
@@ -239,6 +295,35 @@ mod tests {
         let mut not_a_number = env("NaN");
         assert_eq!(not_a_number.number("NAME", 0.0..=1.0), None);
         assert_eq!(not_a_number.warnings().len(), 1);
+    }
+
+    /// ENV-4 ([Numeric](https://opentelemetry.io/docs/specs/otel/configuration/common/#numeric)).
+    #[test]
+    fn a_warning_about_a_number_names_the_range_and_what_acts_instead() {
+        let said = |pairs: &[(&str, &str)]| {
+            let mut env = Env::from_pairs(pairs.iter().copied());
+            let number = env.first_number(&["OWN", "GENERAL"], 0..=9u32, Some(&5));
+            let warnings = env.warnings().iter().map(ToString::to_string).collect::<Vec<_>>();
+            (number, warnings)
+        };
+        assert_eq!(said(&[]), (None, vec![]));
+        // What nobody asks for is not looked at.
+        assert_eq!(said(&[("OWN", "3"), ("GENERAL", "x")]), (Some((3, "OWN")), vec![]));
+        let (number, warnings) = said(&[("OWN", "10"), ("GENERAL", "7")]);
+        assert_eq!(number, Some((7, "GENERAL")));
+        assert_eq!(warnings, ["OWN=\"10\" is out of range 0 to 9, ignored; 7 acts"]);
+        let (number, warnings) = said(&[("OWN", "10"), ("GENERAL", "-1")]);
+        assert_eq!(number, None);
+        assert_eq!(
+            warnings,
+            [
+                "OWN=\"10\" is out of range 0 to 9, ignored; 5 acts",
+                "GENERAL=\"-1\" is not a number in range 0 to 9, ignored; 5 acts",
+            ]
+        );
+        let mut open = Env::from_pairs([("NAME", "0")]);
+        assert_eq!(open.number("NAME", 1..), None);
+        assert_eq!(one_warning(&mut open), "NAME=\"0\" is out of range from 1 on, ignored");
     }
 
     /// ENV-5 ([Duration, timeout](https://opentelemetry.io/docs/specs/otel/configuration/common/#duration)).

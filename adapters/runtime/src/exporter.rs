@@ -55,6 +55,13 @@ pub trait Exporter<R: Runtime>: Clone + Send + Sync + 'static {
         false
     }
 
+    /// Whether what it accepts goes nowhere. Its spans then count as
+    /// [`RecordOnly`](throughline_core::DropReason::RecordOnly) and not as exported. They
+    /// go somewhere, if not said otherwise.
+    fn discards(&self) -> bool {
+        false
+    }
+
     /// What it does besides sending batches. Nothing, if not said otherwise: to be done
     /// with a batch is to have sent it, and dropping a connection closes it.
     fn completion(&self) -> Option<Arc<dyn Completion>> {

@@ -39,8 +39,13 @@ pub(crate) fn launch<R: Runtime>(
 ) -> Arc<Engine> {
     let (pipeline, flusher, waker) = create(options);
     let lanes = lanes(options, &destinations);
-    let fan_out = (!lanes.is_empty())
+    let mut fan_out = (!lanes.is_empty())
         .then(|| FanOut::new(pipeline, options.flusher, lanes, platform::random()));
+    for (index, destination) in destinations.iter().enumerate() {
+        if let Some(lane) = fan_out.as_mut().and_then(|fan_out| fan_out.lane_mut(index)) {
+            lane.discards = destination.discards();
+        }
+    }
     let fans_out = fan_out.is_some();
     let state = State::new(flusher, fan_out, heartbeats(pipeline, options));
     let (clock, timer) = (runtime.clone(), runtime.clone());
@@ -56,6 +61,7 @@ pub(crate) fn launch<R: Runtime>(
         origin,
         diagnostics: options.diagnostics.clone(),
         names: Arc::new(Names::new(destinations.iter().map(Destination::component))),
+        service: options.resource.get("service.name").map(Arc::from),
         listeners: Listeners::default(),
         watch: Mutex::default(),
         clock: options.clock,
@@ -64,6 +70,7 @@ pub(crate) fn launch<R: Runtime>(
         fans_out,
         apart: destinations.iter().map(|each| fans_out && each.may_block()).collect(),
         now: Box::new(move || clock.now()),
+        discards: destinations.iter().all(Destination::discards),
         completions: destinations.iter().filter_map(Destination::completion).collect(),
         time: Box::new(move |engine, goal, within, over| {
             // In a task, where a runtime that shuts down drops it instead of

@@ -237,6 +237,11 @@ impl Names {
         self.exporters.get(index).map_or_else(|| "".into(), |(name, _)| name.clone())
     }
 
+    /// Where an exporter sends to, if it says so.
+    pub(crate) fn endpoint(&self, index: usize) -> Option<Arc<str>> {
+        self.exporters.get(index)?.1.endpoint().cloned()
+    }
+
     fn of_processor(&self) -> Vec<(&'static str, Value<'_>)> {
         vec![
             ("otel.component.name", Value::Str(&self.processor)),

@@ -2,17 +2,17 @@
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use throughline_core::{Accepted, DropReason, ExportError, Ledger};
+use throughline_core::{DropReason, ExportError, Ledger};
 
 use crate::engine::{Engine, State};
 use crate::fan_out::Place;
 use crate::metrics;
 use crate::pipeline::SLOT;
-use crate::transmission::is_exporting_here;
+use crate::transmission::{Answer, is_exporting_here};
 use crate::watch::{Delivery, Watch};
 use crate::{
     DestinationReport, Diagnostic, Diagnostics, ExportOperation, Health, HealthState, SdkMetrics,
-    Telemetry, presumed,
+    Target, Telemetry, presumed,
 };
 
 impl Telemetry {
@@ -121,10 +121,19 @@ impl Engine {
     }
 
     /// What became of the batch, and what that changes.
-    pub(crate) fn on_export(&self, state: &mut State, result: Result<Accepted, ExportError>) {
+    pub(crate) fn on_export(&self, state: &mut State, answer: Answer) {
+        let result = answer.result;
         let (now, before) = (self.now(), self.pipeline.ledger());
         let spans = state.flusher.batch().len();
-        state.flusher.on_export(now, result);
+        match result {
+            Ok(_) if self.discards => {
+                let mut nowhere = Ledger::default();
+                nowhere.add_dropped(DropReason::RecordOnly, spans as u64);
+                state.flusher.hand_over();
+                state.flusher.settle(&nowhere);
+            }
+            result => state.flusher.on_export(now, result),
+        }
         let after = self.pipeline.ledger();
         let is_over = match result {
             Err(ExportError::Retry { .. }) => {
@@ -139,17 +148,19 @@ impl Engine {
             let ended = state.operations[0].end(now, ONLY, result, &self.names);
             self.keep(state, ended);
         }
-        state.said.extend(self.fares().on_export(now, result, &before, &after));
+        let mut fares = self.fares();
+        let said = fares.on_export(now, result, &before, &after);
+        let warned = fares.on_warning(result, answer.remark.as_ref());
+        drop(fares);
+        let said = said.into_iter().chain(warned);
+        state
+            .said
+            .extend(said.map(|what| what.about(self.target(ONLY.lane), answer.remark.as_ref())));
     }
 
     /// What became of what was sent at a place of its own, and what that changes.
-    pub(crate) fn on_export_at(
-        &self,
-        state: &mut State,
-        place: Place,
-        result: Result<Accepted, ExportError>,
-    ) {
-        let now = self.now();
+    pub(crate) fn on_export_at(&self, state: &mut State, place: Place, answer: Answer) {
+        let (now, result) = (self.now(), answer.result);
         let Some(fan_out) = &mut state.fan_out else { return };
         let is_of_spans = fan_out.is_of_spans(place);
         let Some(before) = fan_out.lane_mut(place.lane).map(|lane| lane.ledger) else { return };
@@ -164,7 +175,11 @@ impl Engine {
         let Some(fan_out) = &mut state.fan_out else { return };
         let Some(lane) = fan_out.lane_mut(place.lane) else { return };
         let said = lane.watch.on_export(now, result, &before, &lane.ledger);
-        state.said.extend(said.map(|what| self.about(place.lane, what)));
+        let said = said.into_iter().chain(lane.watch.on_warning(result, answer.remark.as_ref()));
+        state.said.extend(said.map(|what| {
+            let what = what.about(self.target(place.lane), answer.remark.as_ref());
+            self.about(place.lane, what)
+        }));
     }
 
     /// The exports under way, if there are any, come to no end.
@@ -201,6 +216,11 @@ impl Engine {
             let said = lane.and_then(|lane| lane.watch.look(now, &lane.ledger));
             state.said.extend(said.map(|what| self.about(index, what)));
         }
+    }
+
+    /// Where the exporter of this lane sends to, as far as it is known.
+    pub(crate) fn target(&self, lane: usize) -> Target {
+        Target { service: self.service.clone(), endpoint: self.names.endpoint(lane) }
     }
 
     /// Says which destination it is about, if there are several.

@@ -6,38 +6,61 @@ use core::panic::AssertUnwindSafe;
 use core::pin::{Pin, pin};
 use core::task::Poll;
 use core::time::Duration;
+use std::sync::Arc;
 
 use throughline_core::{Accepted, ExportError, Failure};
 
-use crate::Runtime;
 use crate::race::{First, race};
+use crate::{Runtime, remark};
+
+/// What became of a transmission, and what there is to say of it.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) result: Result<Accepted, ExportError>,
+    /// What the exporter [added](crate::remark()).
+    pub(crate) remark: Option<Arc<str>>,
+}
+
+impl From<Result<Accepted, ExportError>> for Answer {
+    fn from(result: Result<Accepted, ExportError>) -> Self {
+        Answer { result, remark: None }
+    }
+}
 
 /// Waits for the answer, as long as it may take.
 pub(crate) async fn with_timeout<S>(
     runtime: &impl Runtime,
     sending: S,
     timeout: Option<Duration>,
-) -> Result<Accepted, ExportError>
+) -> Answer
 where
     S: Future<Output = Result<Accepted, ExportError>>,
 {
     let sending = pin!(catch_panic(sending));
     let Some(timeout) = timeout else { return sending.await };
     match race(sending, pin!(runtime.sleep(timeout.min(FAR)))).await {
-        First::Left(result) => result,
-        First::Right(()) => Err(ExportError::Retry { after: None, failure: Failure::Timeout }),
+        First::Left(answer) => answer,
+        First::Right(()) => {
+            Err(ExportError::Retry { after: None, failure: Failure::Timeout }).into()
+        }
     }
 }
 
 /// An exporter that panics loses its batch, not the flusher.
-async fn catch_panic<S>(sending: S) -> Result<Accepted, ExportError>
+async fn catch_panic<S>(sending: S) -> Answer
 where
     S: Future<Output = Result<Accepted, ExportError>>,
 {
     let mut sending = pin!(sending);
+    // It may say something in one poll and be done in another.
+    let mut said = None;
     core::future::poll_fn(move |context| {
         let sending: Pin<&mut S> = sending.as_mut();
-        exporting(|| sending.poll(context)).unwrap_or(Poll::Ready(Err(PANICKED)))
+        let polled = exporting(|| sending.poll(context)).unwrap_or(Poll::Ready(Err(PANICKED)));
+        if let Some(remark) = remark::take() {
+            said = Some(remark);
+        }
+        polled.map(|result| Answer { result, remark: said.take() })
     })
     .await
 }

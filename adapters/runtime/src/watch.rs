@@ -14,10 +14,11 @@
 //! and end after [`PAUSE`] without any.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use throughline_core::{Accepted, DropReason, ExportError, Ledger};
 
-use crate::Diagnostic;
+use crate::{Diagnostic, Target};
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Watch {
@@ -25,6 +26,8 @@ pub(crate) struct Watch {
     /// When that state began.
     since: Duration,
     last_failure: Option<(ExportError, Duration)>,
+    /// Whether the last success came with a remark.
+    warned: bool,
     losing: Option<Losing>,
     /// When a span was last seen to be short of something, and not for long: because of a
     /// limit, and for want of memory.
@@ -85,7 +88,20 @@ impl Watch {
         } else if is_new {
             self.delivery = Delivery::Failing { given_up_before };
         }
-        is_new.then_some(Diagnostic::ExportFailing { error })
+        is_new.then(|| Diagnostic::failing(error))
+    }
+
+    /// What the receiver said beside accepting a batch: told when it begins to, and not
+    /// again before a batch was accepted without a word.
+    pub(crate) fn on_warning(
+        &mut self,
+        result: Result<Accepted, ExportError>,
+        remark: Option<&Arc<str>>,
+    ) -> Option<Diagnostic> {
+        let Ok(Accepted { rejected }) = result else { return None };
+        let was_warned = core::mem::replace(&mut self.warned, remark.is_some());
+        let message = remark.filter(|_| !was_warned)?.clone();
+        Some(Diagnostic::PartialSuccess { target: Target::default(), rejected, message })
     }
 
     fn on_success(&mut self, now: Duration, after: &Ledger) -> Option<Diagnostic> {
@@ -215,7 +231,7 @@ mod tests {
     fn a_failure_is_told_once_and_so_is_the_recovery() {
         let mut watch = Watch::default();
         assert_eq!(succeed(&mut watch, 1), None);
-        assert_eq!(fail(&mut watch, 2), Some(Diagnostic::ExportFailing { error: DOWN }));
+        assert_eq!(fail(&mut watch, 2), Some(Diagnostic::failing(DOWN)));
         assert_eq!(fail(&mut watch, 3), None);
         assert_eq!(watch.delivery(), (Delivery::Failing { given_up_before: 0 }, now(2)));
         assert_eq!(watch.last_failure(), Some((DOWN, now(3))));
@@ -223,7 +239,28 @@ mod tests {
         assert_eq!(succeed(&mut watch, 10), Some(recovered));
         assert_eq!(succeed(&mut watch, 11), None);
         assert_eq!(watch.delivery(), (Delivery::Delivered, now(10)));
-        assert_eq!(fail(&mut watch, 12), Some(Diagnostic::ExportFailing { error: DOWN }));
+        assert_eq!(fail(&mut watch, 12), Some(Diagnostic::failing(DOWN)));
+    }
+
+    /// OTLP-11: a partial success may be a warning alone
+    /// ([Partial success](https://opentelemetry.io/docs/specs/otlp/#partial-success-1)).
+    #[test]
+    fn a_warning_of_the_receiver_is_told_until_it_accepts_without_a_word() {
+        let mut watch = Watch::default();
+        let (soon, later) = (Arc::from("the key `a` is deprecated"), Arc::from("so is `b`"));
+        let mut accept = |rejected, remark: Option<&Arc<str>>| {
+            watch.on_warning(Ok(Accepted { rejected }), remark)
+        };
+        let told = |rejected, message: &Arc<str>| {
+            let (target, message) = (Target::default(), message.clone());
+            Some(Diagnostic::PartialSuccess { target, rejected, message })
+        };
+        assert_eq!(accept(0, None), None);
+        assert_eq!(accept(0, Some(&soon)), told(0, &soon));
+        assert_eq!(accept(7, Some(&later)), None);
+        assert_eq!(accept(0, None), None);
+        assert_eq!(accept(7, Some(&later)), told(7, &later));
+        assert_eq!(watch.on_warning(Err(DOWN), Some(&soon)), None);
     }
 
     #[test]

@@ -43,21 +43,21 @@ pub(crate) async fn work<R: Runtime, C: SpanExporter>(
                 // Not under the lock: an exporter that blocks here blocks nobody else.
                 let begun = exporting(|| connection.export(&body.batch(spans)));
                 drop(body);
-                let result = match begun {
-                    Err(_) => Some(Err(PANICKED)),
+                let answer = match begun {
+                    Err(_) => Some(Err(PANICKED).into()),
                     Ok(sending) => {
                         let sending = pin!(with_timeout(&runtime, sending, timeout));
                         let over = |state: &State| !is_mine(state) || state.has_settled_all();
                         match race(pin!(engine.changed(over)), sending).await {
                             First::Left(()) => None,
-                            First::Right(result) => Some(result),
+                            First::Right(answer) => Some(answer),
                         }
                     }
                 };
-                if let Some(result) = result {
+                if let Some(answer) = answer {
                     let said = engine.with(|state| {
                         if is_mine(state) {
-                            engine.on_export_at(state, place, result);
+                            engine.on_export_at(state, place, answer);
                         }
                         state.take_said()
                     });

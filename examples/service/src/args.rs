@@ -11,8 +11,8 @@ use crate::sampling::{HeadSampler, TailRules};
 /// that every one of them is whole. Ctrl-C and SIGTERM end the load, and report what
 /// there is; a second one does not wait for that.
 ///
-/// Ends with 0 if every trace is whole and every span is accounted for, with 1 if not,
-/// and with 2 if it could not run.
+/// Ends with 0 if every trace is whole, every span is accounted for and none was lost but
+/// those that were to be left out, with 1 if not, and with 2 if it could not run.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "service", version)]
 pub(crate) struct Args {
@@ -26,8 +26,9 @@ pub(crate) struct Args {
     /// Requests under way at once.
     #[arg(long, default_value_t = 32, value_name = "C", value_parser = positive)]
     pub(crate) concurrency: usize,
-    /// The collector to export to, instead of the embedded receiver
-    /// (`OTEL_EXPORTER_OTLP_*` is honoured too).
+    /// The collector to export to, instead of the embedded receiver. (`OTEL_*` variables
+    /// are honoured too, but for `OTEL_TRACES_EXPORTER` and the service's name; flags win.)
+    /// An `https` URL needs the feature `tls`: `cargo run -p service --features tls`.
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
     /// How to talk to the collector or receiver.
@@ -64,6 +65,15 @@ pub(crate) enum Protocol {
     /// OTLP over HTTP, in binary protobuf.
     #[value(name = "http/protobuf")]
     HttpProtobuf,
+}
+
+impl Protocol {
+    pub(crate) fn of_otlp(self) -> throughline::exporters::Protocol {
+        match self {
+            Protocol::Grpc => throughline::exporters::Protocol::Grpc,
+            Protocol::HttpProtobuf => throughline::exporters::Protocol::HttpProtobuf,
+        }
+    }
 }
 
 fn positive(text: &str) -> Result<usize, String> {

@@ -16,6 +16,7 @@ mod inventory;
 mod load;
 mod logging;
 mod orders;
+mod outliving;
 mod progress;
 mod report;
 mod sampling;
@@ -76,18 +77,22 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn
     let began = Instant::now();
     let mut env = Env::process();
     let (otlp, viewer) = exporter(args, &mut env)?;
+    let tail = args.tail.as_ref().map(TailRules::sampler).transpose()?;
+    let [orders, inventory] =
+        ["orders", "inventory"].map(|service| settings(service, args, &mut env, tail.as_ref()));
     for warning in env.warnings() {
         log::warn!("{warning}");
     }
 
-    let tail = args.tail.as_ref().map(TailRules::sampler).transpose()?;
-    let settings = |service: &str| settings(service, args, tail.as_ref());
-    let orders_telemetry = settings("orders").install(runtime.clone(), otlp.clone())?;
+    let orders_telemetry = orders.install(runtime.clone(), otlp.clone())?;
     if args.config {
         eprint!("{}", orders_telemetry.config());
     }
-    let inventory_telemetry = settings("inventory").start(runtime.clone(), otlp);
-    let orders = orders_telemetry.telemetry().cloned().ok_or("just installed")?;
+    let inventory_telemetry = inventory.start(runtime.clone(), otlp);
+    let orders = orders_telemetry
+        .telemetry()
+        .cloned()
+        .ok_or("OTEL_SDK_DISABLED: there is nothing to show")?;
 
     let routes = inventory::routes();
     let back = Server::start(&runtime, routes, &inventory_telemetry)?;
@@ -162,43 +167,46 @@ fn ctrl_c() -> Result<oneshot::Receiver<()>, ctrlc::Error> {
 }
 
 /// Where spans go: to `--endpoint`, else where the environment says, else to an
-/// embedded receiver.
+/// embedded receiver. The environment says the rest, headers for example.
 fn exporter(args: &Args, env: &mut Env) -> Result<(Otlp, Option<Viewer>), Box<dyn Error>> {
+    let endpoint = args.endpoint.as_deref();
+    let otlp = Otlp::from_env_with(env, args.protocol.map(Protocol::of_otlp), endpoint);
+    let otlp = otlp.map_err(|error| match endpoint {
+        Some(_) => format!("--endpoint: {error}"),
+        None => error.to_string(),
+    })?;
     let named = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
-    if args.endpoint.is_none() && named.iter().any(|name| env.text(name).is_some()) {
-        return Ok((Otlp::from_env(env)?, None));
-    }
-    let (otlp, is_grpc) = match args.protocol {
-        Some(Protocol::Grpc) => (Otlp::grpc(), true),
-        Some(Protocol::HttpProtobuf) | None => (Otlp::http(), false),
-    };
-    if let Some(endpoint) = &args.endpoint {
-        let otlp = otlp.base_endpoint(endpoint);
-        return Ok((otlp.map_err(|error| format!("--endpoint: {error}"))?, None));
+    if endpoint.is_some() || named.iter().any(|name| env.text(name).is_some()) {
+        return Ok((otlp, None));
     }
     // The first traces are kept in full, of the others what tells them whole.
     let limits = StoreLimits { detailed_traces: 1_000, ..StoreLimits::default() };
     let viewer = Viewer::bind(ViewerConfig { limits, ..ViewerConfig::any_port() })?;
-    let address = if is_grpc { viewer.grpc_addr() } else { viewer.http_addr() };
+    let address = match otlp.protocol() {
+        throughline::exporters::Protocol::Grpc => viewer.grpc_addr(),
+        _ => viewer.http_addr(),
+    };
     let otlp = otlp.base_endpoint(&format!("http://{address}"))?;
     Ok((otlp, Some(viewer)))
 }
 
-/// A service under load: room for what a busy executor leaves waiting.
-fn settings(service: &str, args: &Args, tail: Option<&TailSampler>) -> Builder {
-    let mut settings = throughline::builder();
+/// A service under load: room for what a busy executor leaves waiting, unless the
+/// environment says otherwise. The flags win over both.
+fn settings(service: &str, args: &Args, env: &mut Env, tail: Option<&TailSampler>) -> Builder {
+    let mut settings = throughline::builder()
+        .schedule_delay(Duration::from_millis(200))
+        .max_export_batch_size(4_096)
+        .max_queue_size(131_072)
+        .max_live_spans(65_536)
+        .with_env(env);
     if let Some(HeadSampler(sampler)) = &args.sampler {
         settings = settings.sampler(sampler.clone());
     }
     if let Some(tail) = tail {
         settings = settings.tail(tail);
     }
-    settings
-        .service_name(service)
-        .schedule_delay(Duration::from_millis(200))
-        .max_export_batch_size(4_096)
-        .max_queue_size(131_072)
-        .max_live_spans(65_536)
+    // Two services in one process cannot both have the name that a variable gives.
+    settings.service_name(service)
 }
 
 /// How long each pipeline has in the end.

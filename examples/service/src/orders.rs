@@ -17,6 +17,7 @@ use futures_lite::future::yield_now;
 use throughline::{CurrentSpan, InSpanExt, span, trace};
 
 use crate::logging::panic_message;
+use crate::outliving::outliving;
 use crate::wire::HttpClient;
 use example_runtimes::ServiceRuntime;
 
@@ -57,12 +58,17 @@ async fn order<R: ServiceRuntime>(
     if is_one_in(id, 8, 3) {
         recommend(&shop.runtime, id).await;
     }
-    let sign = move || span!("sign").in_scope(|| checksum(id));
+    let held = shop.outliving.clone();
+    let sign = move || {
+        let sum = span!("sign").in_scope(|| checksum(id));
+        drop(held);
+        sum
+    };
     let receipt = shop.runtime.blocking(sign).await;
     let lines = print_lines(id).await;
     audit_later(&shop, id);
     if is_one_in(id, 23, 5) {
-        survive_a_panic(&shop.runtime, id).await;
+        survive_a_panic(&shop, id).await;
     }
     if is_one_in(id, 29, 7) {
         block_the_executor().in_span(span!("block", millis = 4)).await;
@@ -100,12 +106,7 @@ async fn reserve<R: ServiceRuntime>(shop: &Arc<Shop<R>>, order: u64) -> Vec<u64>
         answer.ok().and_then(|(_, body)| body.parse().ok()).unwrap_or(0)
     };
     let there = ask(shop.clone(), order).in_span(span!("reserve_in_task", article = order));
-    let held = shop.outliving.clone();
-    let there = shop.runtime.task(async move {
-        let stock = there.await;
-        drop(held);
-        stock
-    });
+    let there = shop.runtime.task(outliving(&shop.outliving, there));
     let here = [order + 1, order + 2]
         .map(|article| ask(shop.clone(), article).in_span(span!("reserve_here", article)));
     let mut stock = join_all(here).await;
@@ -158,23 +159,18 @@ async fn print_lines(order: u64) -> u64 {
 
 /// Goes on after the response is sent.
 fn audit_later<R: ServiceRuntime>(shop: &Shop<R>, order: u64) {
-    let held = shop.outliving.clone();
-    let audit = async move {
-        yield_now().await;
-        drop(held);
-    };
-    shop.runtime.start(audit.in_span(span!("audit", order)));
+    let audit = yield_now().in_span(span!("audit", order));
+    shop.runtime.start(outliving(&shop.outliving, audit));
 }
 
 /// A task panics; the request goes on.
-async fn survive_a_panic<R: ServiceRuntime>(runtime: &R, order: u64) {
-    let task = runtime.task(
-        async move {
-            yield_now().await;
-            assert!(order == u64::MAX, "the loyalty service is broken");
-        }
-        .in_span(span!("award_points", order)),
-    );
+async fn survive_a_panic<R: ServiceRuntime>(shop: &Shop<R>, order: u64) {
+    let award = async move {
+        yield_now().await;
+        assert!(order == u64::MAX, "the loyalty service is broken");
+    };
+    let award = award.in_span(span!("award_points", order));
+    let task = shop.runtime.task(outliving(&shop.outliving, award));
     if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
         CurrentSpan::add_event(
             "exception",

@@ -27,12 +27,16 @@ pub(crate) struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// Whether everything is accounted for, and every trace is whole.
+    /// Whether everything is accounted for, nothing was lost but what was to be left out,
+    /// and every trace is whole.
     pub(crate) fn is_good(&self) -> bool {
         let ledger = self.ledger();
         let balances =
             ledger.in_flight() == 0 && self.receipts.iter().all(|(_, r)| r.is_complete());
+        let wanted = [DropReason::Surplus, DropReason::TailSampledOut];
+        let lost_nothing = ledger.losses().all(|(reason, _)| wanted.contains(&reason));
         balances
+            && lost_nothing
             && self.integrity().is_none_or(|i| i.is_whole() && i.spans as u64 == ledger.exported())
     }
 

@@ -16,6 +16,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::SpanExporter as Theirs;
 use throughline_core::{ExportError, Failure};
+use throughline_runtime::remark;
 
 pub(crate) struct Shared<E> {
     stage: Mutex<Stage<E>>,
@@ -96,7 +97,9 @@ impl<E: Theirs + 'static> Shared<E> {
             OTelSdkError::Timeout(_) => (Failure::Timeout, false),
             OTelSdkError::InternalFailure(_) => (Failure::Exporter, false),
         };
-        *lock(&self.last_error) = Some(error.to_string());
+        let text = error.to_string();
+        remark(&text);
+        *lock(&self.last_error) = Some(text);
         Err(if is_final || !retries {
             ExportError::Permanent(failure)
         } else {

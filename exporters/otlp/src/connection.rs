@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use throughline_core::{Accepted, Batch, ExportError, Failure, SpanExporter};
-use throughline_runtime::{Component, Config, Exporter, Runtime};
+use throughline_runtime::{Component, Config, Exporter, Runtime, remark};
 
 #[cfg(feature = "gzip")]
 use crate::config::Compression;
@@ -54,7 +54,10 @@ impl<R: Runtime> Exporter<R> for Otlp {
             Protocol::HttpProtobuf => "otlp_http_span_exporter",
             Protocol::Grpc => "otlp_grpc_span_exporter",
         };
-        Component::new(kind).with_server(&self.endpoint.host, self.endpoint.port)
+        let endpoint = &self.endpoint;
+        Component::new(kind)
+            .with_server(&endpoint.host, endpoint.port)
+            .with_endpoint(&endpoint.public_url())
     }
 
     fn connect(&self, runtime: &R) -> Connection<R> {
@@ -275,7 +278,10 @@ impl<R: Runtime> Shared<R> {
         const FAILED: ExportError = ExportError::Retry { after: None, failure: Failure::Connect };
         let endpoint = &self.config.endpoint;
         let connect = self.runtime.connect(&endpoint.host, endpoint.port);
-        let stream = connect.await.map_err(|_| FAILED)?;
+        let stream = connect.await.map_err(|error| {
+            remark(&error.to_string());
+            FAILED
+        })?;
         #[cfg(feature = "tls")]
         let stream = Wire::open(stream, endpoint, self.connector.as_ref()).await?;
         match &self.template {

@@ -78,6 +78,16 @@ impl Endpoint {
         Ok(endpoint)
     }
 
+    /// The URL as it is told to whoever reads what went wrong: without a query too, in
+    /// which there may be a key.
+    pub(crate) fn public_url(&self) -> String {
+        let url = self.url();
+        match url.split_once('?') {
+            Some((url, _)) => url.to_owned(),
+            None => url,
+        }
+    }
+
     /// The URL, without a user name and password.
     pub(crate) fn url(&self) -> String {
         let scheme = if self.secure { "https" } else { "http" };
@@ -167,6 +177,8 @@ mod tests {
 
     #[test]
     fn a_password_is_not_shown() {
+        let endpoint = Endpoint::parse("https://u:p@h:1/a/b?key=secret").unwrap();
+        assert_eq!(endpoint.public_url(), "https://h:1/a/b");
         assert_eq!(redacted("http://u:p@h/@x"), "http://***@h/@x");
         assert_eq!(redacted("u:p@h:1"), "***@h:1");
         assert_eq!(redacted("http://h/a@b"), "http://h/a@b");

@@ -24,10 +24,36 @@ impl Otlp {
     /// scheme of the endpoint was not built in; [`ConfigError::Certificate`] if
     /// a file with a certificate or a key cannot be read or used.
     pub fn from_env(env: &mut Env) -> Result<Self, ConfigError> {
-        let (protocol, variable) = protocol(env)?;
+        Self::from_env_with(env, None, None)
+    }
+
+    /// As [`from_env`](Self::from_env), for a program with options of its own: the protocol
+    /// and the URL of a [receiver of all signals](Self::base_endpoint) that are given act
+    /// in place of the variables `PROTOCOL` and `ENDPOINT`, which are not looked at then.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_env`](Self::from_env) and [`base_endpoint`](Self::base_endpoint).
+    pub fn from_env_with(
+        env: &mut Env,
+        protocol: Option<Protocol>,
+        base_endpoint: Option<&str>,
+    ) -> Result<Self, ConfigError> {
+        let (protocol, origin) = match protocol {
+            Some(protocol) => (built_in(protocol, || "protocol".to_owned())?, Some(Origin::Code)),
+            None => {
+                let (protocol, variable) = chosen_protocol(env)?;
+                (protocol, variable.map(Origin::Variable))
+            }
+        };
         let mut otlp = Self::new(protocol);
-        otlp.note(config::PROTOCOL, variable);
-        otlp.endpoint_from(env)?;
+        if let Some(origin) = origin {
+            otlp.origins.note(config::PROTOCOL, origin);
+        }
+        match base_endpoint {
+            Some(url) => otlp = otlp.base_endpoint(url)?,
+            None => otlp.endpoint_from(env)?,
+        }
         if let Some((headers, variable)) = first(env, "HEADERS", headers::from_variable) {
             otlp.headers = headers;
             otlp.note(config::HEADERS, Some(variable));
@@ -117,23 +143,32 @@ impl Otlp {
 }
 
 /// The protocol, and the variable that chose it.
-fn protocol(env: &mut Env) -> Result<(Protocol, Option<String>), ConfigError> {
+fn chosen_protocol(env: &mut Env) -> Result<(Protocol, Option<String>), ConfigError> {
     let options = [("grpc", Protocol::Grpc), ("http/protobuf", Protocol::HttpProtobuf)];
     let chosen = first(env, "PROTOCOL", |env, variable| env.choice(variable, &options));
     let (protocol, variable) = match chosen {
         Some((protocol, variable)) => (protocol, Some(variable)),
         None => (Protocol::HttpProtobuf, None),
     };
+    let named = || variable.clone().unwrap_or_else(|| signal("PROTOCOL"));
+    let protocol = built_in(protocol, named)?;
+    Ok((protocol, variable))
+}
+
+/// The protocol, if the program was built with it.
+fn built_in(protocol: Protocol, setting: impl FnOnce() -> String) -> Result<Protocol, ConfigError> {
     let (built, feature) = match protocol {
         Protocol::Grpc => (cfg!(feature = "grpc"), "grpc"),
         Protocol::HttpProtobuf => (cfg!(feature = "http"), "http"),
     };
-    if built {
-        return Ok((protocol, variable));
+    match built {
+        true => Ok(protocol),
+        false => Err(ConfigError::NeedsFeature {
+            setting: setting(),
+            value: protocol.as_str().to_owned(),
+            feature,
+        }),
     }
-    let setting = variable.unwrap_or_else(|| signal("PROTOCOL"));
-    let value = protocol.as_str().to_owned();
-    Err(ConfigError::NeedsFeature { setting, value, feature })
 }
 
 /// The compression, and the variable that chose it.
@@ -267,6 +302,34 @@ mod tests {
             let start = format!("OTEL_EXPORTER_OTLP_{name}={value:?} ");
             assert!(warning.starts_with(&start), "{warning}");
         }
+    }
+
+    /// What a program's own options say stands in for the variables, and only for those.
+    #[test]
+    fn protocol_and_endpoint_that_are_given_leave_the_other_variables_in_force() {
+        let variables = || {
+            Env::from_pairs([
+                ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "not looked at"),
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", "nor this"),
+                ("OTEL_EXPORTER_OTLP_HEADERS", "tenant=blue"),
+                ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+                ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
+            ])
+        };
+        for (protocol, url) in
+            [(Protocol::Grpc, "http://h:1"), (Protocol::HttpProtobuf, "http://h:1/v1/traces")]
+        {
+            let mut env = variables();
+            let otlp = Otlp::from_env_with(&mut env, Some(protocol), Some("http://h:1")).unwrap();
+            assert_eq!((otlp.protocol(), &*otlp.url()), (protocol, url));
+            assert_eq!(otlp.headers["tenant"], "blue");
+            assert_eq!(otlp.compression, Compression::Gzip);
+            let warnings = env.warnings();
+            assert_eq!(warnings.len(), 1, "{warnings:?}");
+            assert_eq!(warnings[0].variable, "OTEL_EXPORTER_OTLP_TIMEOUT");
+        }
+        let error = Otlp::from_env_with(&mut variables(), None, Some("h:1")).unwrap_err();
+        assert!(error.to_string().starts_with("base_endpoint=\"h:1\""), "{error}");
     }
 
     /// OTLP-1 ([Configuration options](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#configuration-options)).

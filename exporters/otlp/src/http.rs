@@ -7,7 +7,9 @@ use core::task::Poll;
 
 use futures_io::{AsyncRead, AsyncWrite};
 use hyper::client::conn::http1;
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::header::{
+    CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+};
 use hyper::{Method, Request, Response, Uri};
 use throughline_core::{Accepted, ExportError, Failure};
 
@@ -101,11 +103,17 @@ where
             None => return Attempt::timed_out(),
         };
         let (head, body) = response.into_parts();
-        let body = deadline.within(self.drive(receive(body, max_bytes))).await;
+        let mut body = deadline.within(self.drive(receive(body, max_bytes))).await;
         let head = Response::from_parts(head, ());
         if !head.status().is_success() {
             // The status has said it all; the rest is read for the next request's
-            // sake. (Nothing in it is to be acted on.)
+            // sake, and for people. (Nothing in it is to be acted on.)
+            if let Some(Some(Ok(received))) = &mut body {
+                let data = core::mem::take(&mut received.data);
+                let encoding = text(head.headers(), &CONTENT_ENCODING);
+                let data = deadline.within(decoded(encoding, data, max_bytes)).await;
+                outcome::say_why(head.headers(), &data.and_then(Result::ok).unwrap_or_default());
+            }
             return Attempt::Settled {
                 verdict: Err(outcome::http_refusal(head.status(), head.headers())),
                 reusable: matches!(body, Some(Some(Ok(_)))),
@@ -166,19 +174,22 @@ async fn read(
     received: Received,
     max_bytes: usize,
 ) -> Result<Accepted, ExportError> {
-    let text = |name| {
-        let value: Option<&HeaderValue> = head.headers().get(name);
-        value.and_then(|value| value.to_str().ok()).unwrap_or("")
-    };
-    let data = decoded(text(CONTENT_ENCODING), received.data, max_bytes).await?;
-    let media_type = text(CONTENT_TYPE).split(';').next().unwrap_or("").trim();
+    let headers = head.headers();
+    let data = decoded(text(headers, &CONTENT_ENCODING), received.data, max_bytes).await?;
+    let media_type = text(headers, &CONTENT_TYPE).split(';').next().unwrap_or("").trim();
     if data.is_empty() || media_type.is_empty() || media_type.eq_ignore_ascii_case(PROTOBUF) {
         outcome::accepted(&data)
     } else if media_type.eq_ignore_ascii_case("application/json") {
         Ok(Accepted::default())
     } else {
+        outcome::say(&data);
         Err(ExportError::Permanent(Failure::Protocol))
     }
+}
+
+/// A header's value, or nothing.
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
 }
 
 #[cfg_attr(

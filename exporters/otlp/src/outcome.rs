@@ -4,18 +4,51 @@ use core::time::Duration;
 use std::time::SystemTime;
 
 use hyper::StatusCode;
+#[cfg(feature = "http")]
+use hyper::header::CONTENT_TYPE;
 use hyper::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use throughline_core::{Accepted, ExportError, Failure};
+use throughline_runtime::remark;
 
 use crate::protobuf::{Fields, Malformed, Value};
 
 /// Reads an `ExportTraceServiceResponse`: all spans were accepted but those it
-/// counts.
-/// ([Partial Success](https://opentelemetry.io/docs/specs/otlp/#partial-success))
+/// counts. What it says besides, which may be a warning alone, becomes a remark.
+/// ([Partial Success](https://opentelemetry.io/docs/specs/otlp/#partial-success-1))
 pub(crate) fn accepted(response: &[u8]) -> Result<Accepted, ExportError> {
-    rejected_spans(response)
-        .map(|rejected| Accepted { rejected })
-        .map_err(|Malformed| ExportError::Permanent(Failure::Protocol))
+    match partial_success(response) {
+        Ok(PartialSuccess { rejected, message }) => {
+            say(message);
+            Ok(Accepted { rejected })
+        }
+        Err(Malformed) => Err(ExportError::Permanent(Failure::Protocol)),
+    }
+}
+
+/// Makes a remark of a text that came from the receiver.
+pub(crate) fn say(text: &[u8]) {
+    // What is kept has 200 characters of 4 bytes at most; blanks are made few.
+    let text = &text[..text.len().min(MAX_REMARK)];
+    remark(&String::from_utf8_lossy(text));
+}
+
+/// Makes a remark of the body with which a request was refused: a `google.rpc.Status`,
+/// of which the message is of interest, or whatever else a server or a proxy says.
+/// ([Failures](https://opentelemetry.io/docs/specs/otlp/#failures-1))
+#[cfg(feature = "http")]
+pub(crate) fn say_why(headers: &HeaderMap, body: &[u8]) {
+    let media_type = text(headers, CONTENT_TYPE).and_then(|text| text.split(';').next());
+    let is_protobuf =
+        media_type.is_some_and(|name| name.trim().eq_ignore_ascii_case("application/x-protobuf"));
+    if !is_protobuf {
+        return say(body);
+    }
+    // What is not understood is no text either.
+    let message = Fields::of(body).find_map(|field| match field {
+        Ok((2, Value::Bytes(message))) => Some(message),
+        _ => None,
+    });
+    say(message.unwrap_or_default());
 }
 
 /// Classifies an HTTP status other than success. Only four may be repeated.
@@ -45,6 +78,7 @@ pub(crate) struct Refusal<'a> {
 /// [OTLP/gRPC Throttling](https://opentelemetry.io/docs/specs/otlp/#otlpgrpc-throttling))
 #[cfg(feature = "grpc")]
 pub(crate) fn grpc_refusal(refusal: &Refusal<'_>) -> ExportError {
+    say(refusal.message);
     let failure = Failure::Grpc(refusal.code);
     // Details that are not understood count as none: the code still says enough.
     let retry = retry_info(refusal.details).unwrap_or(None);
@@ -110,21 +144,32 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
-/// `partial_success.rejected_spans`, both of number 1.
-fn rejected_spans(response: &[u8]) -> Result<u64, Malformed> {
-    let mut rejected = 0;
+/// What was refused, and what there is to say.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct PartialSuccess<'a> {
+    rejected: u64,
+    message: &'a [u8],
+}
+
+/// `partial_success` (number 1): `rejected_spans` (1) and `error_message` (2).
+fn partial_success(response: &[u8]) -> Result<PartialSuccess<'_>, Malformed> {
+    let mut success = PartialSuccess::default();
     for field in Fields::of(response) {
         let (1, Value::Bytes(partial)) = field? else {
             continue;
         };
         for field in Fields::of(partial) {
-            if let (1, Value::Varint(count)) = field? {
+            match field? {
                 // An int64; a negative count means nothing.
-                rejected = i64::try_from(count).unwrap_or(0).unsigned_abs();
+                (1, Value::Varint(count)) => {
+                    success.rejected = i64::try_from(count).unwrap_or(0).unsigned_abs();
+                }
+                (2, Value::Bytes(message)) => success.message = message,
+                _ => {}
             }
         }
     }
-    Ok(rejected)
+    Ok(success)
 }
 
 /// A `google.rpc.RetryInfo`.
@@ -179,6 +224,9 @@ fn retry_delay(info: &[u8]) -> Result<Option<Duration>, Malformed> {
     }
     Ok(delay)
 }
+
+/// So much of a text is looked at, in bytes.
+const MAX_REMARK: usize = 1_024;
 
 // https://grpc.io/docs/guides/status-codes/
 #[cfg(feature = "grpc")]
@@ -263,6 +311,11 @@ mod tests {
         negative.extend([0xff; 9]);
         negative.push(1);
         assert_eq!(rejected(&negative), Ok(0));
+        let success = partial_success(&later);
+        assert_eq!(success, Ok(PartialSuccess { rejected: 5, message: b"no" }));
+        // A warning alone.
+        let success = partial_success(&[0x0a, 4, 0x12, 2, b'n', b'o']);
+        assert_eq!(success, Ok(PartialSuccess { rejected: 0, message: b"no" }));
         let malformed = Err(ExportError::Permanent(Failure::Protocol));
         assert_eq!(rejected(&[0x0a, 3, 0x08]), malformed);
         assert_eq!(rejected(&[0x0a, 1, 0x08]), malformed);

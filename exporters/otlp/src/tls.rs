@@ -13,7 +13,7 @@ use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use futures_rustls::rustls::crypto::ring;
 use futures_rustls::rustls::{self, ClientConfig, RootCertStore};
 use throughline_core::{ExportError, Failure};
-use throughline_runtime::Origin;
+use throughline_runtime::{Origin, remark};
 
 use crate::config::{self, Otlp};
 use crate::endpoint::Endpoint;
@@ -138,6 +138,7 @@ impl Tls {
 /// What a failed handshake means: a certificate that is not trusted now is not
 /// trusted a second later, while a connection that broke may hold the next time.
 fn refusal(error: &io::Error) -> ExportError {
+    remark(&error.to_string());
     let source = error.get_ref().and_then(|source| source.downcast_ref());
     match source {
         Some(rustls::Error::InvalidCertificate(_)) => ExportError::Permanent(Failure::Certificate),

@@ -29,6 +29,8 @@ pub(crate) struct Lane {
     /// What it was given, and what became of it: in flight is what it holds.
     pub(crate) ledger: Ledger,
     pub(crate) watch: Watch,
+    /// Whether what its exporter accepts goes nowhere.
+    pub(crate) discards: bool,
     /// The failure of the last transmission; `None` after a success.
     pub(crate) failing: Option<ExportError>,
     /// The end is near and the destination cannot be reached: nothing more is tried.
@@ -78,6 +80,7 @@ impl Lane {
             bytes: 0,
             ledger: Ledger::default(),
             watch: Watch::default(),
+            discards: false,
             failing: None,
             hopeless: false,
         }

@@ -226,6 +226,7 @@ impl FanOut {
         let spans = flight.to - flight.from;
         lane.failing = result.err();
         let outcome = match result {
+            Ok(_) if lane.discards => Outcome::lost(DropReason::RecordOnly),
             Ok(Accepted { rejected }) => {
                 let rejected = usize::try_from(rejected).unwrap_or(usize::MAX).min(spans);
                 Outcome::Settled { taken: spans - rejected, lost: DropReason::Rejected }

@@ -2,6 +2,7 @@
 
 mod bad_values;
 mod ending;
+mod environment;
 mod flood;
 mod head;
 mod process;

@@ -10,6 +10,7 @@ mod raw;
 mod runtime;
 #[cfg(feature = "tls")]
 mod tls;
+mod told;
 
 use core::time::Duration;
 
