@@ -57,6 +57,15 @@ pub enum Diagnostic {
         /// How many spans so far.
         spans: u64,
     },
+    /// Traces are being decided before they are over, since the memory of
+    /// [tail sampling](crate::TailSampling) is full, after a time without: errors that come
+    /// later may be lost. More [bytes](crate::TailSampling::max_bytes) or
+    /// [traces](crate::TailSampling::max_traces) help. Each pipeline that shares the sampler
+    /// tells it.
+    TailDecidesEarly {
+        /// How many traces so far.
+        traces: u64,
+    },
     /// A sampler that keeps a part of the traces decided about the child of another
     /// process by a trace id of which nobody says that it is random. Counts may be wrong.
     /// Told once in the life of the process.
@@ -114,6 +123,7 @@ impl Diagnostic {
             Diagnostic::Ignored(_)
             | Diagnostic::Detector { .. }
             | Diagnostic::LimitsExceeded { .. }
+            | Diagnostic::TailDecidesEarly { .. }
             | Diagnostic::PresumedRandomness => Severity::Warn,
             Diagnostic::ExportRecovered { .. } | Diagnostic::LossEnded { .. } => Severity::Info,
         }
@@ -189,6 +199,12 @@ impl fmt::Display for Diagnostic {
                 write!(
                     f,
                     "attributes, events or links are left out of spans, as the limits say ({spans} spans so far)"
+                )
+            }
+            Diagnostic::TailDecidesEarly { traces } => {
+                write!(
+                    f,
+                    "traces are decided before they are over, the memory of tail sampling is full ({traces} so far)"
                 )
             }
             Diagnostic::PresumedRandomness => f.write_str(

@@ -14,7 +14,7 @@ use crate::metrics::Names;
 use crate::operation::{Listeners, Operations};
 use crate::pipeline::{DriverWaker, StdFlusher};
 use crate::watch::Watch;
-use crate::{Completion, Diagnostic, Diagnostics, ExportOperation};
+use crate::{Completion, Diagnostic, Diagnostics, ExportOperation, TailSampler};
 
 pub(crate) struct Engine {
     pub(crate) pipeline: &'static Pipeline,
@@ -27,6 +27,8 @@ pub(crate) struct Engine {
     pub(crate) diagnostics: Diagnostics,
     pub(crate) names: Arc<Names>,
     pub(crate) listeners: Listeners,
+    /// What decides about traces that are over.
+    pub(crate) tail: Option<TailSampler>,
     /// Apart from the state, which is locked while an exporter begins to send, and
     /// an exporter may ask for the health. Locked after the state, for moments.
     pub(crate) watch: Mutex<Watch>,

@@ -57,6 +57,7 @@ pub(crate) fn launch<R: Runtime>(
         diagnostics: options.diagnostics.clone(),
         names: Arc::new(Names::new(destinations.iter().map(Destination::component))),
         listeners: Listeners::default(),
+        tail: options.tail.clone(),
         watch: Mutex::default(),
         clock: options.clock,
         reports_leaks: AtomicBool::new(options.report_leaks),

@@ -12,7 +12,7 @@ use crate::transmission::is_exporting_here;
 use crate::watch::{Delivery, Watch};
 use crate::{
     DestinationReport, Diagnostic, Diagnostics, ExportOperation, Health, HealthState, SdkMetrics,
-    Telemetry, presumed,
+    TailSampler, Telemetry, presumed,
 };
 
 impl Telemetry {
@@ -61,25 +61,30 @@ impl Telemetry {
     pub fn metrics(&self) -> SdkMetrics {
         let engine = &self.engine;
         let pipeline = engine.pipeline;
-        let (ledger, processed, exporters, operations) =
-            if engine.is_forked() || is_exporting_here() {
-                // The lock is not to be had: what is settled is known without it.
-                let ledger = pipeline.ledger();
-                (ledger, metrics::handed_over(&ledger), Vec::new(), Vec::new())
-            } else {
-                // Nothing is settled meanwhile, so that the numbers belong together.
-                let mut state = engine.lock();
-                let ledger = pipeline.ledger();
-                let handed_over = match &state.fan_out {
-                    Some(fan_out) => fan_out.handed_over(),
-                    None => metrics::handed_over(&ledger) + state.flusher.in_export() as u64,
-                };
-                state.processed = state.processed.max(handed_over);
-                let operations = state.operations.iter().enumerate();
-                let operations =
-                    operations.flat_map(|(exporter, of)| of.durations(exporter, &engine.names));
-                (ledger, state.processed, engine.counts(&state), operations.collect())
+        let is_locked = engine.is_forked() || is_exporting_here();
+        let tail = engine.tail.as_ref();
+        let tail = match is_locked {
+            true => tail.and_then(TailSampler::look),
+            false => tail.map(|tail| (tail.stats(), tail.undecided() as u64)),
+        };
+        let (ledger, processed, exporters, operations) = if is_locked {
+            // The lock is not to be had: what is settled is known without it.
+            let ledger = pipeline.ledger();
+            (ledger, metrics::handed_over(&ledger), Vec::new(), Vec::new())
+        } else {
+            // Nothing is settled meanwhile, so that the numbers belong together.
+            let mut state = engine.lock();
+            let ledger = pipeline.ledger();
+            let handed_over = match &state.fan_out {
+                Some(fan_out) => fan_out.handed_over(),
+                None => metrics::handed_over(&ledger) + state.flusher.in_export() as u64,
             };
+            state.processed = state.processed.max(handed_over);
+            let operations = state.operations.iter().enumerate();
+            let operations =
+                operations.flat_map(|(exporter, of)| of.durations(exporter, &engine.names));
+            (ledger, state.processed, engine.counts(&state), operations.collect())
+        };
         SdkMetrics {
             ledger,
             begun: pipeline.begun(),
@@ -89,6 +94,7 @@ impl Telemetry {
             processed,
             exporters,
             operations,
+            tail,
             names: engine.names.clone(),
         }
     }
@@ -188,6 +194,9 @@ impl Engine {
         let mut fares = self.fares();
         state.said.extend(fares.look_at_limits(now, &ledger));
         state.said.extend(fares.look(now, &ledger));
+        if let Some(tail) = &self.tail {
+            state.said.extend(fares.look_at_tail(now, &tail.stats()));
+        }
         if presumed::take() {
             state.said.push(Diagnostic::PresumedRandomness);
         }

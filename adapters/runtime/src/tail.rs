@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::time::Duration;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
 use std::time::Instant;
 
 use throughline_core::tail::{
@@ -217,6 +217,17 @@ impl TailSampler {
     /// The number of traces that are not decided yet.
     pub fn undecided(&self) -> usize {
         self.lock(|book| book.undecided())
+    }
+
+    /// What was decided so far, and what waits; `None` while somebody has the book, who may
+    /// be the caller.
+    pub(crate) fn look(&self) -> Option<(TailStats, u64)> {
+        let book = match self.0.book.try_lock() {
+            Err(TryLockError::WouldBlock) => return None,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Ok(book) => book,
+        };
+        Some((book.stats(), book.undecided() as u64))
     }
 
     /// A buffer for one pipeline.

@@ -15,6 +15,7 @@
 
 use core::time::Duration;
 
+use throughline_core::tail::TailStats;
 use throughline_core::{Accepted, DropReason, ExportError, Ledger};
 
 use crate::Diagnostic;
@@ -28,6 +29,10 @@ pub(crate) struct Watch {
     losing: Option<Losing>,
     /// When a span was last seen to be short of something, and not for long.
     limiting: Option<Duration>,
+    /// When a trace was last seen to be decided early, and not for long.
+    hurrying: Option<Duration>,
+    /// How many had been.
+    hurried: u64,
     /// The losses at the last look.
     seen: Ledger,
 }
@@ -110,6 +115,22 @@ impl Watch {
                 return is_new.then_some(Diagnostic::LimitsExceeded { spans });
             }
             Some(last) if now.saturating_sub(last) >= PAUSE => self.limiting = None,
+            _ => {}
+        }
+        None
+    }
+
+    /// Looks for traces that tail sampling had to decide early: told when that begins, once
+    /// for all of them until [`PAUSE`] is over without any.
+    pub(crate) fn look_at_tail(&mut self, now: Duration, tail: &TailStats) -> Option<Diagnostic> {
+        let traces = tail.decided_early.saturating_sub(self.hurried);
+        self.hurried = tail.decided_early;
+        match self.hurrying {
+            _ if traces > 0 => {
+                let is_new = self.hurrying.replace(now).is_none();
+                return is_new.then_some(Diagnostic::TailDecidesEarly { traces });
+            }
+            Some(last) if now.saturating_sub(last) >= PAUSE => self.hurrying = None,
             _ => {}
         }
         None
@@ -274,6 +295,22 @@ mod tests {
         end_one(3);
         assert_eq!(look(14), Some(Diagnostic::LimitsExceeded { spans: 1 }));
         assert_eq!(pipeline.ledger().limited(), 4);
+    }
+
+    #[test]
+    fn traces_decided_early_are_told_once_until_a_pause_without_any() {
+        let mut watch = Watch::default();
+        let mut tail = TailStats::default();
+        let mut look = |seconds, early| {
+            tail.decided_early = early;
+            watch.look_at_tail(now(seconds), &tail)
+        };
+        assert_eq!(look(1, 0), None);
+        assert_eq!(look(2, 3), Some(Diagnostic::TailDecidesEarly { traces: 3 }));
+        assert_eq!(look(3, 9), None);
+        assert_eq!(look(12, 9), None);
+        assert_eq!(look(13, 9), None);
+        assert_eq!(look(14, 10), Some(Diagnostic::TailDecidesEarly { traces: 1 }));
     }
 
     /// BSP-9: said when loss starts and when it stops
