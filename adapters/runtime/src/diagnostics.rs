@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use throughline_core::{DropReason, ExportError};
 
-use crate::{Context, Warning};
+use crate::{Context, TailError, Warning};
 
 /// Something that went wrong and was not passed to a caller, or that is over.
 ///
@@ -66,6 +66,18 @@ pub enum Diagnostic {
         /// How many traces so far.
         traces: u64,
     },
+    /// A pipeline started without the tail sampling that it was to have: it exports every
+    /// trace.
+    TailRefused(TailError),
+    /// Code of the program that the pipeline calls panicked, and was caught: spans are then
+    /// dropped by a sampler, and not matched by a predicate. Told once for each sampler and
+    /// tail sampler.
+    /// ([ERR-4](https://opentelemetry.io/docs/specs/otel/error-handling/#guidance))
+    Panicked {
+        /// What did: `the sampler`, `a predicate of tail sampling`, or `the task that drives
+        /// the pipeline`, which then [nobody drives](crate::HealthState::Undriven).
+        what: &'static str,
+    },
     /// A sampler that keeps a part of the traces decided about the child of another
     /// process by a trace id of which nobody says that it is random. Counts may be wrong.
     /// Told once in the life of the process.
@@ -118,6 +130,8 @@ impl Diagnostic {
         match self {
             Diagnostic::ExportFailing { .. }
             | Diagnostic::LosingSpans { .. }
+            | Diagnostic::Panicked { .. }
+            | Diagnostic::TailRefused(_)
             | Diagnostic::Abandoned { .. } => Severity::Error,
             Diagnostic::Destination { what, .. } => what.severity(),
             Diagnostic::Ignored(_)
@@ -201,6 +215,8 @@ impl fmt::Display for Diagnostic {
                     "attributes, events or links are left out of spans, as the limits say ({spans} spans so far)"
                 )
             }
+            Diagnostic::TailRefused(error) => write!(f, "every trace is exported: {error}"),
+            Diagnostic::Panicked { what } => write!(f, "{what} panicked"),
             Diagnostic::TailDecidesEarly { traces } => {
                 write!(
                     f,

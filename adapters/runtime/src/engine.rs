@@ -10,6 +10,7 @@ use throughline_core::{Entry, ExportError, Heartbeats, Pipeline, Ticket};
 
 use crate::clock::{Anchor, FixedClock};
 use crate::fan_out::FanOut;
+use crate::guarded_sampler::GuardedSampler;
 use crate::metrics::Names;
 use crate::operation::{Listeners, Operations};
 use crate::pipeline::{DriverWaker, StdFlusher};
@@ -27,6 +28,13 @@ pub(crate) struct Engine {
     pub(crate) diagnostics: Diagnostics,
     pub(crate) names: Arc<Names>,
     pub(crate) listeners: Listeners,
+    /// The sampler, if it may panic.
+    pub(crate) sampler: Option<&'static GuardedSampler>,
+    /// Whether a background task ended before the pipeline did. Apart from the state, as
+    /// `watch` is.
+    pub(crate) is_undriven: AtomicBool,
+    /// Whether whoever drove panicked: what it had in hand may be neither settled nor queued.
+    pub(crate) has_panicked: AtomicBool,
     /// What decides about traces that are over.
     pub(crate) tail: Option<TailSampler>,
     /// Apart from the state, which is locked while an exporter begins to send, and

@@ -1,11 +1,13 @@
 //! What a running pipeline says about itself.
 
+use core::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use throughline_core::{Accepted, DropReason, ExportError, Ledger};
 
 use crate::engine::{Engine, State};
 use crate::fan_out::Place;
+use crate::guarded_sampler::GuardedSampler;
 use crate::metrics;
 use crate::pipeline::SLOT;
 use crate::transmission::is_exporting_here;
@@ -34,6 +36,8 @@ impl Telemetry {
         let (delivery, since) = watch.delivery();
         let state = match worst {
             _ if is_forked || pipeline.is_closed() => HealthState::Stopped,
+            // Ordering: Relaxed, no value is read through it.
+            _ if engine.is_undriven.load(Ordering::Relaxed) => HealthState::Undriven,
             None => health_of(delivery),
             Some(worst) => worst.state,
         };
@@ -122,6 +126,15 @@ impl Engine {
         ended.iter().for_each(|operation| self.listeners.tell(operation));
     }
 
+    /// Whoever drove the pipeline panicked: told once.
+    pub(crate) fn driver_panicked(&self) {
+        // Ordering: Relaxed, no value is read through it.
+        if !self.has_panicked.swap(true, Ordering::Relaxed) {
+            self.diagnostics
+                .say(&Diagnostic::Panicked { what: "the task that drives the pipeline" });
+        }
+    }
+
     fn fares(&self) -> MutexGuard<'_, Watch> {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -196,6 +209,12 @@ impl Engine {
         state.said.extend(fares.look(now, &ledger));
         if let Some(tail) = &self.tail {
             state.said.extend(fares.look_at_tail(now, &tail.stats()));
+            if tail.take_panicked() {
+                state.said.push(Diagnostic::Panicked { what: "a predicate of tail sampling" });
+            }
+        }
+        if self.sampler.is_some_and(GuardedSampler::take_panicked) {
+            state.said.push(Diagnostic::Panicked { what: "the sampler" });
         }
         if presumed::take() {
             state.said.push(Diagnostic::PresumedRandomness);
@@ -280,7 +299,8 @@ fn badness(state: HealthState) -> u8 {
         HealthState::Ok | HealthState::Off => 0,
         HealthState::Degraded => 1,
         HealthState::Failing => 2,
-        HealthState::Stopped => 3,
+        HealthState::Undriven => 3,
+        HealthState::Stopped => 4,
     }
 }
 

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
 use std::time::Instant;
 
 use throughline_core::tail::{
-    Amount, Book, BookSettings, Buffer, Chain, Facts, Lend, Predicate, Rule, Rules, TailStats,
-    Traces, Unit,
+    Amount, Book, BookSettings, Buffer, Chain, Facts, Lend, MAX_PIPELINES, Predicate, Rule, Rules,
+    TailStats, Traces, Unit,
 };
 
+use crate::guarded_predicate::GuardedPredicate;
+use crate::notice::Notice;
 use crate::platform;
 
 /// Which traces leave the process, decided when they are over; see
@@ -40,6 +42,8 @@ pub struct TailSampling {
     settings: BookSettings,
     max_bytes: usize,
     max_decisions: usize,
+    /// Whether a predicate panicked.
+    panicked: Arc<Notice>,
 }
 
 impl TailSampling {
@@ -50,11 +54,16 @@ impl TailSampling {
             settings: BookSettings::new(),
             max_bytes: 16 * 1024 * 1024,
             max_decisions: 16_384,
+            panicked: Arc::new(Notice::new()),
         }
     }
 
     /// How much is kept of the traces that no former rule matches and this does.
+    ///
+    /// A predicate that panics has noted nothing of the span, or does not match the trace;
+    /// it is told [once](crate::Diagnostic::Panicked).
     pub fn rule(mut self, traces: impl Predicate + Send + Sync + 'static, amount: Amount) -> Self {
+        let traces = GuardedPredicate::new(traces, self.panicked.clone());
         self.rules.push(Rule::new(Box::new(traces), amount));
         self
     }
@@ -145,8 +154,8 @@ impl TailSampling {
         let (memory, traces) = (vec![Traces::EMPTY; blocks], blocks * Traces::COUNT);
         let book = Book::new(memory, self.rules, self.settings, platform::random());
         let book = Mutex::new(book.ok_or(TailError::TooManyConditions)?);
-        let (max_bytes, origin) = (self.max_bytes, OnceLock::new());
-        Ok(TailSampler(Arc::new(Shared { book, max_bytes, traces, origin })))
+        let (max_bytes, origin, panicked) = (self.max_bytes, OnceLock::new(), self.panicked);
+        Ok(TailSampler(Arc::new(Shared { book, max_bytes, traces, origin, panicked })))
     }
 }
 
@@ -174,12 +183,21 @@ pub enum TailError {
     /// The rules together have more conditions on single spans (attributes,
     /// closures) than there are bits.
     TooManyConditions,
+    /// As many pipelines as can share the sampler already; one that is shut down makes room.
+    TooManyPipelines,
 }
 
 impl fmt::Display for TailError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let most = Facts::MAX_NOTES;
-        write!(f, "tail sampling has more than {most} conditions on attributes and spans")
+        match self {
+            TailError::TooManyConditions => {
+                let most = Facts::MAX_NOTES;
+                write!(f, "tail sampling has more than {most} conditions on attributes and spans")
+            }
+            TailError::TooManyPipelines => {
+                write!(f, "more than {MAX_PIPELINES} pipelines share a tail sampler")
+            }
+        }
     }
 }
 
@@ -200,6 +218,8 @@ struct Shared {
     traces: usize,
     /// From when its time counts, for all pipelines.
     origin: OnceLock<Instant>,
+    /// Whether a predicate panicked.
+    panicked: Arc<Notice>,
 }
 
 type StdRules = Vec<Rule<Box<dyn Predicate + Send + Sync>>>;
@@ -228,6 +248,11 @@ impl TailSampler {
             Ok(book) => book,
         };
         Some((book.stats(), book.undecided() as u64))
+    }
+
+    /// Whether it is to be told now that a predicate panicked.
+    pub(crate) fn take_panicked(&self) -> bool {
+        self.0.panicked.take()
     }
 
     /// A buffer for one pipeline.

@@ -247,7 +247,7 @@ mod tests {
     /// The ledger of a pipeline for one live span, after `lost` found no room.
     fn ledger_of(lost: usize) -> Ledger {
         let options = PipelineOptions { max_live_spans: 1, ..PipelineOptions::default() };
-        let (pipeline, ..) = create(&options);
+        let pipeline = create(&options).pipeline;
         Context::current().with_pipeline(pipeline).scope(|| {
             let held = Span::start(&CALLSITE, |_| ());
             held.in_scope(|| (0..lost).for_each(|_| drop(Span::start(&CALLSITE, |_| ()))));
@@ -264,7 +264,7 @@ mod tests {
         let mut limits = throughline_core::SpanLimits::new();
         (limits.attribute_count, limits.event_count) = (1, 1);
         let options = PipelineOptions { limits, ..PipelineOptions::default() };
-        let (pipeline, ..) = create(&options);
+        let pipeline = create(&options).pipeline;
         let end_one = |attributes: usize| {
             Context::current().with_pipeline(pipeline).scope(|| {
                 let mut span = Span::start(&CALLSITE, |_| ());

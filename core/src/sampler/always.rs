@@ -32,6 +32,10 @@ impl Sampler for AlwaysOn {
     fn decides_early(&self) -> bool {
         true
     }
+
+    fn never_panics(&self) -> bool {
+        true
+    }
 }
 
 impl Sampler for AlwaysOff {
@@ -48,6 +52,10 @@ impl Sampler for AlwaysOff {
     }
 
     fn decides_early(&self) -> bool {
+        true
+    }
+
+    fn never_panics(&self) -> bool {
         true
     }
 }

@@ -39,6 +39,10 @@ impl<S: Sampler> Sampler for AlwaysRecord<S> {
     fn decides_early(&self) -> bool {
         self.root.decides_early()
     }
+
+    fn never_panics(&self) -> bool {
+        self.root.never_panics()
+    }
 }
 
 fn recorded(decision: Decision) -> Decision {

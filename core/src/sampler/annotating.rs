@@ -50,4 +50,8 @@ impl<S: ComposableSampler> ComposableSampler for ComposableAnnotating<S> {
     ) -> Option<TraceStateBuf> {
         self.sampler.trace_state(span, is_sampled)
     }
+
+    fn never_panics(&self) -> bool {
+        self.sampler.never_panics()
+    }
 }

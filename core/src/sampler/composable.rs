@@ -55,6 +55,11 @@ pub trait ComposableSampler: Sync {
     fn decides_early(&self) -> bool {
         false
     }
+
+    /// As [`Sampler::never_panics`](super::Sampler::never_panics).
+    fn never_panics(&self) -> bool {
+        false
+    }
 }
 
 /// Sets an attribute of a span, instead of a former one with the same key.
@@ -119,6 +124,10 @@ where
 
     fn decides_early(&self) -> bool {
         (**self).decides_early()
+    }
+
+    fn never_panics(&self) -> bool {
+        (**self).never_panics()
     }
 }
 

@@ -53,6 +53,10 @@ impl<S: ComposableSampler> Sampler for CompositeSampler<S> {
     fn decides_early(&self) -> bool {
         self.sampler.decides_early()
     }
+
+    fn never_panics(&self) -> bool {
+        self.sampler.never_panics()
+    }
 }
 
 /// The decision about a span, of which the sampler says how much of its like is

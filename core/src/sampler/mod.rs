@@ -85,6 +85,12 @@ pub trait Sampler: Sync {
     fn decides_early(&self) -> bool {
         false
     }
+
+    /// Whether none of its code can panic: then a pipeline calls it directly, and does not
+    /// catch what it throws. For those of this crate that have no code of others inside.
+    fn never_panics(&self) -> bool {
+        false
+    }
 }
 
 /// What points to a sampler is one: a `Box`, an `Arc`, a reference.
@@ -114,6 +120,10 @@ where
 
     fn decides_early(&self) -> bool {
         (**self).decides_early()
+    }
+
+    fn never_panics(&self) -> bool {
+        (**self).never_panics()
     }
 }
 

@@ -90,4 +90,12 @@ where
             && self.local_sampled.decides_early()
             && self.local_not_sampled.decides_early()
     }
+
+    fn never_panics(&self) -> bool {
+        self.root.never_panics()
+            && self.remote_sampled.never_panics()
+            && self.remote_not_sampled.never_panics()
+            && self.local_sampled.never_panics()
+            && self.local_not_sampled.never_panics()
+    }
 }

@@ -67,4 +67,8 @@ impl<Root: ComposableSampler> ComposableSampler for ComposableParentThreshold<Ro
     fn decides_early(&self) -> bool {
         self.root.decides_early()
     }
+
+    fn never_panics(&self) -> bool {
+        self.root.never_panics()
+    }
 }

@@ -36,6 +36,10 @@ impl Sampler for ProbabilitySampler {
     fn decides_early(&self) -> bool {
         true
     }
+
+    fn never_panics(&self) -> bool {
+        true
+    }
 }
 
 /// A fixed part.
@@ -71,6 +75,10 @@ impl ComposableSampler for ComposableProbability {
     fn decides_early(&self) -> bool {
         true
     }
+
+    fn never_panics(&self) -> bool {
+        true
+    }
 }
 
 /// Everything, each span standing for itself.
@@ -90,6 +98,10 @@ impl ComposableSampler for ComposableAlwaysOn {
     fn decides_early(&self) -> bool {
         true
     }
+
+    fn never_panics(&self) -> bool {
+        true
+    }
 }
 
 /// Nothing.
@@ -107,6 +119,10 @@ impl ComposableSampler for ComposableAlwaysOff {
     }
 
     fn decides_early(&self) -> bool {
+        true
+    }
+
+    fn never_panics(&self) -> bool {
         true
     }
 }

@@ -136,6 +136,10 @@ impl ComposableSampler for ComposableRateLimiting {
     fn decides_early(&self) -> bool {
         true
     }
+
+    fn never_panics(&self) -> bool {
+        true
+    }
 }
 
 const fn burst(spans: u32) -> u32 {

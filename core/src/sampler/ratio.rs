@@ -46,4 +46,8 @@ impl Sampler for TraceIdRatioBased {
     fn decides_early(&self) -> bool {
         true
     }
+
+    fn never_panics(&self) -> bool {
+        true
+    }
 }
