@@ -290,6 +290,92 @@ fn an_exchanged_sampler_decides_for_new_traces_only() {
     assert_eq!(memory.span("of first").trace_state, "ot=th:0");
 }
 
+/// A sampler that keeps what has an attribute, and can only decide late.
+fn by_attribute() -> Box<dyn Sampler + Send> {
+    let rules = ComposableRuleBased::new().rule(HasAttribute("tenant", "gold"), ComposableAlwaysOn);
+    Box::new(CompositeSampler::new(ComposableParentThreshold::new(rules)))
+}
+
+#[test]
+fn an_exchanged_sampler_sees_attributes_also_after_one_that_did_without() {
+    type Any = Box<dyn Sampler + Send>;
+    let leak = |sampler: Any| -> &'static Any { Box::leak(Box::new(sampler)) };
+    let (early, late) = (leak(Box::new(ProbabilitySampler::new(0.0))), leak(by_attribute()));
+    for is_below in [false, true] {
+        let switch: &'static SamplerSwitch<Any> = Box::leak(Box::new(SamplerSwitch::new(early)));
+        let (memory, telemetry) = match is_below {
+            false => pipeline(switch),
+            true => pipeline(ParentBased::new(switch)),
+        };
+        let both = || {
+            telemetry.context().scope(|| {
+                span!("gold", tenant = "gold").end();
+                span!("other", tenant = "tin").end();
+            });
+        };
+        both();
+        switch.exchange(late);
+        both();
+        switch.exchange(early);
+        both();
+        assert_eq!(exported(&memory, &telemetry), ["gold"]);
+        let ledger = telemetry.ledger();
+        assert_eq!((ledger.started(), ledger.unsampled()), (1, 5), "{ledger}");
+    }
+}
+
+#[test]
+fn a_switch_is_composable_if_its_samplers_are() {
+    type Any = Box<dyn ComposableSampler + Send>;
+    let leak = |sampler: Any| -> &'static Any { Box::leak(Box::new(sampler)) };
+    let half = leak(Box::new(ComposableProbability::new(1.0)));
+    let rules = ComposableRuleBased::new().rule(HasAttribute("tenant", "gold"), ComposableAlwaysOn);
+    let rules = leak(Box::new(rules));
+    let switch: &'static SamplerSwitch<Any> = Box::leak(Box::new(SamplerSwitch::new(half)));
+    let sampler = CompositeSampler::new(ComposableParentThreshold::new(switch));
+    assert!(sampler.follows_local_parent() && sampler.decides_early());
+    assert_eq!(
+        throughline_core::Described(&sampler).to_string(),
+        "CompositeSampler{ComposableParentThreshold{ComposableProbability{1.000000}}}"
+    );
+    let (memory, telemetry) = pipeline(sampler);
+    telemetry.context().scope(|| {
+        span!("first").in_scope(|| {
+            switch.exchange(rules);
+            span!("of first").end();
+        });
+        span!("gold", tenant = "gold").in_scope(|| span!("of gold").end());
+        span!("other").in_scope(|| span!("of other", tenant = "gold").end());
+    });
+    assert_eq!(exported(&memory, &telemetry), ["of first", "first", "of gold", "gold"]);
+    assert_eq!(memory.span("gold").trace_state, "ot=th:0");
+}
+
+#[test]
+fn a_switch_follows_local_parents_if_all_that_it_may_ask_do() {
+    type Following = ParentBased<AlwaysOn>;
+    static FOLLOWING: Following = ParentBased::new(AlwaysOn);
+    static SWITCH: SamplerSwitch<Following> = SamplerSwitch::new(&FOLLOWING);
+    assert!(SWITCH.follows_local_parent());
+    assert!(ParentBased::new(&SWITCH).follows_local_parent());
+    // A box may be exchanged for one that does not.
+    let any: Box<dyn Sampler + Send> = Box::new(FOLLOWING);
+    let any: &'static Box<dyn Sampler + Send> = Box::leak(Box::new(any));
+    assert!(any.follows_local_parent() && !SamplerSwitch::new(any).follows_local_parent());
+    // Those that are not constant by their type may differ.
+    type Deaf = ParentBased<AlwaysOn, AlwaysOn, AlwaysOff, AlwaysOff, AlwaysOff>;
+    let deaf: &'static Deaf = Box::leak(Box::new(ParentBased {
+        root: AlwaysOn,
+        remote_sampled: AlwaysOn,
+        remote_not_sampled: AlwaysOff,
+        local_sampled: AlwaysOff,
+        local_not_sampled: AlwaysOff,
+    }));
+    assert!(!SamplerSwitch::new(deaf).follows_local_parent());
+    // No exchange may make untrue what stands in spans that wait.
+    assert_eq!(SWITCH.root_threshold(), None);
+}
+
 #[test]
 fn a_limit_holds_for_traces_by_the_clock_of_the_platform() {
     // So long a time that the bucket gets no token while the test runs.

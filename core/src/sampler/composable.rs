@@ -50,6 +50,14 @@ pub trait ComposableSampler: Sync {
         false
     }
 
+    /// As [`Sampler::all_follow_local_parents`](super::Sampler::all_follow_local_parents).
+    fn all_follow_local_parents() -> bool
+    where
+        Self: Sized,
+    {
+        false
+    }
+
     /// As [`Sampler::decides_early`](super::Sampler::decides_early): goes by
     /// parent, trace state, name and kind alone, and adds no attributes.
     fn decides_early(&self) -> bool {

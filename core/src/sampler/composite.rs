@@ -50,6 +50,10 @@ impl<S: ComposableSampler> Sampler for CompositeSampler<S> {
         self.sampler.follows_local_parent()
     }
 
+    fn all_follow_local_parents() -> bool {
+        S::all_follow_local_parents()
+    }
+
     fn decides_early(&self) -> bool {
         self.sampler.decides_early()
     }

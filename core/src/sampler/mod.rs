@@ -8,6 +8,7 @@ mod always_record;
 mod annotating;
 mod composable;
 mod composite;
+mod contradiction;
 mod otel_trace_state;
 mod parameters;
 mod parent_based;
@@ -32,6 +33,7 @@ pub use always_record::AlwaysRecord;
 pub use annotating::ComposableAnnotating;
 pub use composable::{AddAttribute, ComposableSampler, SamplingIntent};
 pub use composite::CompositeSampler;
+pub(crate) use contradiction::{Stays, without_untrue_threshold};
 pub use otel_trace_state::OtelTraceState;
 pub use parameters::SamplingParameters;
 pub use parent_based::ParentBased;
@@ -70,6 +72,24 @@ pub trait Sampler: Sync {
     /// nobody needs to be asked.
     fn follows_local_parent(&self) -> bool {
         false
+    }
+
+    /// Whether all samplers of this type [follow local
+    /// parents](Self::follows_local_parent), so that it stays so if one takes the place of
+    /// another.
+    fn all_follow_local_parents() -> bool
+    where
+        Self: Sized,
+    {
+        false
+    }
+
+    /// The decision, if it is the same for every span and for all samplers of this type.
+    fn common_decision() -> Option<Decision>
+    where
+        Self: Sized,
+    {
+        None
     }
 
     /// The threshold of all spans without a parent, if it is the same one and

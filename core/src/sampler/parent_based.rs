@@ -79,6 +79,11 @@ where
             && self.local_not_sampled.constant() == Some(Decision::Drop)
     }
 
+    fn all_follow_local_parents() -> bool {
+        LS::common_decision() == Some(Decision::RecordAndSample)
+            && LN::common_decision() == Some(Decision::Drop)
+    }
+
     fn root_threshold(&self) -> Option<Threshold> {
         self.root.root_threshold()
     }

@@ -64,6 +64,10 @@ impl<Root: ComposableSampler> ComposableSampler for ComposableParentThreshold<Ro
         true
     }
 
+    fn all_follow_local_parents() -> bool {
+        true
+    }
+
     fn decides_early(&self) -> bool {
         self.root.decides_early()
     }
