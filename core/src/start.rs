@@ -6,7 +6,9 @@ use core::marker::PhantomData;
 use crate::flood;
 use crate::live::{Live, Opening};
 use crate::route::Route;
-use crate::sampler::{Addition, Additions, Stays, without_untrue_threshold};
+use crate::sampler::{Addition, Additions};
+#[cfg(not(target_os = "none"))]
+use crate::sampler::{Stays, without_untrue_threshold};
 use crate::state::{Held, Holder, State};
 use crate::w3c::TraceStateBuf;
 use crate::writer::Writer;
@@ -241,6 +243,7 @@ pub(crate) fn begin<'a, P: Platform>(
             }
         };
         let decision = pipeline.early_decision(&known, &mut Additions::new(&mut add));
+        #[cfg(not(target_os = "none"))]
         if changed.is_none()
             && let Some(decision) = decision
             && (parent.is_remote() || !pipeline.follows_local_parents())
@@ -395,6 +398,7 @@ impl Undecided<'_> {
                 }
             };
             let decision = pipeline.sampler().should_sample(&known, &mut Additions::new(&mut add));
+            #[cfg(not(target_os = "none"))]
             if changed.is_none() {
                 changed = without_untrue::<P>(&known, decision, &carried)
                     .map(|carried| carried.bound_to(trace));
@@ -484,6 +488,7 @@ fn set_trace_state<P: Platform>(live: &mut Live, carried: &P::Carried) {
 /// What the span carries, if its trace state has a threshold that contradicts the decision,
 /// about which the sampler has said nothing.
 /// ([PRB-7](https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/#general-requirements))
+#[cfg(not(target_os = "none"))]
 #[inline(always)]
 fn without_untrue<P: Platform>(
     known: &SamplingParameters<'_>,

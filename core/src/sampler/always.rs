@@ -42,6 +42,7 @@ impl Sampler for AlwaysOn {
         true
     }
 
+    #[cfg(not(target_os = "none"))]
     fn never_panics(&self) -> bool {
         true
     }
@@ -69,6 +70,7 @@ impl Sampler for AlwaysOff {
         true
     }
 
+    #[cfg(not(target_os = "none"))]
     fn never_panics(&self) -> bool {
         true
     }

@@ -51,6 +51,7 @@ impl<S: ComposableSampler> ComposableSampler for ComposableAnnotating<S> {
         self.sampler.trace_state(span, is_sampled)
     }
 
+    #[cfg(not(target_os = "none"))]
     fn never_panics(&self) -> bool {
         self.sampler.never_panics()
     }

@@ -65,6 +65,7 @@ pub trait ComposableSampler: Sync {
     }
 
     /// As [`Sampler::never_panics`](super::Sampler::never_panics).
+    #[cfg(not(target_os = "none"))]
     fn never_panics(&self) -> bool {
         false
     }
@@ -134,6 +135,7 @@ where
         (**self).decides_early()
     }
 
+    #[cfg(not(target_os = "none"))]
     fn never_panics(&self) -> bool {
         (**self).never_panics()
     }

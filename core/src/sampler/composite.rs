@@ -58,6 +58,7 @@ impl<S: ComposableSampler> Sampler for CompositeSampler<S> {
         self.sampler.decides_early()
     }
 
+    #[cfg(not(target_os = "none"))]
     fn never_panics(&self) -> bool {
         self.sampler.never_panics()
     }

@@ -15,6 +15,7 @@ pub(crate) enum Stays {
     /// with both: then the span is as likely as its parent.
     AsParent(bool),
     /// If the threshold agrees with this decision.
+    #[cfg(not(target_os = "none"))]
     Agrees(bool),
 }
 
@@ -50,6 +51,7 @@ fn erase(span: &SamplingParameters<'_>, stays: Stays) -> Option<TraceStateBuf> {
     let is_true = match stays {
         Stays::Never => false,
         Stays::AsParent(decided) => is_above == decided && span.parent.is_sampled() == decided,
+        #[cfg(not(target_os = "none"))]
         Stays::Agrees(decided) => is_above == decided,
     };
     if is_true { None } else { state.with_threshold(None) }

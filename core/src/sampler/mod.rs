@@ -33,6 +33,7 @@ pub use always_record::AlwaysRecord;
 pub use annotating::ComposableAnnotating;
 pub use composable::{AddAttribute, ComposableSampler, SamplingIntent};
 pub use composite::CompositeSampler;
+#[cfg(not(target_os = "none"))]
 pub(crate) use contradiction::{Stays, without_untrue_threshold};
 pub use otel_trace_state::OtelTraceState;
 pub use parameters::SamplingParameters;
@@ -108,6 +109,8 @@ pub trait Sampler: Sync {
 
     /// Whether none of its code can panic: then a pipeline calls it directly, and does not
     /// catch what it throws. For those of this crate that have no code of others inside.
+    /// Bare targets, which catch nothing, do not have this.
+    #[cfg(not(target_os = "none"))]
     fn never_panics(&self) -> bool {
         false
     }
@@ -142,6 +145,7 @@ where
         (**self).decides_early()
     }
 
+    #[cfg(not(target_os = "none"))]
     fn never_panics(&self) -> bool {
         (**self).never_panics()
     }

@@ -96,6 +96,7 @@ where
             && self.local_not_sampled.decides_early()
     }
 
+    #[cfg(not(target_os = "none"))]
     fn never_panics(&self) -> bool {
         self.root.never_panics()
             && self.remote_sampled.never_panics()

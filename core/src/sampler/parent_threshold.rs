@@ -72,6 +72,7 @@ impl<Root: ComposableSampler> ComposableSampler for ComposableParentThreshold<Ro
         self.root.decides_early()
     }
 
+    #[cfg(not(target_os = "none"))]
     fn never_panics(&self) -> bool {
         self.root.never_panics()
     }

@@ -37,6 +37,7 @@ impl Sampler for ProbabilitySampler {
         true
     }
 
+    #[cfg(not(target_os = "none"))]
     fn never_panics(&self) -> bool {
         true
     }
@@ -76,6 +77,7 @@ impl ComposableSampler for ComposableProbability {
         true
     }
 
+    #[cfg(not(target_os = "none"))]
     fn never_panics(&self) -> bool {
         true
     }
@@ -99,6 +101,7 @@ impl ComposableSampler for ComposableAlwaysOn {
         true
     }
 
+    #[cfg(not(target_os = "none"))]
     fn never_panics(&self) -> bool {
         true
     }
@@ -122,6 +125,7 @@ impl ComposableSampler for ComposableAlwaysOff {
         true
     }
 
+    #[cfg(not(target_os = "none"))]
     fn never_panics(&self) -> bool {
         true
     }

@@ -137,6 +137,7 @@ impl ComposableSampler for ComposableRateLimiting {
         true
     }
 
+    #[cfg(not(target_os = "none"))]
     fn never_panics(&self) -> bool {
         true
     }
