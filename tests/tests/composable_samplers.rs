@@ -49,6 +49,8 @@ impl Setter for Headers {
     }
 }
 
+/// PRB-3
+/// ([ProbabilitySampler](https://opentelemetry.io/docs/specs/otel/trace/sdk/#probabilitysampler)).
 #[test]
 fn every_span_of_a_kept_trace_tells_for_how_many_it_stands() {
     let sampler = ComposableParentThreshold::new(ComposableProbability::new(0.25));
@@ -242,6 +244,27 @@ fn a_composable_sampler_changes_the_trace_state_but_not_what_is_in_ot() {
     assert_eq!(state, "ot=th:0,mark=kept");
     let state = memory.span("child").trace_state;
     assert_eq!(state, "ot=th:0;rv:99999999999999;x:y,mark=kept,vendor=1");
+}
+
+/// PRB-8
+/// ([General requirements](https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/#general-requirements)).
+#[test]
+fn a_composable_sampler_is_not_told_which_trace_it_is() {
+    struct Curious;
+    impl ComposableSampler for Curious {
+        fn sampling_intent(&self, span: &SamplingParameters<'_>) -> SamplingIntent {
+            match span.trace_id.is_valid() {
+                true => SamplingIntent::NOTHING,
+                false => ComposableProbability::new(1.0).sampling_intent(span),
+            }
+        }
+        fn description(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+            f.write_str("Curious")
+        }
+    }
+    let (memory, telemetry) = pipeline(CompositeSampler::new(Curious));
+    telemetry.context().scope(|| span!("root").end());
+    assert_eq!(exported(&memory, &telemetry), ["root"]);
 }
 
 #[test]
