@@ -141,6 +141,31 @@ fn a_sampler_that_panics_drops_the_span_and_is_told_once() {
     }
 }
 
+/// ERR-4: neither does what it says of itself keep the program from starting.
+#[test]
+fn a_sampler_whose_description_panics_is_installed() {
+    struct Silent;
+    impl Sampler for Silent {
+        fn should_sample(&self, _: &SamplingParameters<'_>, _: &mut Additions<'_>) -> Decision {
+            Decision::RecordAndSample
+        }
+        fn description(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            panic!("in the description")
+        }
+    }
+    let exporter = Memory::new();
+    let thread = Thread::start().expect("a thread");
+    let guard = builder().sampler(Silent).install(thread, exporter.clone());
+    let guard = guard.expect("there is no other");
+    assert_eq!(
+        throughline::config().get("sampler").map(|setting| setting.value()),
+        Some("it panics")
+    );
+    span!("work").in_scope(|| ());
+    assert!(guard.shutdown_blocking().is_complete());
+    assert_eq!(names(&exporter), ["work"]);
+}
+
 /// A runtime whose timer panics when it is told to.
 #[derive(Clone)]
 struct Brittle(Thread, Arc<AtomicBool>);
