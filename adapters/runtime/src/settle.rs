@@ -213,9 +213,10 @@ impl Engine {
                 Goal::Served(_) => state.has_reached(goal),
                 Goal::Finished => {
                     state.cut_short();
-                    !state.is_cut_short() && !self.has_lost_track()
+                    !state.is_cut_short()
                 }
             };
+            let in_time = in_time && !self.has_lost_track();
             Receipt {
                 outcome: if in_time { Outcome::Complete } else { Outcome::DeadlinePassed },
                 ledger: self.pipeline.ledger(),
@@ -231,7 +232,8 @@ impl Engine {
         receipt
     }
 
-    /// Whether a panic left spans that are neither settled nor under way.
+    /// Whether a panic left spans that are neither settled nor under way. What has ended
+    /// since may count among them.
     fn has_lost_track(&self) -> bool {
         // Ordering: Relaxed, no value is read through it.
         self.has_panicked.load(Ordering::Relaxed) && {

@@ -340,4 +340,63 @@ mod tests {
         let tail = none.build().expect("no conditions");
         assert_eq!((tail.0.traces, tail.buffer().used_bytes()), (Traces::COUNT, 0));
     }
+
+    /// ERR-4: as a defect of ours would, one that nobody catches kills whoever drives. Then
+    /// nothing is well, and a shutdown does not say so
+    /// ([Error handling](https://opentelemetry.io/docs/specs/otel/error-handling/#guidance)).
+    #[test]
+    fn a_driver_that_dies_of_a_span_leaves_no_pipeline_that_is_well() {
+        use std::sync::mpsc;
+
+        use throughline_core::tail::HasSpan;
+        use throughline_core::{Accepted, Batch, Callsite, ExportError, Scope, SpanExporter};
+
+        use crate::{
+            Diagnostic, Diagnostics, Exporter, HealthState, PipelineOptions, Runtime, Span,
+            Telemetry, Thread,
+        };
+
+        #[derive(Clone)]
+        struct Nowhere;
+
+        impl<R: Runtime> Exporter<R> for Nowhere {
+            type Connection = Nowhere;
+
+            fn connect(&self, _: &R) -> Nowhere {
+                Nowhere
+            }
+        }
+
+        impl SpanExporter for Nowhere {
+            type Sending = core::future::Ready<Result<Accepted, ExportError>>;
+
+            fn export(&mut self, _: &Batch<'_>) -> Self::Sending {
+                core::future::ready(Ok(Accepted::default()))
+            }
+        }
+
+        static CALLSITE: Callsite = Callsite::new("work", &Scope::new("", ""));
+
+        let mut tail = TailSampling::new();
+        let uncaught = HasSpan(|_: &throughline_core::SpanView<'_>| panic!("in the flusher"));
+        tail.rules.push(Rule::new(Box::new(uncaught), Amount::All));
+        let (sender, told) = mpsc::channel();
+        let tell = move |diagnostic: &Diagnostic| drop(sender.send(diagnostic.clone()));
+        let options = PipelineOptions {
+            tail: Some(tail.build().expect("one condition")),
+            diagnostics: Diagnostics::to(tell),
+            ..PipelineOptions::default()
+        };
+        let telemetry = Telemetry::start(&options, Thread::start().expect("a thread"), Nowhere);
+        telemetry.context().scope(|| drop(Span::start(&CALLSITE, |_| ())));
+        telemetry.pipeline().announce();
+        let what = "the task that drives the pipeline";
+        let patience = Duration::from_secs(20);
+        assert_eq!(told.recv_timeout(patience), Ok(Diagnostic::Panicked { what }));
+        assert_eq!(telemetry.health().state(), HealthState::Undriven);
+        assert!(!telemetry.flush_blocking(patience).is_complete());
+        let receipt = telemetry.shutdown_blocking(patience);
+        assert!(!receipt.is_complete(), "{receipt}");
+        assert!(told.try_recv().is_err(), "it is told once");
+    }
 }
