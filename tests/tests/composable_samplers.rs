@@ -382,8 +382,9 @@ fn a_switch_follows_local_parents_if_all_that_it_may_ask_do() {
     assert!(SWITCH.follows_local_parent());
     assert!(ParentBased::new(&SWITCH).follows_local_parent());
     // A box may be exchanged for one that does not.
-    let any: Box<dyn Sampler + Send> = Box::new(FOLLOWING);
-    let any: &'static Box<dyn Sampler + Send> = Box::leak(Box::new(any));
+    type Any = Box<dyn Sampler + Send>;
+    let any: Any = Box::new(FOLLOWING);
+    let any: &'static Any = Box::leak(Box::new(any));
     assert!(any.follows_local_parent() && !SamplerSwitch::new(any).follows_local_parent());
     // Those that are not constant by their type may differ.
     type Deaf = ParentBased<AlwaysOn, AlwaysOn, AlwaysOff, AlwaysOff, AlwaysOff>;

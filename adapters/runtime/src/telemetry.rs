@@ -71,10 +71,8 @@ impl Telemetry {
         runtime: R,
         destinations: Destinations<R>,
     ) -> Result<Self, TailError> {
-        let created = create(options);
-        if let Err(error) = created.tail {
-            return Err(error);
-        }
+        let mut created = create(options);
+        created.tail = Ok(created.tail?);
         Ok(Telemetry { engine: launch(created, options, runtime, destinations) })
     }
 
