@@ -5,8 +5,8 @@ use std::sync::mpsc;
 
 use throughline::exporters::{Discard, Memory};
 use throughline::{
-    Diagnostic, Diagnostics, InSpanExt, InitError, Runtime, TailError, TailSampling, Thread,
-    Tokio, span,
+    Diagnostic, Diagnostics, InSpanExt, InitError, Runtime, TailError, TailSampling, Thread, Tokio,
+    span,
 };
 use throughline_core::tail::{
     Amount, AnyTrace, Cancelled, Failed, HasAttribute, HasSpan, MAX_PIPELINES, Panicked, Predicate,
