@@ -555,12 +555,12 @@ fn trace_states_of_others_stay_as_they_are() {
         SpanId::from_bytes([1; 8]),
         TraceFlags::SAMPLED,
     );
-    let state = TraceStateBuf::from_headers([b"a=1,ot=th:8,b=2".as_slice()]).expect("well-formed");
+    let state = TraceStateBuf::from_headers([b"a=1,ot=th:08,b=2".as_slice()]).expect("well-formed");
     let carried = Carried::default().with_trace_state(&state);
     fail(simulation.below_remote(0, caller, carried));
     simulation.flush();
     let delivered = simulation.delivered(TraceId::from_bytes([9; 16]));
-    assert_eq!(delivered.trace_state, TraceState::parse("a=1,ot=th:8,b=2").unwrap().as_str());
+    assert_eq!(delivered.trace_state, TraceState::parse("a=1,ot=th:08,b=2").unwrap().as_str());
 }
 
 #[test]
