@@ -1,5 +1,7 @@
 //! What is in force, and where it came from.
 
+use core::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 use std::sync::{Mutex, PoisonError};
 
 use throughline_core::Described;
@@ -48,7 +50,9 @@ pub(crate) fn describe(builder: &Builder) -> Config {
         None => throughline_propagation::Standard.fields().join(","),
     };
     set("propagators", if headers.is_empty() { &"none" } else { &headers });
-    set("sampler", &Described(&*options.sampler));
+    // Code of the program's own.
+    let sampler = catch_unwind(AssertUnwindSafe(|| Described(&*options.sampler).to_string()));
+    set("sampler", &sampler.unwrap_or_else(|_| "it panics".to_owned()));
     match &options.tail {
         Some(tail) => set("tail", tail),
         None => set("tail", &"off"),

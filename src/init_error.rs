@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use throughline_runtime::TailError;
+
 /// Why a pipeline could not be set up.
 ///
 /// `Debug` says the same as `Display`: a `main` that returns it prints it by `Debug`, and
@@ -21,6 +23,8 @@ pub enum InitError {
     },
     /// The exporter cannot be set up as the variables say.
     Exporter(Box<dyn core::error::Error + Send + Sync>),
+    /// The tail sampler has no room for another pipeline.
+    Tail(TailError),
     /// The operating system gives no thread or event queue.
     Thread(std::io::Error),
 }
@@ -33,6 +37,7 @@ impl fmt::Display for InitError {
                 write!(f, "{variable}={value} needs the feature `{feature}` of throughline")
             }
             InitError::Exporter(error) => error.fmt(f),
+            InitError::Tail(error) => error.fmt(f),
             InitError::Thread(error) => write!(f, "no thread for the exporter: {error}"),
         }
     }

@@ -139,8 +139,9 @@ impl Builder {
 
     /// Which traces are exported, decided when they are over: those that failed,
     /// those that were slow, a part of the rest. All by default. Pipelines that
-    /// are given the same sampler decide together; to start more than
-    /// [16](crate::tail::MAX_PIPELINES) of them at a time is a mistake that panics.
+    /// are given the same sampler decide together,
+    /// [16](crate::tail::MAX_PIPELINES) at most: of one more, [`install`](Self::install) is an
+    /// error, and [`start`](Self::start) exports every trace and says so.
     ///
     /// It goes by the part of a trace that is in this process; for whole traces of
     /// many services, a collector does the same; `docs/tail-sampling.md` of the
@@ -355,7 +356,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// There is a default pipeline already.
+    /// There is a default pipeline already, or as many as can
+    /// [share its tail sampler](InitError::Tail).
     pub fn install<R, E>(self, runtime: R, exporter: E) -> Result<Guard, InitError>
     where
         R: Runtime,
@@ -389,7 +391,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// There is a default pipeline already.
+    /// There is a default pipeline already, or as many as can
+    /// [share its tail sampler](InitError::Tail).
     pub fn install_to<R: Runtime>(
         mut self,
         runtime: R,
@@ -415,7 +418,9 @@ impl Builder {
         }
         let mut config = config::describe(&self);
         destinations.describe(&mut config);
-        let telemetry = self.start_to(runtime, destinations);
+        self.prepare();
+        let telemetry = Telemetry::try_start_to(&self.options, runtime, destinations);
+        let telemetry = telemetry.map_err(InitError::Tail)?;
         set_default_pipeline(telemetry.pipeline()).map_err(|_| InitError::AlreadyInstalled)?;
         config::remember(&config);
         let mut guard = Guard::new(telemetry, config);
@@ -427,10 +432,9 @@ impl Builder {
     /// [context](Telemetry::context). Any number of them can exist, in tests that
     /// run at the same time for example.
     ///
-    /// # Panics
-    ///
     /// If [16](crate::tail::MAX_PIPELINES) others that are not shut down share its
-    /// [tail sampler](Self::tail).
+    /// [tail sampler](Self::tail), it exports every trace, and
+    /// [says so](crate::Diagnostic::TailRefused).
     pub fn start<R, E>(self, runtime: R, exporter: E) -> Telemetry
     where
         R: Runtime,
@@ -441,19 +445,20 @@ impl Builder {
 
     /// As [`start`](Self::start), to several destinations: see
     /// [`install_to`](Self::install_to).
-    ///
-    /// # Panics
-    ///
-    /// As [`start`](Self::start).
     pub fn start_to<R: Runtime>(mut self, runtime: R, destinations: Destinations<R>) -> Telemetry {
+        self.prepare();
+        Telemetry::start_to(&self.options, runtime, destinations)
+    }
+
+    /// What is done before a pipeline is made.
+    fn prepare(&mut self) {
         self.propagate();
-        detect::run(&mut self);
+        detect::run(self);
         self.options.resource = self.whole_resource();
         let warnings = self.warnings.drain(..).map(Diagnostic::Ignored);
         for problem in warnings.chain(self.problems.drain(..)) {
             self.options.diagnostics.say(&problem);
         }
-        Telemetry::start_to(&self.options, runtime, destinations)
     }
 
     /// What describes the program, from the weakest source to the strongest.

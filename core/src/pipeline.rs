@@ -39,6 +39,7 @@ pub struct Pipeline {
     follows_local_parents: bool,
     /// The same, while the pipeline is not closed.
     is_plain: AtomicBool,
+    #[cfg(target_os = "none")]
     decides_early: bool,
     limits: SpanLimits,
     /// [`SpanLimits::attribute_count`], or 0 if texts may be cut that are short.
@@ -115,6 +116,7 @@ impl Pipeline {
             sampler: parts.sampler,
             follows_local_parents: parts.sampler.follows_local_parent(),
             is_plain: AtomicBool::new(parts.sampler.follows_local_parent()),
+            #[cfg(target_os = "none")]
             decides_early: parts.sampler.decides_early(),
             limits: parts.limits,
             #[cfg(not(target_os = "none"))]
@@ -348,7 +350,18 @@ impl Pipeline {
     #[cfg(not(target_os = "none"))]
     #[inline]
     pub(crate) fn has_plain_roots(&self) -> bool {
-        self.decides_early && self.seeded_ids.is_none() && !self.is_closed()
+        self.decides_early() && self.seeded_ids.is_none() && !self.is_closed()
+    }
+
+    /// Whether the sampler is asked before a span has attributes. A sampler may be
+    /// [exchanged](crate::SamplerSwitch) for one that says otherwise; on bare targets, where
+    /// code is dear, what the first one says holds.
+    #[inline]
+    fn decides_early(&self) -> bool {
+        #[cfg(not(target_os = "none"))]
+        return self.sampler.decides_early();
+        #[cfg(target_os = "none")]
+        self.decides_early
     }
 
     /// The sampler's decision about a span that begins; `None` when it wants to
@@ -363,7 +376,7 @@ impl Pipeline {
             let is_sampled = parent.is_sampled();
             return Some(if is_sampled { Decision::RecordAndSample } else { Decision::Drop });
         }
-        self.decides_early.then(|| self.sampler.should_sample(known, adds))
+        self.decides_early().then(|| self.sampler.should_sample(known, adds))
     }
 
     #[inline]

@@ -7,6 +7,8 @@ use crate::flood;
 use crate::live::{Live, Opening};
 use crate::route::Route;
 use crate::sampler::{Addition, Additions};
+#[cfg(not(target_os = "none"))]
+use crate::sampler::{Stays, without_untrue_threshold};
 use crate::state::{Held, Holder, State};
 use crate::w3c::TraceStateBuf;
 use crate::writer::Writer;
@@ -240,7 +242,15 @@ pub(crate) fn begin<'a, P: Platform>(
                 changed = Some(origin.carried.clone().with_trace_state(state));
             }
         };
-        (pipeline.early_decision(&known, &mut Additions::new(&mut add)), changed)
+        let decision = pipeline.early_decision(&known, &mut Additions::new(&mut add));
+        #[cfg(not(target_os = "none"))]
+        if changed.is_none()
+            && let Some(decision) = decision
+            && (parent.is_remote() || !pipeline.follows_local_parents())
+        {
+            changed = without_untrue::<P>(&known, decision, &origin.carried);
+        }
+        (decision, changed)
     };
     let flags = flags.with_sampled(decision == Some(Decision::RecordAndSample));
     if decision == Some(Decision::Drop) {
@@ -387,7 +397,13 @@ impl Undecided<'_> {
                     changed = Some(carried.clone().with_trace_state(state).bound_to(trace));
                 }
             };
-            pipeline.sampler().should_sample(&known, &mut Additions::new(&mut add))
+            let decision = pipeline.sampler().should_sample(&known, &mut Additions::new(&mut add));
+            #[cfg(not(target_os = "none"))]
+            if changed.is_none() {
+                changed = without_untrue::<P>(&known, decision, &carried)
+                    .map(|carried| carried.bound_to(trace));
+            }
+            decision
         });
         carried = changed.unwrap_or(carried);
         let route = route.with_flags(flags, false);
@@ -467,6 +483,21 @@ fn set_trace_state<P: Platform>(live: &mut Live, carried: &P::Carried) {
     if !state.is_empty() {
         Writer::new(live).set_trace_state(state.as_str());
     }
+}
+
+/// What the span carries, if its trace state has a threshold that contradicts the decision,
+/// about which the sampler has said nothing.
+/// ([PRB-7](https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/#general-requirements))
+#[cfg(not(target_os = "none"))]
+#[inline(always)]
+fn without_untrue<P: Platform>(
+    known: &SamplingParameters<'_>,
+    decision: Decision,
+    carried: &P::Carried,
+) -> Option<P::Carried> {
+    let stays = Stays::Agrees(decision == Decision::RecordAndSample);
+    let state = without_untrue_threshold(known, stays)?;
+    Some(carried.clone().with_trace_state(&state))
 }
 
 /// Marks a time that is in nanoseconds since the Unix epoch already. Neither

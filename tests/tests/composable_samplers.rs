@@ -49,6 +49,8 @@ impl Setter for Headers {
     }
 }
 
+/// PRB-3
+/// ([ProbabilitySampler](https://opentelemetry.io/docs/specs/otel/trace/sdk/#probabilitysampler)).
 #[test]
 fn every_span_of_a_kept_trace_tells_for_how_many_it_stands() {
     let sampler = ComposableParentThreshold::new(ComposableProbability::new(0.25));
@@ -244,6 +246,27 @@ fn a_composable_sampler_changes_the_trace_state_but_not_what_is_in_ot() {
     assert_eq!(state, "ot=th:0;rv:99999999999999;x:y,mark=kept,vendor=1");
 }
 
+/// PRB-8
+/// ([General requirements](https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/#general-requirements)).
+#[test]
+fn a_composable_sampler_is_not_told_which_trace_it_is() {
+    struct Curious;
+    impl ComposableSampler for Curious {
+        fn sampling_intent(&self, span: &SamplingParameters<'_>) -> SamplingIntent {
+            match span.trace_id.is_valid() {
+                true => SamplingIntent::NOTHING,
+                false => ComposableProbability::new(1.0).sampling_intent(span),
+            }
+        }
+        fn description(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+            f.write_str("Curious")
+        }
+    }
+    let (memory, telemetry) = pipeline(CompositeSampler::new(Curious));
+    telemetry.context().scope(|| span!("root").end());
+    assert_eq!(exported(&memory, &telemetry), ["root"]);
+}
+
 #[test]
 fn what_is_recorded_only_is_seen_in_the_process_and_never_exported() {
     let (memory, telemetry) = pipeline(AlwaysRecord::new(ParentBased::new(AlwaysOff)));
@@ -288,6 +311,93 @@ fn an_exchanged_sampler_decides_for_new_traces_only() {
     let names = exported(&memory, &telemetry);
     assert_eq!(names, ["of first", "first", "fourth"]);
     assert_eq!(memory.span("of first").trace_state, "ot=th:0");
+}
+
+/// A sampler that keeps what has an attribute, and can only decide late.
+fn by_attribute() -> Box<dyn Sampler + Send> {
+    let rules = ComposableRuleBased::new().rule(HasAttribute("tenant", "gold"), ComposableAlwaysOn);
+    Box::new(CompositeSampler::new(ComposableParentThreshold::new(rules)))
+}
+
+#[test]
+fn an_exchanged_sampler_sees_attributes_also_after_one_that_did_without() {
+    type Any = Box<dyn Sampler + Send>;
+    let leak = |sampler: Any| -> &'static Any { Box::leak(Box::new(sampler)) };
+    let (early, late) = (leak(Box::new(ProbabilitySampler::new(0.0))), leak(by_attribute()));
+    for is_below in [false, true] {
+        let switch: &'static SamplerSwitch<Any> = Box::leak(Box::new(SamplerSwitch::new(early)));
+        let (memory, telemetry) = match is_below {
+            false => pipeline(switch),
+            true => pipeline(ParentBased::new(switch)),
+        };
+        let both = || {
+            telemetry.context().scope(|| {
+                span!("gold", tenant = "gold").end();
+                span!("other", tenant = "tin").end();
+            });
+        };
+        both();
+        switch.exchange(late);
+        both();
+        switch.exchange(early);
+        both();
+        assert_eq!(exported(&memory, &telemetry), ["gold"]);
+        let ledger = telemetry.ledger();
+        assert_eq!((ledger.started(), ledger.unsampled()), (1, 5), "{ledger}");
+    }
+}
+
+#[test]
+fn a_switch_is_composable_if_its_samplers_are() {
+    type Any = Box<dyn ComposableSampler + Send>;
+    let leak = |sampler: Any| -> &'static Any { Box::leak(Box::new(sampler)) };
+    let half = leak(Box::new(ComposableProbability::new(1.0)));
+    let rules = ComposableRuleBased::new().rule(HasAttribute("tenant", "gold"), ComposableAlwaysOn);
+    let rules = leak(Box::new(rules));
+    let switch: &'static SamplerSwitch<Any> = Box::leak(Box::new(SamplerSwitch::new(half)));
+    let sampler = CompositeSampler::new(ComposableParentThreshold::new(switch));
+    assert!(sampler.follows_local_parent() && sampler.decides_early());
+    assert_eq!(
+        throughline_core::Described(&sampler).to_string(),
+        "CompositeSampler{ComposableParentThreshold{ComposableProbability{1.000000}}}"
+    );
+    let (memory, telemetry) = pipeline(sampler);
+    telemetry.context().scope(|| {
+        span!("first").in_scope(|| {
+            switch.exchange(rules);
+            span!("of first").end();
+        });
+        span!("gold", tenant = "gold").in_scope(|| span!("of gold").end());
+        span!("other").in_scope(|| span!("of other", tenant = "gold").end());
+    });
+    assert_eq!(exported(&memory, &telemetry), ["of first", "first", "of gold", "gold"]);
+    assert_eq!(memory.span("gold").trace_state, "ot=th:0");
+}
+
+#[test]
+fn a_switch_follows_local_parents_if_all_that_it_may_ask_do() {
+    type Following = ParentBased<AlwaysOn>;
+    static FOLLOWING: Following = ParentBased::new(AlwaysOn);
+    static SWITCH: SamplerSwitch<Following> = SamplerSwitch::new(&FOLLOWING);
+    assert!(SWITCH.follows_local_parent());
+    assert!(ParentBased::new(&SWITCH).follows_local_parent());
+    // A box may be exchanged for one that does not.
+    type Any = Box<dyn Sampler + Send>;
+    let any: Any = Box::new(FOLLOWING);
+    let any: &'static Any = Box::leak(Box::new(any));
+    assert!(any.follows_local_parent() && !SamplerSwitch::new(any).follows_local_parent());
+    // Those that are not constant by their type may differ.
+    type Deaf = ParentBased<AlwaysOn, AlwaysOn, AlwaysOff, AlwaysOff, AlwaysOff>;
+    let deaf: &'static Deaf = Box::leak(Box::new(ParentBased {
+        root: AlwaysOn,
+        remote_sampled: AlwaysOn,
+        remote_not_sampled: AlwaysOff,
+        local_sampled: AlwaysOff,
+        local_not_sampled: AlwaysOff,
+    }));
+    assert!(!SamplerSwitch::new(deaf).follows_local_parent());
+    // No exchange may make untrue what stands in spans that wait.
+    assert_eq!(SWITCH.root_threshold(), None);
 }
 
 #[test]

@@ -121,7 +121,9 @@ fn adjusted_counts_are_true_for_ratios_that_thresholds_round() {
     }
 }
 
-/// A front end keeps a quarter; behind it one service goes by its own half, one
+/// PRB-1, PRB-2
+/// ([Independent threshold](https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/#independent-parentchild-threshold)):
+/// a front end keeps a quarter; behind it one service goes by its own half, one
 /// by its own sixteenth, and one by its parent.
 #[test]
 fn services_of_different_rates_agree_and_each_count_is_true() {
@@ -154,6 +156,9 @@ fn services_of_different_rates_agree_and_each_count_is_true() {
     }
 }
 
+/// PRB-7
+/// ([Parent-based threshold](https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/#parent-based-threshold)):
+/// where none came in, none is invented.
 #[test]
 fn a_parent_without_a_count_is_followed_and_counts_stay_unknown() {
     let following =

@@ -1,11 +1,13 @@
 //! Tail sampling, case by case on the virtual clock, and once on tokio.
 
-use core::panic::AssertUnwindSafe;
 use core::time::Duration;
-use std::panic::catch_unwind;
+use std::sync::mpsc;
 
 use throughline::exporters::{Discard, Memory};
-use throughline::{InSpanExt, Runtime, TailSampling, Thread, Tokio, span};
+use throughline::{
+    Diagnostic, Diagnostics, InSpanExt, InitError, Runtime, TailError, TailSampling, Thread, Tokio,
+    span,
+};
 use throughline_core::tail::{
     Amount, AnyTrace, Cancelled, Failed, HasAttribute, HasSpan, MAX_PIPELINES, Panicked, Predicate,
     Rule, SlowerThan,
@@ -553,12 +555,12 @@ fn trace_states_of_others_stay_as_they_are() {
         SpanId::from_bytes([1; 8]),
         TraceFlags::SAMPLED,
     );
-    let state = TraceStateBuf::from_headers([b"a=1,ot=th:8,b=2".as_slice()]).expect("well-formed");
+    let state = TraceStateBuf::from_headers([b"a=1,ot=th:08,b=2".as_slice()]).expect("well-formed");
     let carried = Carried::default().with_trace_state(&state);
     fail(simulation.below_remote(0, caller, carried));
     simulation.flush();
     let delivered = simulation.delivered(TraceId::from_bytes([9; 16]));
-    assert_eq!(delivered.trace_state, TraceState::parse("a=1,ot=th:8,b=2").unwrap().as_str());
+    assert_eq!(delivered.trace_state, TraceState::parse("a=1,ot=th:08,b=2").unwrap().as_str());
 }
 
 #[test]
@@ -623,15 +625,30 @@ async fn a_program_on_tokio_keeps_its_failures_whole_and_drops_the_rest() {
 }
 
 #[test]
-fn one_pipeline_more_than_can_share_a_sampler_panics_until_another_is_shut_down() {
+fn one_pipeline_more_than_can_share_a_sampler_exports_everything_and_says_so() {
     let tail = TailSampling::new().keep(Failed).build().expect("few conditions");
     let thread = Thread::start().expect("a thread");
-    let start = || throughline::builder().tail(&tail).start(thread.clone(), Discard);
-    let mut all: Vec<_> = (0..MAX_PIPELINES).map(|_| start()).collect();
-    assert!(catch_unwind(AssertUnwindSafe(start)).is_err());
+    let builder = || throughline::builder().tail(&tail).diagnostics(Diagnostics::stderr(None));
+    let mut all: Vec<_> =
+        (0..MAX_PIPELINES).map(|_| builder().start(thread.clone(), Discard)).collect();
+    let (sender, told) = mpsc::channel();
+    let tell = move |diagnostic: &Diagnostic| drop(sender.send(diagnostic.clone()));
+    let settings = builder().diagnostics(Diagnostics::to(tell));
+    let one_more = settings.clone().start(thread.clone(), Discard);
+    let refused = Diagnostic::TailRefused(TailError::TooManyPipelines);
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [refused]);
+    assert_eq!(one_more.tail_stats(), None);
+    one_more.context().scope(|| span!("root").in_scope(|| ()));
+    assert!(one_more.shutdown_blocking(Duration::from_secs(60)).is_complete());
+    assert_eq!(one_more.ledger().exported(), 1);
+    // Where there is a way to say no, it is said.
+    let error = builder().install(thread.clone(), Discard).expect_err("there is no room");
+    assert!(matches!(error, InitError::Tail(TailError::TooManyPipelines)), "{error}");
+
     let last = all.pop().expect("there are some");
     assert!(last.shutdown_blocking(Duration::from_secs(60)).is_complete());
-    all.push(start());
+    all.push(settings.start(thread, Discard));
+    assert!(all.iter().all(|telemetry| telemetry.tail_stats().is_some()));
     for telemetry in all {
         assert!(telemetry.shutdown_blocking(Duration::from_secs(60)).is_complete());
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use throughline_core::{DropReason, ExportError};
 
-use crate::{Context, PipelineOptions, Warning};
+use crate::{Context, PipelineOptions, TailError, Warning};
 
 /// Something that went wrong and was not passed to a caller, or that is over.
 ///
@@ -81,6 +81,27 @@ pub enum Diagnostic {
     SpanMemoryExceeded {
         /// How many spans so far.
         spans: u64,
+    },
+    /// Traces are being decided before they are over, since the memory of
+    /// [tail sampling](crate::TailSampling) is full, after a time without: errors that come
+    /// later may be lost. More [bytes](crate::TailSampling::max_bytes) or
+    /// [traces](crate::TailSampling::max_traces) help. Each pipeline that shares the sampler
+    /// tells it.
+    TailDecidesEarly {
+        /// How many traces so far.
+        traces: u64,
+    },
+    /// A pipeline started without the tail sampling that it was to have: it exports every
+    /// trace.
+    TailRefused(TailError),
+    /// Code of the program that the pipeline calls panicked, and was caught: spans are then
+    /// dropped by a sampler, and not matched by a predicate. Told once for each sampler and
+    /// tail sampler.
+    /// ([ERR-4](https://opentelemetry.io/docs/specs/otel/error-handling/#guidance))
+    Panicked {
+        /// What did: `the sampler`, `a predicate of tail sampling`, or `the task that drives
+        /// the pipeline`, which then [nobody drives](crate::HealthState::Undriven).
+        what: &'static str,
     },
     /// A sampler that keeps a part of the traces decided about the child of another
     /// process by a trace id of which nobody says that it is random. Counts may be wrong.
@@ -163,6 +184,8 @@ impl Diagnostic {
         match self {
             Diagnostic::ExportFailing { .. }
             | Diagnostic::LosingSpans { .. }
+            | Diagnostic::Panicked { .. }
+            | Diagnostic::TailRefused(_)
             | Diagnostic::Abandoned { .. } => Severity::Error,
             Diagnostic::Destination { what, .. } => what.severity(),
             Diagnostic::Ignored(_)
@@ -170,6 +193,7 @@ impl Diagnostic {
             | Diagnostic::Detector { .. }
             | Diagnostic::LimitsExceeded { .. }
             | Diagnostic::SpanMemoryExceeded { .. }
+            | Diagnostic::TailDecidesEarly { .. }
             | Diagnostic::PresumedRandomness => Severity::Warn,
             Diagnostic::ExportRecovered { .. } | Diagnostic::LossEnded { .. } => Severity::Info,
         }
@@ -266,6 +290,14 @@ impl fmt::Display for Diagnostic {
                     f,
                     "texts are cut, or attributes, events or links left out of spans, as they do not fit into the memory of a span: {} bytes, or 376 beyond `max_large_spans` ({spans} spans so far)",
                     PipelineOptions::SPAN_BYTES
+                )
+            }
+            Diagnostic::TailRefused(error) => write!(f, "every trace is exported: {error}"),
+            Diagnostic::Panicked { what } => write!(f, "{what} panicked"),
+            Diagnostic::TailDecidesEarly { traces } => {
+                write!(
+                    f,
+                    "traces are decided before they are over, the memory of tail sampling is full ({traces} so far)"
                 )
             }
             Diagnostic::PresumedRandomness => f.write_str(

@@ -10,11 +10,12 @@ use throughline_core::{Entry, ExportError, Heartbeats, Pipeline, Ticket};
 
 use crate::clock::{Anchor, FixedClock};
 use crate::fan_out::FanOut;
+use crate::guarded_sampler::GuardedSampler;
 use crate::metrics::Names;
 use crate::operation::{Listeners, Operations};
 use crate::pipeline::{DriverWaker, StdFlusher};
 use crate::watch::Watch;
-use crate::{Completion, Diagnostic, Diagnostics, ExportOperation};
+use crate::{Completion, Diagnostic, Diagnostics, ExportOperation, TailSampler};
 
 pub(crate) struct Engine {
     pub(crate) pipeline: &'static Pipeline,
@@ -29,6 +30,15 @@ pub(crate) struct Engine {
     /// Whose spans these are, by the resource.
     pub(crate) service: Option<Arc<str>>,
     pub(crate) listeners: Listeners,
+    /// The sampler, if it may panic.
+    pub(crate) sampler: Option<&'static GuardedSampler>,
+    /// Whether a background task ended before the pipeline did. Apart from the state, as
+    /// `watch` is.
+    pub(crate) is_undriven: AtomicBool,
+    /// Whether whoever drove panicked: what it had in hand may be neither settled nor queued.
+    pub(crate) has_panicked: AtomicBool,
+    /// What decides about traces that are over.
+    pub(crate) tail: Option<TailSampler>,
     /// Apart from the state, which is locked while an exporter begins to send, and
     /// an exporter may ask for the health. Locked after the state, for moments.
     pub(crate) watch: Mutex<Watch>,

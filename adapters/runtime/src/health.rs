@@ -37,6 +37,9 @@ pub enum HealthState {
     Degraded,
     /// Spans were given up, and no transmission has succeeded since.
     Failing,
+    /// Nobody drives the pipeline: its background task ended, by a panic or with its
+    /// runtime. Spans wait until a flush or a shutdown sends them.
+    Undriven,
     /// The pipeline was shut down: later spans are not recorded.
     Stopped,
     /// Telemetry is switched off: there is no pipeline.
@@ -98,12 +101,13 @@ impl Health {
 }
 
 impl HealthState {
-    /// The verdict's name: `ok`, `degraded`, `failing`, `stopped`, `off`.
+    /// The verdict's name: `ok`, `degraded`, `failing`, `undriven`, `stopped`, `off`.
     pub fn as_str(self) -> &'static str {
         match self {
             HealthState::Ok => "ok",
             HealthState::Degraded => "degraded",
             HealthState::Failing => "failing",
+            HealthState::Undriven => "undriven",
             HealthState::Stopped => "stopped",
             HealthState::Off => "off",
         }

@@ -11,10 +11,12 @@
 //! thread; only exporters that may block have threads of their own, which nobody takes.
 
 use core::future::Future;
+use core::panic::AssertUnwindSafe;
 use core::pin::pin;
-use core::sync::atomic::AtomicBool;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::io;
+use std::panic::catch_unwind;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
 
@@ -26,18 +28,23 @@ use crate::engine::{Engine, Goal, Seat, State};
 use crate::fan_out::{Bounds, FanOut, Place};
 use crate::metrics::Names;
 use crate::operation::Listeners;
-use crate::pipeline::create;
+use crate::pipeline::Created;
 use crate::race::race;
 use crate::transmission::FAR;
-use crate::{PipelineOptions, Runtime, Thread, platform, suppressed};
+use crate::{Diagnostic, PipelineOptions, Runtime, Thread, platform, suppressed};
 
-/// Makes a pipeline and has the runtime drive it.
+/// Has the runtime drive a pipeline.
 pub(crate) fn launch<R: Runtime>(
+    created: Created,
     options: &PipelineOptions,
     runtime: R,
     destinations: Destinations<R>,
 ) -> Arc<Engine> {
-    let (pipeline, flusher, waker) = create(options);
+    let Created { pipeline, flusher, waker, sampler, tail } = created;
+    let tail = tail.unwrap_or_else(|error| {
+        options.diagnostics.say(&Diagnostic::TailRefused(error));
+        None
+    });
     let lanes = lanes(options, &destinations);
     let mut fan_out = (!lanes.is_empty())
         .then(|| FanOut::new(pipeline, options.flusher, lanes, platform::random()));
@@ -50,7 +57,7 @@ pub(crate) fn launch<R: Runtime>(
     let state = State::new(flusher, fan_out, heartbeats(pipeline, options));
     let (clock, timer) = (runtime.clone(), runtime.clone());
     let now = runtime.now();
-    let origin = options.tail.as_ref().map_or(now, |tail| tail.origin(now));
+    let origin = tail.as_ref().map_or(now, |tail| tail.origin(now));
     let taken = destinations.clone();
     let engine = Arc::new(Engine {
         pipeline,
@@ -63,6 +70,10 @@ pub(crate) fn launch<R: Runtime>(
         names: Arc::new(Names::new(destinations.iter().map(Destination::component))),
         service: options.resource.get("service.name").map(Arc::from),
         listeners: Listeners::default(),
+        sampler,
+        is_undriven: AtomicBool::new(false),
+        has_panicked: AtomicBool::new(false),
+        tail,
         watch: Mutex::default(),
         clock: options.clock,
         reports_leaks: AtomicBool::new(options.report_leaks),
@@ -207,17 +218,28 @@ struct Leaving {
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        let now = self.engine.now();
-        self.engine.with(|state| {
+        // The clock is the runtime's: what it throws, the one that unwinds would die of.
+        let now = catch_unwind(AssertUnwindSafe(|| self.engine.now())).unwrap_or_default();
+        let is_over = self.engine.with(|state| {
+            let is_over = state.is_finished();
             state.abandoned = true;
             if state.seat != Seat::Background {
-                return;
+                return is_over;
             }
             match (self.place, &mut state.fan_out) {
                 (Some(mine), Some(fan_out)) => fan_out.interrupt(|place| place == mine),
                 _ => state.flusher.on_interrupted(now),
             }
+            is_over
         });
+        if is_over {
+            return;
+        }
+        // Ordering: Relaxed, no value is read through it.
+        self.engine.is_undriven.store(true, Ordering::Relaxed);
+        if std::thread::panicking() {
+            self.engine.driver_panicked();
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use throughline_core::tail::TailStats;
 use throughline_core::{Begun, Decision, DropReason, Ledger, ParentOrigin, Value};
 
 use crate::{Component, ExportDurations};
@@ -22,6 +23,13 @@ use crate::{Component, ExportDurations};
 /// | `otel.sdk.processor.span.processed` | spans handed to the exporter; those lost before, with `error.type` |
 /// | `otel.sdk.exporter.span.inflight` | spans that the exporter is sending, through all repetitions |
 /// | `otel.sdk.exporter.span.exported` | spans delivered; those lost, with `error.type` |
+/// | `throughline.tail.trace.decided` | traces that tail sampling kept or dropped (`throughline.tail.decision`), by the rule that kept them (`throughline.tail.rule`, from 0) |
+/// | `throughline.tail.trace.failed` | those of them with an error or a panic, kept or dropped |
+/// | `throughline.tail.trace.forced` | traces decided before they were over, or without their root, by `throughline.tail.cause` |
+/// | `throughline.tail.trace.undecided` | traces that wait |
+///
+/// The last four are [`TailStats`] and there if the pipeline samples at the tail; pipelines
+/// that share a tail sampler tell the same ones. What it drops is processed, and not lost.
 ///
 /// The histogram `otel.sdk.exporter.operation.duration` is
 /// [`export_durations`](Self::export_durations). `error.type` is `queue_full` and
@@ -38,6 +46,8 @@ pub struct SdkMetrics {
     /// Of each exporter: its books, and what it is sending.
     pub(crate) exporters: Vec<(Ledger, u64)>,
     pub(crate) operations: Vec<ExportDurations>,
+    /// What tail sampling decided, and the traces that wait.
+    pub(crate) tail: Option<(TailStats, u64)>,
     pub(crate) names: Arc<Names>,
 }
 
@@ -59,6 +69,14 @@ pub enum SdkMetric {
     InFlight,
     /// `otel.sdk.exporter.span.exported`
     Exported,
+    /// `throughline.tail.trace.decided`
+    TailDecided,
+    /// `throughline.tail.trace.failed`
+    TailFailed,
+    /// `throughline.tail.trace.forced`
+    TailForced,
+    /// `throughline.tail.trace.undecided`
+    TailUndecided,
 }
 
 /// One value of a metric.
@@ -66,7 +84,7 @@ pub enum SdkMetric {
 pub struct MetricPoint<'a> {
     /// The metric.
     pub metric: SdkMetric,
-    /// The value, in spans.
+    /// The value, in spans or traces.
     pub value: u64,
     /// What it is about; keys are unique.
     pub attributes: Vec<(&'static str, Value<'a>)>,
@@ -80,7 +98,7 @@ pub(crate) struct Names {
 }
 
 impl SdkMetric {
-    /// All of them, in the order of a span's way.
+    /// Those of every pipeline, in the order of a span's way.
     pub const ALL: [SdkMetric; 7] = [
         SdkMetric::SpanStarted,
         SdkMetric::SpanLive,
@@ -91,7 +109,15 @@ impl SdkMetric {
         SdkMetric::Exported,
     ];
 
-    /// The name by the conventions.
+    /// Those of a pipeline that samples at the tail, besides.
+    pub const TAIL: [SdkMetric; 4] = [
+        SdkMetric::TailDecided,
+        SdkMetric::TailFailed,
+        SdkMetric::TailForced,
+        SdkMetric::TailUndecided,
+    ];
+
+    /// The name, by the conventions where they have one.
     pub fn name(self) -> &'static str {
         match self {
             SdkMetric::SpanStarted => "otel.sdk.span.started",
@@ -101,6 +127,10 @@ impl SdkMetric {
             SdkMetric::Processed => "otel.sdk.processor.span.processed",
             SdkMetric::InFlight => "otel.sdk.exporter.span.inflight",
             SdkMetric::Exported => "otel.sdk.exporter.span.exported",
+            SdkMetric::TailDecided => "throughline.tail.trace.decided",
+            SdkMetric::TailFailed => "throughline.tail.trace.failed",
+            SdkMetric::TailForced => "throughline.tail.trace.forced",
+            SdkMetric::TailUndecided => "throughline.tail.trace.undecided",
         }
     }
 
@@ -118,17 +148,24 @@ impl SdkMetric {
             SdkMetric::Processed => "Spans handed to the exporter, or lost before.",
             SdkMetric::InFlight => "Spans that the exporter is sending.",
             SdkMetric::Exported => "Spans that the exporter delivered, or failed to.",
+            SdkMetric::TailDecided => "Traces that tail sampling kept or dropped.",
+            SdkMetric::TailFailed => "Traces with an error that tail sampling kept or dropped.",
+            SdkMetric::TailForced => {
+                "Traces that tail sampling decided before they were over, or without their root."
+            }
+            SdkMetric::TailUndecided => "Traces that wait for the decision of tail sampling.",
         }
     }
 
-    /// The unit: `{span}` for all.
+    /// The unit: `{span}`, or `{trace}` for those of tail sampling.
     pub fn unit(self) -> &'static str {
-        "{span}"
+        if Self::TAIL.contains(&self) { "{trace}" } else { "{span}" }
     }
 
     /// Whether it only grows: a counter, and not an up-down counter.
     pub fn is_monotonic(self) -> bool {
-        matches!(self, SdkMetric::SpanStarted | SdkMetric::Processed | SdkMetric::Exported)
+        use SdkMetric::{Exported, Processed, SpanStarted, TailDecided, TailFailed, TailForced};
+        matches!(self, SpanStarted | Processed | Exported | TailDecided | TailFailed | TailForced)
     }
 }
 
@@ -136,7 +173,8 @@ impl SdkMetrics {
     /// The values, metric by metric. What never happened is left out where it is
     /// told apart by `error.type`, by the origin of a parent or by a decision.
     pub fn points(&self) -> impl Iterator<Item = MetricPoint<'_>> {
-        SdkMetric::ALL.into_iter().flat_map(|metric| self.points_of(metric))
+        let all = SdkMetric::ALL.into_iter().chain(SdkMetric::TAIL);
+        all.flat_map(|metric| self.points_of(metric))
     }
 
     /// The values of one metric.
@@ -163,8 +201,10 @@ impl SdkMetrics {
             SdkMetric::QueueCapacity => one(self.queue_capacity, self.names.of_processor()),
             SdkMetric::Processed => {
                 let processor = self.names.of_processor();
-                // What is recorded and not sampled goes to no exporter: that is all there is to do.
-                let processed = self.processed + ledger.dropped(DropReason::RecordOnly);
+                // What is not sampled goes to no exporter: that is all there is to do.
+                let not_sampled = [DropReason::RecordOnly, DropReason::TailSampledOut];
+                let not_sampled: u64 = not_sampled.map(|why| ledger.dropped(why)).iter().sum();
+                let processed = self.processed + not_sampled;
                 with_losses(metric, processed, processor, ledger, is_lost_before_export)
             }
             SdkMetric::InFlight => self
@@ -177,6 +217,44 @@ impl SdkMetrics {
                     with_losses(metric, ledger.exported(), exporter, &ledger, |_| true)
                 })
                 .collect(),
+            _ => self.tail.iter().flat_map(|tail| self.of_tail(metric, tail)).collect(),
+        }
+    }
+
+    fn of_tail(
+        &self,
+        metric: SdkMetric,
+        (stats, undecided): &(TailStats, u64),
+    ) -> Vec<MetricPoint<'_>> {
+        const DECISION: &str = "throughline.tail.decision";
+        let point = |value, attribute: &[(&'static str, Value<'static>)]| {
+            let attributes = [self.names.of_processor(), attribute.to_vec()].concat();
+            MetricPoint { metric, value, attributes }
+        };
+        let (kept, dropped) = ((DECISION, Value::Str("kept")), (DECISION, Value::Str("dropped")));
+        match metric {
+            SdkMetric::TailDecided => {
+                let rules = stats.kept_by_rule.iter().enumerate().filter(|(_, count)| **count > 0);
+                let rule = |number: usize| ("throughline.tail.rule", Value::I64(number as i64));
+                let of_rules = rules.map(|(number, count)| point(*count, &[kept, rule(number)]));
+                of_rules.chain([point(stats.traces_dropped, &[dropped])]).collect()
+            }
+            SdkMetric::TailFailed => {
+                let lost = stats.error_traces.saturating_sub(stats.error_traces_kept);
+                vec![point(stats.error_traces_kept, &[kept]), point(lost, &[dropped])]
+            }
+            SdkMetric::TailForced => {
+                let causes = [
+                    ("early", stats.decided_early),
+                    ("overdue", stats.decided_overdue),
+                    ("flush", stats.decided_by_flush),
+                    ("without_root", stats.decided_without_root),
+                ];
+                let cause = |name| ("throughline.tail.cause", Value::Str(name));
+                causes.map(|(name, count)| point(count, &[cause(name)])).into()
+            }
+            SdkMetric::TailUndecided => vec![point(*undecided, &[])],
+            _ => Vec::new(),
         }
     }
 
@@ -296,10 +374,11 @@ fn is_lost_at_export(reason: DropReason) -> bool {
     matches!(reason, Rejected | ExportFailed | RetriesExhausted)
 }
 
-/// What was recorded for processors alone, or is summed up by its parent, was not to
-/// be exported.
+/// What was recorded for processors alone, is summed up by its parent, or was not kept by
+/// tail sampling, was not to be exported.
 pub(crate) fn is_wanted(reason: DropReason) -> bool {
-    matches!(reason, DropReason::RecordOnly | DropReason::Surplus)
+    use DropReason::{RecordOnly, Surplus, TailSampledOut};
+    matches!(reason, RecordOnly | Surplus | TailSampledOut)
 }
 
 fn is_lost_before_export(reason: DropReason) -> bool {

@@ -1,18 +1,20 @@
 //! What a running pipeline says about itself.
 
+use core::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use throughline_core::{DropReason, ExportError, Ledger};
 
 use crate::engine::{Engine, State};
 use crate::fan_out::Place;
+use crate::guarded_sampler::GuardedSampler;
 use crate::metrics;
 use crate::pipeline::SLOT;
 use crate::transmission::{Answer, is_exporting_here};
 use crate::watch::{Delivery, Watch};
 use crate::{
     DestinationReport, Diagnostic, Diagnostics, ExportOperation, Health, HealthState, SdkMetrics,
-    Target, Telemetry, presumed,
+    TailSampler, Target, Telemetry, presumed,
 };
 
 impl Telemetry {
@@ -34,6 +36,8 @@ impl Telemetry {
         let (delivery, since) = watch.delivery();
         let state = match worst {
             _ if is_forked || pipeline.is_closed() => HealthState::Stopped,
+            // Ordering: Relaxed, no value is read through it.
+            _ if engine.is_undriven.load(Ordering::Relaxed) => HealthState::Undriven,
             None => health_of(delivery),
             Some(worst) => worst.state,
         };
@@ -61,25 +65,30 @@ impl Telemetry {
     pub fn metrics(&self) -> SdkMetrics {
         let engine = &self.engine;
         let pipeline = engine.pipeline;
-        let (ledger, processed, exporters, operations) =
-            if engine.is_forked() || is_exporting_here() {
-                // The lock is not to be had: what is settled is known without it.
-                let ledger = pipeline.ledger();
-                (ledger, metrics::handed_over(&ledger), Vec::new(), Vec::new())
-            } else {
-                // Nothing is settled meanwhile, so that the numbers belong together.
-                let mut state = engine.lock();
-                let ledger = pipeline.ledger();
-                let handed_over = match &state.fan_out {
-                    Some(fan_out) => fan_out.handed_over(),
-                    None => metrics::handed_over(&ledger) + state.flusher.in_export() as u64,
-                };
-                state.processed = state.processed.max(handed_over);
-                let operations = state.operations.iter().enumerate();
-                let operations =
-                    operations.flat_map(|(exporter, of)| of.durations(exporter, &engine.names));
-                (ledger, state.processed, engine.counts(&state), operations.collect())
+        let is_locked = engine.is_forked() || is_exporting_here();
+        let tail = engine.tail.as_ref();
+        let tail = match is_locked {
+            true => tail.and_then(TailSampler::look),
+            false => tail.map(|tail| (tail.stats(), tail.undecided() as u64)),
+        };
+        let (ledger, processed, exporters, operations) = if is_locked {
+            // The lock is not to be had: what is settled is known without it.
+            let ledger = pipeline.ledger();
+            (ledger, metrics::handed_over(&ledger), Vec::new(), Vec::new())
+        } else {
+            // Nothing is settled meanwhile, so that the numbers belong together.
+            let mut state = engine.lock();
+            let ledger = pipeline.ledger();
+            let handed_over = match &state.fan_out {
+                Some(fan_out) => fan_out.handed_over(),
+                None => metrics::handed_over(&ledger) + state.flusher.in_export() as u64,
             };
+            state.processed = state.processed.max(handed_over);
+            let operations = state.operations.iter().enumerate();
+            let operations =
+                operations.flat_map(|(exporter, of)| of.durations(exporter, &engine.names));
+            (ledger, state.processed, engine.counts(&state), operations.collect())
+        };
         SdkMetrics {
             ledger,
             begun: pipeline.begun(),
@@ -89,6 +98,7 @@ impl Telemetry {
             processed,
             exporters,
             operations,
+            tail,
             names: engine.names.clone(),
         }
     }
@@ -114,6 +124,15 @@ impl Engine {
     pub(crate) fn say(&self, (said, ended): (Vec<Diagnostic>, Vec<ExportOperation>)) {
         said.iter().for_each(|diagnostic| self.diagnostics.say(diagnostic));
         ended.iter().for_each(|operation| self.listeners.tell(operation));
+    }
+
+    /// Whoever drove the pipeline panicked: told once.
+    pub(crate) fn driver_panicked(&self) {
+        // Ordering: Relaxed, no value is read through it.
+        if !self.has_panicked.swap(true, Ordering::Relaxed) {
+            self.diagnostics
+                .say(&Diagnostic::Panicked { what: "the task that drives the pipeline" });
+        }
     }
 
     fn fares(&self) -> MutexGuard<'_, Watch> {
@@ -204,6 +223,15 @@ impl Engine {
         state.said.extend(fares.look_at_limits(now, &ledger));
         state.said.extend(fares.look_at_memory(now, &ledger));
         state.said.extend(fares.look(now, &ledger));
+        if let Some(tail) = &self.tail {
+            state.said.extend(fares.look_at_tail(now, &tail.stats()));
+            if tail.take_panicked() {
+                state.said.push(Diagnostic::Panicked { what: "a predicate of tail sampling" });
+            }
+        }
+        if self.sampler.is_some_and(GuardedSampler::take_panicked) {
+            state.said.push(Diagnostic::Panicked { what: "the sampler" });
+        }
         if presumed::take() {
             state.said.push(Diagnostic::PresumedRandomness);
         }
@@ -292,7 +320,8 @@ fn badness(state: HealthState) -> u8 {
         HealthState::Ok | HealthState::Off => 0,
         HealthState::Degraded => 1,
         HealthState::Failing => 2,
-        HealthState::Stopped => 3,
+        HealthState::Undriven => 3,
+        HealthState::Stopped => 4,
     }
 }
 

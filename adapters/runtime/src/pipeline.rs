@@ -11,8 +11,9 @@ use throughline_core::{
     SpanLimits, SurplusSummary, TakenWord, UNIT, Unit, Wakeup,
 };
 
+use crate::guarded_sampler::GuardedSampler;
 use crate::tail::StdTail;
-use crate::{Diagnostics, FixedClock, Resource, Std, TailSampler, platform};
+use crate::{Diagnostics, FixedClock, Resource, Std, TailError, TailSampler, platform};
 
 /// The size and the settings of a pipeline.
 #[derive(Clone)]
@@ -20,9 +21,11 @@ use crate::{Diagnostics, FixedClock, Resource, Std, TailSampler, platform};
 pub struct PipelineOptions {
     /// What produces the spans.
     pub resource: Resource,
-    /// Which spans are recorded. [`ParentBased`] over [`AlwaysOn`] by default.
+    /// Which spans are recorded. [`ParentBased`] over [`AlwaysOn`] by default. A sampler
+    /// that panics has the span dropped, and is told [once](crate::Diagnostic::Panicked).
     pub sampler: Arc<dyn Sampler + Send + Sync>,
-    /// Which traces are exported, when they are over. All by default.
+    /// Which traces are exported, when they are over. All by default, and where as many
+    /// pipelines as possible [share the sampler](TailError::TooManyPipelines).
     pub tail: Option<TailSampler>,
     /// How much a span may hold.
     pub limits: SpanLimits,
@@ -177,15 +180,19 @@ impl Wakeup for DriverWaker {
     }
 }
 
-/// A new pipeline and its flusher. Its memory is never given back, since any
-/// context may name it.
-///
-/// # Panics
-///
-/// If as many pipelines as possible share the tail sampler already.
-pub(crate) fn create(
-    options: &PipelineOptions,
-) -> (&'static Pipeline, StdFlusher, &'static DriverWaker) {
+/// A new pipeline and its flusher.
+pub(crate) struct Created {
+    pub(crate) pipeline: &'static Pipeline,
+    pub(crate) flusher: StdFlusher,
+    pub(crate) waker: &'static DriverWaker,
+    /// The sampler, if it may panic.
+    pub(crate) sampler: Option<&'static GuardedSampler>,
+    /// What samples at its tail; an error where it should and cannot.
+    pub(crate) tail: Result<Option<TailSampler>, TailError>,
+}
+
+/// Makes a pipeline. Its memory is never given back, since any context may name it.
+pub(crate) fn create(options: &PipelineOptions) -> Created {
     let waker: &'static DriverWaker = Box::leak(Box::default());
     let shards = std::thread::available_parallelism().map_or(1, usize::from);
     let shards = shards.min(options.max_shards.clamp(1, MAX_SHARDS));
@@ -203,8 +210,15 @@ pub(crate) fn create(
     };
     let spill = zeroed_blocks(options.large_spans());
     let slots: Vec<Slot> = (0..live).map(|_| Slot::new()).collect();
-    let sampler: &'static Arc<dyn Sampler + Send + Sync> =
-        Box::leak(Box::new(options.sampler.clone()));
+    let guarded = (!options.sampler.never_panics()).then(|| {
+        let sampler = GuardedSampler::new(options.sampler.clone());
+        let leaked: &'static GuardedSampler = Box::leak(Box::new(sampler));
+        leaked
+    });
+    let sampler: &'static dyn Sampler = match guarded {
+        Some(guarded) => guarded,
+        None => &**Box::leak(Box::new(options.sampler.clone())),
+    };
     let pipeline = Pipeline::new(Parts {
         shards: (0..shards).map(|_| shard()).collect::<Vec<_>>().leak(),
         slot_words: words(slots.len()),
@@ -212,7 +226,7 @@ pub(crate) fn create(
         spill_words: words(spill.len() / SPILL),
         spill,
         spill_block: SPILL,
-        sampler: &**sampler,
+        sampler,
         limits: options.limits,
         resource: options.resource.encode().leak(),
         wakeup: waker,
@@ -224,14 +238,22 @@ pub(crate) fn create(
     if let Some(seed) = options.id_seed {
         pipeline = pipeline.with_seeded_ids(seed);
     }
-    let pipeline = Box::leak(Box::new(pipeline));
-    let bytes = vec![0; options.max_batch_bytes.max(2 * SPILL)];
-    let entries = vec![Entry::default(); batch];
-    let tail = options.tail.as_ref().map(TailSampler::buffer);
-    let (settings, seed) = (options.flusher, platform::random());
-    let flusher = Flusher::with_tail(pipeline, settings, bytes, entries, tail, seed)
-        .expect("a new pipeline has no flusher yet, and at most 16 share a tail sampler");
-    (pipeline, flusher, waker)
+    let pipeline: &'static Pipeline = Box::leak(Box::new(pipeline));
+    if let Some(guarded) = guarded {
+        guarded.belongs_to(pipeline);
+    }
+    let flusher = |tail| {
+        let bytes = vec![0; options.max_batch_bytes.max(2 * SPILL)];
+        let entries = vec![Entry::default(); batch];
+        Flusher::with_tail(pipeline, options.flusher, bytes, entries, tail, platform::random())
+    };
+    let sampled = options.tail.as_ref().and_then(|tail| flusher(Some(tail.buffer())));
+    let tail = match (&options.tail, &sampled) {
+        (Some(_), None) => Err(TailError::TooManyPipelines),
+        (tail, _) => Ok(tail.clone()),
+    };
+    let flusher = sampled.or_else(|| flusher(None)).expect("a new pipeline has no flusher yet");
+    Created { pipeline, flusher, waker, sampler: guarded, tail }
 }
 
 fn with_budgets(pipeline: Pipeline, options: &PipelineOptions) -> Pipeline {

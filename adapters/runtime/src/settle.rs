@@ -1,7 +1,9 @@
 //! Flush and shutdown: who waits, until when, and who drives meanwhile.
 
+use core::panic::AssertUnwindSafe;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
+use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -179,7 +181,11 @@ impl Engine {
             self.interrupt(state, now);
             (state.seat, caller)
         });
-        (self.take_over)(self.clone(), seat, goal, deadline);
+        let drive = || (self.take_over)(self.clone(), seat, goal, deadline);
+        // Neither a runtime's clock nor we ourselves may take the caller down.
+        if catch_unwind(AssertUnwindSafe(drive)).is_err() {
+            self.driver_panicked();
+        }
         let now = self.now();
         self.with(|state| {
             state.callers.retain(|other| *other != caller);
@@ -210,6 +216,7 @@ impl Engine {
                     !state.is_cut_short()
                 }
             };
+            let in_time = in_time && !self.has_lost_track();
             Receipt {
                 outcome: if in_time { Outcome::Complete } else { Outcome::DeadlinePassed },
                 ledger: self.pipeline.ledger(),
@@ -223,6 +230,16 @@ impl Engine {
             self.report_leaks(&mut receipt);
         }
         receipt
+    }
+
+    /// Whether a panic left spans that are neither settled nor under way. What has ended
+    /// since may count among them.
+    fn has_lost_track(&self) -> bool {
+        // Ordering: Relaxed, no value is read through it.
+        self.has_panicked.load(Ordering::Relaxed) && {
+            let live = self.pipeline.live_count() as u64;
+            self.pipeline.ledger().in_flight() > live
+        }
     }
 
     fn report_leaks(&self, receipt: &mut Receipt) {

@@ -2,14 +2,16 @@
 
 use core::fmt;
 use core::time::Duration;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
 use std::time::Instant;
 
 use throughline_core::tail::{
-    Amount, Book, BookSettings, Buffer, Chain, Facts, Lend, Predicate, Rule, Rules, TailStats,
-    Traces, Unit,
+    Amount, Book, BookSettings, Buffer, Chain, Facts, Lend, MAX_PIPELINES, Predicate, Rule, Rules,
+    TailStats, Traces, Unit,
 };
 
+use crate::guarded_predicate::GuardedPredicate;
+use crate::notice::Notice;
 use crate::platform;
 
 /// Which traces leave the process, decided when they are over; see
@@ -40,6 +42,8 @@ pub struct TailSampling {
     settings: BookSettings,
     max_bytes: usize,
     max_decisions: usize,
+    /// Whether a predicate panicked.
+    panicked: Arc<Notice>,
 }
 
 impl TailSampling {
@@ -50,11 +54,16 @@ impl TailSampling {
             settings: BookSettings::new(),
             max_bytes: 16 * 1024 * 1024,
             max_decisions: 16_384,
+            panicked: Arc::new(Notice::new()),
         }
     }
 
     /// How much is kept of the traces that no former rule matches and this does.
+    ///
+    /// A predicate that panics has noted nothing of the span, or does not match the trace;
+    /// it is told [once](crate::Diagnostic::Panicked).
     pub fn rule(mut self, traces: impl Predicate + Send + Sync + 'static, amount: Amount) -> Self {
+        let traces = GuardedPredicate::new(traces, self.panicked.clone());
         self.rules.push(Rule::new(Box::new(traces), amount));
         self
     }
@@ -145,8 +154,8 @@ impl TailSampling {
         let (memory, traces) = (vec![Traces::EMPTY; blocks], blocks * Traces::COUNT);
         let book = Book::new(memory, self.rules, self.settings, platform::random());
         let book = Mutex::new(book.ok_or(TailError::TooManyConditions)?);
-        let (max_bytes, origin) = (self.max_bytes, OnceLock::new());
-        Ok(TailSampler(Arc::new(Shared { book, max_bytes, traces, origin })))
+        let (max_bytes, origin, panicked) = (self.max_bytes, OnceLock::new(), self.panicked);
+        Ok(TailSampler(Arc::new(Shared { book, max_bytes, traces, origin, panicked })))
     }
 }
 
@@ -174,12 +183,21 @@ pub enum TailError {
     /// The rules together have more conditions on single spans (attributes,
     /// closures) than there are bits.
     TooManyConditions,
+    /// As many pipelines as can share the sampler already; one that is shut down makes room.
+    TooManyPipelines,
 }
 
 impl fmt::Display for TailError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let most = Facts::MAX_NOTES;
-        write!(f, "tail sampling has more than {most} conditions on attributes and spans")
+        match self {
+            TailError::TooManyConditions => {
+                let most = Facts::MAX_NOTES;
+                write!(f, "tail sampling has more than {most} conditions on attributes and spans")
+            }
+            TailError::TooManyPipelines => {
+                write!(f, "more than {MAX_PIPELINES} pipelines share a tail sampler")
+            }
+        }
     }
 }
 
@@ -200,6 +218,8 @@ struct Shared {
     traces: usize,
     /// From when its time counts, for all pipelines.
     origin: OnceLock<Instant>,
+    /// Whether a predicate panicked.
+    panicked: Arc<Notice>,
 }
 
 type StdRules = Vec<Rule<Box<dyn Predicate + Send + Sync>>>;
@@ -217,6 +237,22 @@ impl TailSampler {
     /// The number of traces that are not decided yet.
     pub fn undecided(&self) -> usize {
         self.lock(|book| book.undecided())
+    }
+
+    /// What was decided so far, and what waits; `None` while somebody has the book, who may
+    /// be the caller.
+    pub(crate) fn look(&self) -> Option<(TailStats, u64)> {
+        let book = match self.0.book.try_lock() {
+            Err(TryLockError::WouldBlock) => return None,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Ok(book) => book,
+        };
+        Some((book.stats(), book.undecided() as u64))
+    }
+
+    /// Whether it is to be told now that a predicate panicked.
+    pub(crate) fn take_panicked(&self) -> bool {
+        self.0.panicked.take()
     }
 
     /// A buffer for one pipeline.
@@ -303,5 +339,64 @@ mod tests {
         assert_eq!((none.settings.max_traces, none.max_decisions), (1, 1));
         let tail = none.build().expect("no conditions");
         assert_eq!((tail.0.traces, tail.buffer().used_bytes()), (Traces::COUNT, 0));
+    }
+
+    /// ERR-4: as a defect of ours would, one that nobody catches kills whoever drives. Then
+    /// nothing is well, and a shutdown does not say so
+    /// ([Error handling](https://opentelemetry.io/docs/specs/otel/error-handling/#guidance)).
+    #[test]
+    fn a_driver_that_dies_of_a_span_leaves_no_pipeline_that_is_well() {
+        use std::sync::mpsc;
+
+        use throughline_core::tail::HasSpan;
+        use throughline_core::{Accepted, Batch, Callsite, ExportError, Scope, SpanExporter};
+
+        use crate::{
+            Diagnostic, Diagnostics, Exporter, HealthState, PipelineOptions, Runtime, Span,
+            Telemetry, Thread,
+        };
+
+        #[derive(Clone)]
+        struct Nowhere;
+
+        impl<R: Runtime> Exporter<R> for Nowhere {
+            type Connection = Nowhere;
+
+            fn connect(&self, _: &R) -> Nowhere {
+                Nowhere
+            }
+        }
+
+        impl SpanExporter for Nowhere {
+            type Sending = core::future::Ready<Result<Accepted, ExportError>>;
+
+            fn export(&mut self, _: &Batch<'_>) -> Self::Sending {
+                core::future::ready(Ok(Accepted::default()))
+            }
+        }
+
+        static CALLSITE: Callsite = Callsite::new("work", &Scope::new("", ""));
+
+        let mut tail = TailSampling::new();
+        let uncaught = HasSpan(|_: &throughline_core::SpanView<'_>| panic!("in the flusher"));
+        tail.rules.push(Rule::new(Box::new(uncaught), Amount::All));
+        let (sender, told) = mpsc::channel();
+        let tell = move |diagnostic: &Diagnostic| drop(sender.send(diagnostic.clone()));
+        let options = PipelineOptions {
+            tail: Some(tail.build().expect("one condition")),
+            diagnostics: Diagnostics::to(tell),
+            ..PipelineOptions::default()
+        };
+        let telemetry = Telemetry::start(&options, Thread::start().expect("a thread"), Nowhere);
+        telemetry.context().scope(|| drop(Span::start(&CALLSITE, |_| ())));
+        telemetry.pipeline().announce();
+        let what = "the task that drives the pipeline";
+        let patience = Duration::from_secs(20);
+        assert_eq!(told.recv_timeout(patience), Ok(Diagnostic::Panicked { what }));
+        assert_eq!(telemetry.health().state(), HealthState::Undriven);
+        assert!(!telemetry.flush_blocking(patience).is_complete());
+        let receipt = telemetry.shutdown_blocking(patience);
+        assert!(!receipt.is_complete(), "{receipt}");
+        assert!(told.try_recv().is_err(), "it is told once");
     }
 }

@@ -9,9 +9,11 @@ use throughline_core::{Ledger, Pipeline};
 
 use crate::engine::Engine;
 use crate::launch::launch;
+use crate::pipeline::create;
 use crate::transmission::FAR;
 use crate::{
-    Context, Destinations, Exporter, LiveSpans, PipelineOptions, Receipt, Runtime, Thread,
+    Context, Destinations, Exporter, LiveSpans, PipelineOptions, Receipt, Runtime, TailError,
+    Thread,
 };
 
 /// A running pipeline: its spans are exported in the background.
@@ -37,10 +39,10 @@ impl Telemetry {
     ///
     /// It is isolated: spans go to it only below its [`context`](Self::context).
     ///
-    /// # Panics
-    ///
-    /// If [`MAX_PIPELINES`](throughline_core::tail::MAX_PIPELINES) others that are
-    /// not shut down share its tail sampler.
+    /// Where [`MAX_PIPELINES`](throughline_core::tail::MAX_PIPELINES) others that are not
+    /// shut down share its tail sampler, it exports every trace, and
+    /// [says so](crate::Diagnostic::TailRefused); [`try_start_to`](Self::try_start_to)
+    /// refuses instead.
     pub fn start<R, E>(options: &PipelineOptions, runtime: R, exporter: E) -> Self
     where
         R: Runtime,
@@ -50,16 +52,28 @@ impl Telemetry {
     }
 
     /// As [`start`](Self::start), to one destination or several.
-    ///
-    /// # Panics
-    ///
-    /// As [`start`](Self::start).
     pub fn start_to<R: Runtime>(
         options: &PipelineOptions,
         runtime: R,
         destinations: Destinations<R>,
     ) -> Self {
-        Telemetry { engine: launch(options, runtime, destinations) }
+        Telemetry { engine: launch(create(options), options, runtime, destinations) }
+    }
+
+    /// As [`start_to`](Self::start_to), with tail sampling or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`TailError::TooManyPipelines`]: as many others that are not shut down share its tail
+    /// sampler as can.
+    pub fn try_start_to<R: Runtime>(
+        options: &PipelineOptions,
+        runtime: R,
+        destinations: Destinations<R>,
+    ) -> Result<Self, TailError> {
+        let mut created = create(options);
+        created.tail = Ok(created.tail?);
+        Ok(Telemetry { engine: launch(created, options, runtime, destinations) })
     }
 
     /// The pipeline.

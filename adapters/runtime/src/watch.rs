@@ -16,6 +16,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use throughline_core::tail::TailStats;
 use throughline_core::{Accepted, DropReason, ExportError, Ledger};
 
 use crate::{Diagnostic, Target};
@@ -33,6 +34,10 @@ pub(crate) struct Watch {
     /// limit, and for want of memory.
     limiting: Option<Duration>,
     lacking_memory: Option<Duration>,
+    /// When a trace was last seen to be decided early, and not for long.
+    hurrying: Option<Duration>,
+    /// How many had been.
+    hurried: u64,
     /// The losses at the last look.
     seen: Ledger,
 }
@@ -130,6 +135,14 @@ impl Watch {
         let spans = ledger.since(&self.seen).memory_limited();
         let begins = begins(&mut self.lacking_memory, now, spans);
         begins.then_some(Diagnostic::SpanMemoryExceeded { spans })
+    }
+
+    /// Looks for traces that tail sampling had to decide early: told when that begins, once
+    /// for all of them until [`PAUSE`] is over without any.
+    pub(crate) fn look_at_tail(&mut self, now: Duration, tail: &TailStats) -> Option<Diagnostic> {
+        let traces = tail.decided_early.saturating_sub(self.hurried);
+        self.hurried = tail.decided_early;
+        begins(&mut self.hurrying, now, traces).then_some(Diagnostic::TailDecidesEarly { traces })
     }
 
     /// Looks at the losses for want of room. To be called now and then; a call too
@@ -274,7 +287,7 @@ mod tests {
     /// The ledger of a pipeline for one live span, after `lost` found no room.
     fn ledger_of(lost: usize) -> Ledger {
         let options = PipelineOptions { max_live_spans: 1, ..PipelineOptions::default() };
-        let (pipeline, ..) = create(&options);
+        let pipeline = create(&options).pipeline;
         Context::current().with_pipeline(pipeline).scope(|| {
             let held = Span::start(&CALLSITE, |_| ());
             held.in_scope(|| (0..lost).for_each(|_| drop(Span::start(&CALLSITE, |_| ()))));
@@ -291,7 +304,7 @@ mod tests {
         let mut limits = throughline_core::SpanLimits::new();
         (limits.attribute_count, limits.event_count) = (1, 1);
         let options = PipelineOptions { limits, ..PipelineOptions::default() };
-        let (pipeline, ..) = create(&options);
+        let pipeline = create(&options).pipeline;
         let end_one = |attributes: usize| {
             Context::current().with_pipeline(pipeline).scope(|| {
                 let mut span = Span::start(&CALLSITE, |_| ());
@@ -331,7 +344,7 @@ mod tests {
         let mut limits = throughline_core::SpanLimits::new();
         limits.event_count = 1;
         let options = PipelineOptions { limits, ..PipelineOptions::default() };
-        let (pipeline, ..) = create(&options);
+        let pipeline = create(&options).pipeline;
         let end_one = |events: usize, bytes: usize| {
             Context::current().with_pipeline(pipeline).scope(|| {
                 let mut span = Span::start(&CALLSITE, |_| ());
@@ -366,6 +379,22 @@ mod tests {
         assert_eq!(look(14), [Some(limited), Some(lacking)]);
         let ledger = pipeline.ledger();
         assert_eq!((ledger.limited(), ledger.memory_limited()), (1, 4));
+    }
+
+    #[test]
+    fn traces_decided_early_are_told_once_until_a_pause_without_any() {
+        let mut watch = Watch::default();
+        let mut tail = TailStats::default();
+        let mut look = |seconds, early| {
+            tail.decided_early = early;
+            watch.look_at_tail(now(seconds), &tail)
+        };
+        assert_eq!(look(1, 0), None);
+        assert_eq!(look(2, 3), Some(Diagnostic::TailDecidesEarly { traces: 3 }));
+        assert_eq!(look(3, 9), None);
+        assert_eq!(look(12, 9), None);
+        assert_eq!(look(13, 9), None);
+        assert_eq!(look(14, 10), Some(Diagnostic::TailDecidesEarly { traces: 1 }));
     }
 
     /// BSP-9: said when loss starts and when it stops

@@ -49,7 +49,7 @@ use throughline_runtime::{ExportOperation, MetricPoint, SdkMetric, SdkMetrics, T
 pub fn observe(telemetry: &Telemetry, provider: &(impl MeterProvider + ?Sized)) {
     let scope = InstrumentationScope::builder(SCOPE).with_version(env!("CARGO_PKG_VERSION"));
     let meter = provider.meter_with_scope(scope.build());
-    for metric in SdkMetric::ALL {
+    for metric in SdkMetric::ALL.into_iter().chain(SdkMetric::TAIL) {
         observe_one(&meter, metric, telemetry.clone());
     }
     let durations = meter

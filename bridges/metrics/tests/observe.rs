@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
+use throughline_core::tail::Failed;
 use throughline_memory::Memory;
-use throughline_runtime::{ExportOperation, PipelineOptions, Span, Telemetry, Thread};
+use throughline_runtime::{
+    ExportOperation, PipelineOptions, Span, TailSampling, Telemetry, Thread,
+};
 
 /// The values by metric and `error.type` or sampling result, and whether they only
 /// grow.
@@ -145,3 +148,30 @@ fn a_provider_has_a_histogram_of_how_long_exports_take() {
 
 static CALLSITE: throughline_core::Callsite =
     throughline_core::Callsite::new("work", &throughline_core::Scope::new("test", ""));
+
+#[test]
+fn a_provider_reads_what_tail_sampling_decided() {
+    let tail = TailSampling::new().keep(Failed).build().expect("one condition");
+    let mut options = PipelineOptions::default();
+    options.tail = Some(tail);
+    let telemetry = Telemetry::start(&options, Thread::start().expect("a thread"), Memory::new());
+    let exporter = InMemoryMetricExporter::default();
+    let provider = SdkMeterProvider::builder().with_periodic_exporter(exporter.clone()).build();
+    throughline_metrics::observe(&telemetry, &provider);
+    telemetry.context().scope(|| drop(Span::start(&CALLSITE, |_| ())));
+    assert!(telemetry.flush_blocking(Duration::from_secs(10)).is_complete());
+    provider.force_flush().expect("in memory");
+    let collected = exporter.get_finished_metrics().expect("in memory");
+    let all = collected.iter().flat_map(|resource| resource.scope_metrics());
+    let mut all = all.flat_map(|scope| scope.metrics());
+    let decided = all.find(|metric| metric.name() == "throughline.tail.trace.decided");
+    let decided = decided.expect("it is there");
+    assert_eq!(decided.unit(), "{trace}");
+    let AggregatedMetrics::U64(MetricData::Sum(sum)) = decided.data() else {
+        panic!("{:?}", decided.data());
+    };
+    let points: Vec<_> = sum.data_points().collect();
+    let [point] = &points[..] else { panic!("nothing was kept: {points:?}") };
+    assert_eq!(texts(point.attributes())["throughline.tail.decision"], "dropped");
+    assert!(sum.is_monotonic() && point.value() == 1);
+}

@@ -2,18 +2,23 @@
 
 use core::fmt;
 
+use super::contradiction::{Stays, erase_untrue_threshold};
 use super::{Additions, Decision, Sampler, SamplingParameters, Threshold};
 
 /// Records every span.
+///
+/// A `th` of the trace state stays where the parent was sampled by it; else it is erased, as
+/// it is not by it that the span is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AlwaysOn;
 
-/// Records no span.
+/// Records no span. A `th` of the trace state stays where the parent was dropped by it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AlwaysOff;
 
 impl Sampler for AlwaysOn {
-    fn should_sample(&self, _: &SamplingParameters<'_>, _: &mut Additions<'_>) -> Decision {
+    fn should_sample(&self, span: &SamplingParameters<'_>, adds: &mut Additions<'_>) -> Decision {
+        erase_untrue_threshold(span, adds, Stays::AsParent(true));
         Decision::RecordAndSample
     }
 
@@ -25,6 +30,10 @@ impl Sampler for AlwaysOn {
         Some(Decision::RecordAndSample)
     }
 
+    fn common_decision() -> Option<Decision> {
+        Some(Decision::RecordAndSample)
+    }
+
     fn root_threshold(&self) -> Option<Threshold> {
         Some(Threshold::ALWAYS)
     }
@@ -32,10 +41,16 @@ impl Sampler for AlwaysOn {
     fn decides_early(&self) -> bool {
         true
     }
+
+    #[cfg(not(target_os = "none"))]
+    fn never_panics(&self) -> bool {
+        true
+    }
 }
 
 impl Sampler for AlwaysOff {
-    fn should_sample(&self, _: &SamplingParameters<'_>, _: &mut Additions<'_>) -> Decision {
+    fn should_sample(&self, span: &SamplingParameters<'_>, adds: &mut Additions<'_>) -> Decision {
+        erase_untrue_threshold(span, adds, Stays::AsParent(false));
         Decision::Drop
     }
 
@@ -47,7 +62,16 @@ impl Sampler for AlwaysOff {
         Some(Decision::Drop)
     }
 
+    fn common_decision() -> Option<Decision> {
+        Some(Decision::Drop)
+    }
+
     fn decides_early(&self) -> bool {
+        true
+    }
+
+    #[cfg(not(target_os = "none"))]
+    fn never_panics(&self) -> bool {
         true
     }
 }

@@ -39,6 +39,11 @@ impl<S: Sampler> Sampler for AlwaysRecord<S> {
     fn decides_early(&self) -> bool {
         self.root.decides_early()
     }
+
+    #[cfg(not(target_os = "none"))]
+    fn never_panics(&self) -> bool {
+        self.root.never_panics()
+    }
 }
 
 fn recorded(decision: Decision) -> Decision {

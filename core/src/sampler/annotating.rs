@@ -50,4 +50,9 @@ impl<S: ComposableSampler> ComposableSampler for ComposableAnnotating<S> {
     ) -> Option<TraceStateBuf> {
         self.sampler.trace_state(span, is_sampled)
     }
+
+    #[cfg(not(target_os = "none"))]
+    fn never_panics(&self) -> bool {
+        self.sampler.never_panics()
+    }
 }

@@ -50,9 +50,23 @@ pub trait ComposableSampler: Sync {
         false
     }
 
+    /// As [`Sampler::all_follow_local_parents`](super::Sampler::all_follow_local_parents).
+    fn all_follow_local_parents() -> bool
+    where
+        Self: Sized,
+    {
+        false
+    }
+
     /// As [`Sampler::decides_early`](super::Sampler::decides_early): goes by
     /// parent, trace state, name and kind alone, and adds no attributes.
     fn decides_early(&self) -> bool {
+        false
+    }
+
+    /// As [`Sampler::never_panics`](super::Sampler::never_panics).
+    #[cfg(not(target_os = "none"))]
+    fn never_panics(&self) -> bool {
         false
     }
 }
@@ -119,6 +133,11 @@ where
 
     fn decides_early(&self) -> bool {
         (**self).decides_early()
+    }
+
+    #[cfg(not(target_os = "none"))]
+    fn never_panics(&self) -> bool {
+        (**self).never_panics()
     }
 }
 

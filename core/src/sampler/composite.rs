@@ -50,8 +50,17 @@ impl<S: ComposableSampler> Sampler for CompositeSampler<S> {
         self.sampler.follows_local_parent()
     }
 
+    fn all_follow_local_parents() -> bool {
+        S::all_follow_local_parents()
+    }
+
     fn decides_early(&self) -> bool {
         self.sampler.decides_early()
+    }
+
+    #[cfg(not(target_os = "none"))]
+    fn never_panics(&self) -> bool {
+        self.sampler.never_panics()
     }
 }
 

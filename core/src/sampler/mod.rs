@@ -8,6 +8,7 @@ mod always_record;
 mod annotating;
 mod composable;
 mod composite;
+mod contradiction;
 mod otel_trace_state;
 mod parameters;
 mod parent_based;
@@ -32,6 +33,8 @@ pub use always_record::AlwaysRecord;
 pub use annotating::ComposableAnnotating;
 pub use composable::{AddAttribute, ComposableSampler, SamplingIntent};
 pub use composite::CompositeSampler;
+#[cfg(not(target_os = "none"))]
+pub(crate) use contradiction::{Stays, without_untrue_threshold};
 pub use otel_trace_state::OtelTraceState;
 pub use parameters::SamplingParameters;
 pub use parent_based::ParentBased;
@@ -72,6 +75,24 @@ pub trait Sampler: Sync {
         false
     }
 
+    /// Whether all samplers of this type [follow local
+    /// parents](Self::follows_local_parent), so that it stays so if one takes the place of
+    /// another.
+    fn all_follow_local_parents() -> bool
+    where
+        Self: Sized,
+    {
+        false
+    }
+
+    /// The decision, if it is the same for every span and for all samplers of this type.
+    fn common_decision() -> Option<Decision>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
     /// The threshold of all spans without a parent, if it is the same one and
     /// known: then tail sampling can say how many a trace stands for that begins
     /// here, though its trace state has none.
@@ -83,6 +104,14 @@ pub trait Sampler: Sync {
     /// alone, and adds at most a trace state. Then it is asked before the span has
     /// memory or attributes, and a span that is dropped costs next to nothing.
     fn decides_early(&self) -> bool {
+        false
+    }
+
+    /// Whether none of its code can panic: then a pipeline calls it directly, and does not
+    /// catch what it throws. For those of this crate that have no code of others inside.
+    /// Bare targets, which catch nothing, do not have this.
+    #[cfg(not(target_os = "none"))]
+    fn never_panics(&self) -> bool {
         false
     }
 }
@@ -114,6 +143,11 @@ where
 
     fn decides_early(&self) -> bool {
         (**self).decides_early()
+    }
+
+    #[cfg(not(target_os = "none"))]
+    fn never_panics(&self) -> bool {
+        (**self).never_panics()
     }
 }
 

@@ -79,6 +79,11 @@ where
             && self.local_not_sampled.constant() == Some(Decision::Drop)
     }
 
+    fn all_follow_local_parents() -> bool {
+        LS::common_decision() == Some(Decision::RecordAndSample)
+            && LN::common_decision() == Some(Decision::Drop)
+    }
+
     fn root_threshold(&self) -> Option<Threshold> {
         self.root.root_threshold()
     }
@@ -89,5 +94,14 @@ where
             && self.remote_not_sampled.decides_early()
             && self.local_sampled.decides_early()
             && self.local_not_sampled.decides_early()
+    }
+
+    #[cfg(not(target_os = "none"))]
+    fn never_panics(&self) -> bool {
+        self.root.never_panics()
+            && self.remote_sampled.never_panics()
+            && self.remote_not_sampled.never_panics()
+            && self.local_sampled.never_panics()
+            && self.local_not_sampled.never_panics()
     }
 }

@@ -64,7 +64,16 @@ impl<Root: ComposableSampler> ComposableSampler for ComposableParentThreshold<Ro
         true
     }
 
+    fn all_follow_local_parents() -> bool {
+        true
+    }
+
     fn decides_early(&self) -> bool {
         self.root.decides_early()
+    }
+
+    #[cfg(not(target_os = "none"))]
+    fn never_panics(&self) -> bool {
+        self.root.never_panics()
     }
 }

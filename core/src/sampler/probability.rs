@@ -36,6 +36,11 @@ impl Sampler for ProbabilitySampler {
     fn decides_early(&self) -> bool {
         true
     }
+
+    #[cfg(not(target_os = "none"))]
+    fn never_panics(&self) -> bool {
+        true
+    }
 }
 
 /// A fixed part.
@@ -71,6 +76,11 @@ impl ComposableSampler for ComposableProbability {
     fn decides_early(&self) -> bool {
         true
     }
+
+    #[cfg(not(target_os = "none"))]
+    fn never_panics(&self) -> bool {
+        true
+    }
 }
 
 /// Everything, each span standing for itself.
@@ -90,6 +100,11 @@ impl ComposableSampler for ComposableAlwaysOn {
     fn decides_early(&self) -> bool {
         true
     }
+
+    #[cfg(not(target_os = "none"))]
+    fn never_panics(&self) -> bool {
+        true
+    }
 }
 
 /// Nothing.
@@ -107,6 +122,11 @@ impl ComposableSampler for ComposableAlwaysOff {
     }
 
     fn decides_early(&self) -> bool {
+        true
+    }
+
+    #[cfg(not(target_os = "none"))]
+    fn never_panics(&self) -> bool {
         true
     }
 }

@@ -65,6 +65,8 @@ mod tests {
 
     const TRACE: TraceId = TraceId::from_bytes([0x11; 16]);
 
+    /// PRB-2
+    /// ([Randomness value](https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/#randomness-value-rv)).
     #[test]
     fn the_explicit_one_wins_over_the_trace_id() {
         let of = |state| Randomness::of(TRACE, TraceState::parse(state).unwrap()).to_string();

@@ -136,6 +136,11 @@ impl ComposableSampler for ComposableRateLimiting {
     fn decides_early(&self) -> bool {
         true
     }
+
+    #[cfg(not(target_os = "none"))]
+    fn never_panics(&self) -> bool {
+        true
+    }
 }
 
 const fn burst(spans: u32) -> u32 {

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::contradiction::{Stays, erase_untrue_threshold};
 use super::{Additions, Decision, Sampler, SamplingParameters};
 
 /// Records a fixed part of the traces, as a function of the trace id alone.
@@ -10,7 +11,8 @@ use super::{Additions, Decision, Sampler, SamplingParameters};
 /// number divided by 2⁶³, are below the ratio: the rule of the Go and Rust SDKs, so
 /// that services of all three agree about a trace, and a larger ratio keeps all that a
 /// smaller one keeps. The
-/// specification discourages it except as the root of [`ParentBased`](super::ParentBased).
+/// specification discourages it except as the root of [`ParentBased`](super::ParentBased);
+/// it knows nothing of thresholds, and erases the `th` of a parent.
 /// ([TraceIdRatioBased](https://opentelemetry.io/docs/specs/otel/trace/sdk/#traceidratiobased))
 #[derive(Clone, Copy, Debug)]
 pub struct TraceIdRatioBased {
@@ -34,7 +36,8 @@ impl TraceIdRatioBased {
 }
 
 impl Sampler for TraceIdRatioBased {
-    fn should_sample(&self, span: &SamplingParameters<'_>, _: &mut Additions<'_>) -> Decision {
+    fn should_sample(&self, span: &SamplingParameters<'_>, adds: &mut Additions<'_>) -> Decision {
+        erase_untrue_threshold(span, adds, Stays::Never);
         let [_, low] = span.trace_id.halves();
         if low >> 1 < self.bound { Decision::RecordAndSample } else { Decision::Drop }
     }
@@ -44,6 +47,11 @@ impl Sampler for TraceIdRatioBased {
     }
 
     fn decides_early(&self) -> bool {
+        true
+    }
+
+    #[cfg(not(target_os = "none"))]
+    fn never_panics(&self) -> bool {
         true
     }
 }

@@ -2,8 +2,12 @@
 
 use core::fmt;
 
-use super::{Additions, Decision, Described, Sampler, SamplingParameters};
+use super::{
+    AddAttribute, Additions, ComposableSampler, Decision, Sampler, SamplingIntent,
+    SamplingParameters,
+};
 use crate::sync::{StaticRef, const_fn};
+use crate::w3c::TraceStateBuf;
 
 /// Asks a sampler that can be exchanged at any time, by any thread.
 ///
@@ -30,20 +34,28 @@ use crate::sync::{StaticRef, const_fn};
 /// because a thread may be asking it; it may be used again. What changes every
 /// few seconds for months is a setting that belongs inside a sampler.
 ///
-/// A pipeline asks only once whether its sampler [decides
-/// early](Sampler::decides_early). The switch says what its first sampler says;
-/// one that decides late, after a first one that decides early, sees no
-/// attributes, and what it adds besides the trace state is not heard.
+/// Each time that a span begins, a pipeline asks whether the present sampler [decides
+/// early](Sampler::decides_early). So one that decides by attributes sees them, also if it
+/// takes the place of one that does without; a span that begins at the very moment of the
+/// exchange may be decided without. (On bare targets a pipeline asks only once: what the first
+/// sampler says holds.)
+///
+/// What a pipeline asks once is answered if no exchange makes it untrue: that children
+/// [follow local parents](Sampler::follows_local_parent), if all samplers of the type `S` say
+/// so; the [threshold of roots](Sampler::root_threshold) is not known.
+///
+/// It is a [`ComposableSampler`] too, if its samplers are, for example below
+/// [`ComposableParentThreshold`](super::ComposableParentThreshold). An exchange between a
+/// sampler's intent and the decision has the last word with the next one.
 pub struct SamplerSwitch<S: 'static> {
     current: StaticRef<S>,
-    first: &'static S,
 }
 
-impl<S: Sampler> SamplerSwitch<S> {
+impl<S> SamplerSwitch<S> {
     const_fn! {
         /// Asks this one to begin with.
         pub fn new(first: &'static S) -> Self {
-            SamplerSwitch { current: StaticRef::new(first), first }
+            SamplerSwitch { current: StaticRef::new(first) }
         }
     }
 
@@ -68,13 +80,56 @@ impl<S: Sampler> Sampler for SamplerSwitch<S> {
         self.current().description(f)
     }
 
+    fn follows_local_parent(&self) -> bool {
+        S::all_follow_local_parents()
+    }
+
+    fn all_follow_local_parents() -> bool {
+        S::all_follow_local_parents()
+    }
+
     fn decides_early(&self) -> bool {
-        self.first.decides_early()
+        self.current().decides_early()
     }
 }
 
-impl<S: Sampler> fmt::Debug for SamplerSwitch<S> {
+impl<S: ComposableSampler> ComposableSampler for SamplerSwitch<S> {
+    fn sampling_intent(&self, span: &SamplingParameters<'_>) -> SamplingIntent {
+        self.current().sampling_intent(span)
+    }
+
+    /// That of the sampler which is asked now.
+    fn description(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.current().description(f)
+    }
+
+    fn accept(&self, span: &SamplingParameters<'_>, attributes: &mut AddAttribute<'_>) -> bool {
+        self.current().accept(span, attributes)
+    }
+
+    fn trace_state(
+        &self,
+        span: &SamplingParameters<'_>,
+        is_sampled: bool,
+    ) -> Option<TraceStateBuf> {
+        self.current().trace_state(span, is_sampled)
+    }
+
+    fn follows_local_parent(&self) -> bool {
+        S::all_follow_local_parents()
+    }
+
+    fn all_follow_local_parents() -> bool {
+        S::all_follow_local_parents()
+    }
+
+    fn decides_early(&self) -> bool {
+        self.current().decides_early()
+    }
+}
+
+impl<S> fmt::Debug for SamplerSwitch<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SamplerSwitch({})", Described(self.current()))
+        f.debug_struct("SamplerSwitch").finish_non_exhaustive()
     }
 }

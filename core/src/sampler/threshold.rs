@@ -149,6 +149,8 @@ mod tests {
 
     use super::*;
 
+    /// PRB-4
+    /// ([Algorithms](https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/#algorithms)).
     #[test]
     fn the_table_of_the_specification_holds() {
         for (one_in, texts) in [
@@ -174,6 +176,8 @@ mod tests {
         }
     }
 
+    /// PRB-2
+    /// ([Rejection threshold](https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/#rejection-threshold-th)).
     #[test]
     fn the_actual_probabilities_are_those_of_the_specification() {
         for (text, probability, count) in [
@@ -190,6 +194,8 @@ mod tests {
         }
     }
 
+    /// PRB-1, PRB-6
+    /// ([Sampling probability](https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/#sampling-probability)).
     #[test]
     fn the_ends_of_the_range_are_kept_apart_from_nothing() {
         let smallest = 1.0 / ONE as f64;

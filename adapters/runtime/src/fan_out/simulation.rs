@@ -16,7 +16,7 @@ use super::{Body, Bounds, FanOut, Order, Place};
 use crate::clock::Anchor;
 use crate::dispatch::Step;
 use crate::engine::{Goal, State};
-use crate::pipeline::create;
+use crate::pipeline::{Created, create};
 use crate::{Context, PipelineOptions, Span};
 
 /// A pipeline, its destinations, and the books.
@@ -75,7 +75,7 @@ impl Simulation {
             max_batch_bytes: 0,
             ..PipelineOptions::default()
         };
-        let (pipeline, flusher, _) = create(&options);
+        let Created { pipeline, flusher, .. } = create(&options);
         let fan_out = FanOut::new(pipeline, settings, bounds.iter().copied(), 7);
         let lanes = bounds
             .iter()
