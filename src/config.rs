@@ -49,6 +49,11 @@ pub(crate) fn describe(builder: &Builder) -> Config {
     };
     set("propagators", if headers.is_empty() { &"none" } else { &headers });
     set("sampler", &Described(&*options.sampler));
+    let processors: Vec<_> = options.processors.iter().map(|each| each.name()).collect();
+    match &processors[..] {
+        [] => set("processors", &"none"),
+        names => set("processors", &names.join(",")),
+    }
     match &options.tail {
         Some(tail) => set("tail", tail),
         None => set("tail", &"off"),

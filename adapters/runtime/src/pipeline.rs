@@ -7,9 +7,10 @@ use atomic_waker::AtomicWaker;
 use throughline_core::{
     AlwaysOn, CallsiteBudget, Entry, Floods, Flusher, FlusherSettings, FrameTag, MAX_SHARDS,
     ParentBased, Parts, Pipeline, Platform, PollProfile, Sampler, Shard, Slot, SpanBudgets,
-    SpanLimits, SurplusSummary, TakenWord, UNIT, Unit, Wakeup,
+    SpanLimits, SpanProcessor, SurplusSummary, TakenWord, UNIT, Unit, Wakeup,
 };
 
+use crate::processors::with_processors;
 use crate::tail::StdTail;
 use crate::{Diagnostics, FixedClock, Resource, Std, TailSampler, platform};
 
@@ -21,6 +22,8 @@ pub struct PipelineOptions {
     pub resource: Resource,
     /// Which spans are recorded. [`ParentBased`] over [`AlwaysOn`] by default.
     pub sampler: Arc<dyn Sampler + Send + Sync>,
+    /// Who sees recorded spans begin and end, in this order. Nobody by default.
+    pub processors: Vec<Arc<dyn SpanProcessor + Send + Sync>>,
     /// Which traces are exported, when they are over. All by default.
     pub tail: Option<TailSampler>,
     /// How much a span may hold.
@@ -93,6 +96,7 @@ impl Default for PipelineOptions {
         PipelineOptions {
             resource: Resource::sdk(),
             sampler: Arc::new(ParentBased::new(AlwaysOn)),
+            processors: Vec::new(),
             tail: None,
             limits: SpanLimits::new(),
             budgets: SpanBudgets::new(),
@@ -120,6 +124,7 @@ impl core::fmt::Debug for PipelineOptions {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("PipelineOptions")
             .field("resource", &self.resource)
+            .field("processors", &self.processors.len())
             .field("tail", &self.tail)
             .field("limits", &self.limits)
             .field("budgets", &self.budgets)
@@ -197,7 +202,7 @@ pub(crate) fn create(
     if let Some(seed) = options.id_seed {
         pipeline = pipeline.with_seeded_ids(seed);
     }
-    let pipeline = Box::leak(Box::new(pipeline));
+    let pipeline = Box::leak(Box::new(with_processors(pipeline, options)));
     let bytes = vec![0; options.max_batch_bytes.max(2 * SPILL)];
     let entries = vec![Entry::default(); batch];
     let tail = options.tail.as_ref().map(TailSampler::buffer);
