@@ -353,7 +353,8 @@ fn spans_with_seeded_ids_are_seen() {
     assert_eq!(recorder.names(), ["below", "work"]);
 }
 
-/// SP-6 ([Shutdown](https://opentelemetry.io/docs/specs/otel/trace/sdk/#shutdown-1)).
+/// After [Shutdown](https://opentelemetry.io/docs/specs/otel/trace/sdk/#shutdown-1) a processor is
+/// called no more.
 #[test]
 fn a_span_that_ends_after_shutdown_is_not_seen() {
     let recorder = Recorder::default();

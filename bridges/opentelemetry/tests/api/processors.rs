@@ -27,7 +27,9 @@ impl Curious {
 
 impl SpanProcessor for Curious {
     fn on_start(&self, _: &mut StartedSpan<'_>) {
-        assert!(Curious::look());
+        if !Curious::look() {
+            self.0.lock().expect("no panic").push(("at a start".to_owned(), false));
+        }
     }
 
     fn on_end(&self, span: &EndedSpan<'_>) {
