@@ -15,6 +15,9 @@ pub struct Recorder {
     ended: Arc<Mutex<Vec<Seen>>>,
 }
 
+/// Keys and values of attributes, as texts.
+pub type Texts = Vec<(String, String)>;
+
 /// A span that ended, as a processor saw it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
@@ -37,11 +40,11 @@ pub struct Seen {
     /// The status and its description.
     pub status: (StatusCode, String),
     /// Keys and values.
-    pub attributes: Vec<(String, String)>,
+    pub attributes: Texts,
     /// Names, times and attributes of events.
-    pub events: Vec<(String, u64, Vec<(String, String)>)>,
+    pub events: Vec<(String, u64, Texts)>,
     /// Linked spans, with attributes.
-    pub links: Vec<(SpanContext, Vec<(String, String)>)>,
+    pub links: Vec<(SpanContext, Texts)>,
     /// Dropped attributes, events and links.
     pub dropped: [u32; 3],
 }
@@ -136,7 +139,7 @@ impl SpanProcessor for Recorder {
     }
 }
 
-fn texts(attributes: AttributesView<'_>) -> Vec<(String, String)> {
+fn texts(attributes: AttributesView<'_>) -> Texts {
     let text = |value: ValueView<'_>| match value {
         ValueView::Str(text) => text.to_owned(),
         ValueView::Bool(is_true) => is_true.to_string(),
