@@ -51,8 +51,16 @@ pub(crate) fn describe(builder: &Builder) -> Config {
     };
     set("propagators", if headers.is_empty() { &"none" } else { &headers });
     // Code of the program's own.
-    let sampler = catch_unwind(AssertUnwindSafe(|| Described(&*options.sampler).to_string()));
-    set("sampler", &sampler.unwrap_or_else(|_| "it panics".to_owned()));
+    let say = |name: &dyn Fn() -> String| {
+        catch_unwind(AssertUnwindSafe(name)).unwrap_or_else(|_| "it panics".to_owned())
+    };
+    set("sampler", &say(&|| Described(&*options.sampler).to_string()));
+    let processors: Vec<_> =
+        options.processors.iter().map(|each| say(&|| each.name().to_owned())).collect();
+    match &processors[..] {
+        [] => set("processors", &"none"),
+        names => set("processors", &names.join(",")),
+    }
     match &options.tail {
         Some(tail) => set("tail", tail),
         None => set("tail", &"off"),

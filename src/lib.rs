@@ -104,6 +104,12 @@ pub use throughline_core::{
     ProbabilitySampler, Sampler, SamplerSwitch, SamplingParameters, TraceIdRatioBased,
 };
 
+// Who sees spans begin and end.
+pub use throughline_core::{
+    ArrayView, AttributesView, EndedSpan, EventView, LinkView, MapView, SpanProcessor, StartedSpan,
+    ValueView,
+};
+
 // Composable samplers, what their rules look for, and counts.
 pub use throughline_core::{
     AddAttribute, AnySpan, Both, ComposableAlwaysOff, ComposableAlwaysOn, ComposableAnnotating,

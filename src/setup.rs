@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use throughline_core::{Retry, Sampler, SpanBudgets, SpanLimits};
+use throughline_core::{Retry, Sampler, SpanBudgets, SpanLimits, SpanProcessor};
 use throughline_propagation::{self as propagation, Propagator};
 use throughline_runtime::{
     Destinations, Detector, Diagnostic, Diagnostics, Exporter, Origin, Origins, PipelineOptions,
@@ -135,6 +135,49 @@ impl Builder {
     pub fn sampler(mut self, sampler: impl Sampler + Send + 'static) -> Self {
         self.options.sampler = Arc::new(sampler);
         self.noted("sampler")
+    }
+
+    /// Who sees spans begin and end, on the threads on which they do: all that are recorded,
+    /// [whether sampled or not](crate::AlwaysRecord). Any number of processors, called in the
+    /// order in which they are given here. None by default; spans take longer where there is
+    /// one.
+    ///
+    /// A processor must not block. What it panics with is caught, and
+    /// [told](crate::Diagnostic::ProcessorPanicked) once; spans that it begins are not recorded.
+    /// It is called no more once the pipeline is shut down, and has to be flushed by whoever
+    /// made it, if it keeps something back.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use throughline::exporters::Discard;
+    /// use throughline::{AlwaysOff, AlwaysRecord, EndedSpan, SpanProcessor, Thread, span};
+    ///
+    /// /// Adds up how long requests took, of all traces, exported or not.
+    /// #[derive(Default)]
+    /// struct RequestNanos(AtomicU64);
+    ///
+    /// impl SpanProcessor for RequestNanos {
+    ///     fn on_end(&self, span: &EndedSpan<'_>) {
+    ///         if span.name() == "request" {
+    ///             let nanos = span.end_unix_nanos() - span.start_unix_nanos();
+    ///             self.0.fetch_add(nanos, Ordering::Relaxed);
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let total = Arc::new(RequestNanos::default());
+    /// let telemetry = throughline::builder()
+    ///     .sampler(AlwaysRecord::new(AlwaysOff))
+    ///     .processor(total.clone())
+    ///     .start(Thread::start()?, Discard);
+    /// telemetry.context().scope(|| span!("request").in_scope(|| "the work"));
+    /// assert!(total.0.load(Ordering::Relaxed) > 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn processor(mut self, processor: impl SpanProcessor + Send + 'static) -> Self {
+        self.options.processors.push(Arc::new(processor));
+        self.noted("processors")
     }
 
     /// Which traces are exported, decided when they are over: those that failed,

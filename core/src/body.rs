@@ -125,6 +125,12 @@ impl Body {
         self.remarkable
     }
 
+    /// The entries among the record's bytes.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn message<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        bytes.get(..self.len as usize).unwrap_or_default()
+    }
+
     /// How many events there are.
     #[inline]
     pub(crate) fn events(&self) -> u32 {

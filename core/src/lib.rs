@@ -59,6 +59,8 @@ mod platform;
 mod poll_profile;
 #[cfg(all(not(target_has_atomic = "ptr"), not(throughline_loom)))]
 mod portable;
+#[cfg(not(target_os = "none"))]
+mod processor;
 mod resource;
 mod ring;
 #[cfg(not(target_os = "none"))]
@@ -149,6 +151,10 @@ pub use live::{LastPoll, LiveView, Slot};
 pub use pipeline::{Parts, Pipeline, Shard, Wakeup};
 pub use ring::{Consumer, Frame, MAX_UNITS, Mark, Refusal, Refused, Ring, UNIT, Unit};
 pub use surplus::{Surplus, SurplusSummary};
+
+// Who sees spans begin and end.
+#[cfg(not(target_os = "none"))]
+pub use processor::{EndedSpan, Processors, SpanProcessor, StartedSpan};
 
 // From the rings to an exporter.
 pub use backoff::Retry;

@@ -27,6 +27,10 @@ use record::{NO_BLOCK, Record};
 pub(crate) use table::LiveTable;
 pub use view::{LastPoll, LiveView};
 
+#[cfg(not(target_os = "none"))]
+use crate::SpanView;
+#[cfg(not(target_os = "none"))]
+use crate::body::{self, Body};
 use crate::flood::SUPPORTED;
 use crate::sync::{AtomicPtr, AtomicU32, Ordering, UnsafeCell, Word, const_fn};
 use crate::{Callsite, Pipeline, Shard, SpanContext, SpanId, SpanKind, TraceFlags, TraceId};
@@ -44,7 +48,7 @@ pub struct Slot {
     /// `generation << 1 | live`. Moved by the owner of the slot alone.
     state: AtomicU32,
     /// The `flags` of the OTLP span in bits 0 to 15, its kind in bits 16 to 23,
-    /// SURPLUS, FLOODED and UNDECIDED.
+    /// SURPLUS, FLOODED, UNDECIDED and PROCESSED.
     flags: AtomicU32,
     trace: [Word; 2],
     span: Word,
@@ -149,7 +153,7 @@ impl Slot {
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
         let sampled = u32::from(TraceFlags::SAMPLED.to_bits());
-        self.flags.load(Ordering::Relaxed) & (sampled | SURPLUS | FLOODED) == sampled
+        self.flags.load(Ordering::Relaxed) & (sampled | SURPLUS | FLOODED | PROCESSED) == sampled
     }
 
     /// The flags, and the slot of the span that this one is or, if it is a surplus
@@ -235,6 +239,35 @@ impl Slot {
         (both & ((1 << KIND_SHIFT) - 1), (both >> KIND_SHIFT) as u8)
     }
 
+    /// The kind.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn kind(&self) -> SpanKind {
+        let (_, kind) = self.wire_flags_and_kind();
+        SpanKind::from_wire(kind.into()).unwrap_or_default()
+    }
+
+    /// Whether the parent is a span of another process.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn has_remote_parent(&self) -> bool {
+        body::is_remote(self.flags.load(Ordering::Relaxed))
+    }
+
+    /// The name of the span that has this record.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn name_of<'a>(&self, (body, bytes): (&Body, &'a [u8])) -> &'a str {
+        match body.is_renamed() {
+            true => SpanView::of_message(body.message(bytes)).name(),
+            false => self.callsite().name(),
+        }
+    }
+
+    /// Whether processors are to see the span's end.
+    #[cfg(not(target_os = "none"))]
+    #[inline]
+    pub(crate) fn is_processed(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & PROCESSED != 0
+    }
+
     /// Replaces the kind, as the owner says.
     #[cfg(not(target_os = "none"))]
     pub(crate) fn set_kind(&self, kind: SpanKind) {
@@ -317,6 +350,15 @@ impl Live {
     #[inline]
     pub(crate) fn is_undecided(&self) -> Option<bool> {
         (!IS_SMALL).then(|| self.slot.flags.load(Ordering::Relaxed) & UNDECIDED != 0)
+    }
+
+    /// Processors, if there are any, are to see the span's end.
+    #[cfg(not(target_os = "none"))]
+    #[inline]
+    pub(crate) fn set_processed(&mut self) {
+        if self.slot.pipeline().processors().is_some() {
+            self.slot.flags.fetch_or(PROCESSED, Ordering::Relaxed);
+        }
     }
 
     /// The sampler has decided to keep the span.
@@ -407,6 +449,8 @@ const KIND_SHIFT: u32 = 16;
 const SURPLUS: u32 = 1 << 24;
 const FLOODED: u32 = 1 << 25;
 const UNDECIDED: u32 = 1 << 26;
+/// Processors are to see it.
+const PROCESSED: u32 = 1 << 27;
 
 /// In place of the tick of a poll: before each of them.
 const IN_CLOSURE: u64 = u64::MAX;

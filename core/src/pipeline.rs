@@ -16,12 +16,12 @@ use crate::live::{Live, LiveTable, Opening};
 use crate::ring::UNIT;
 use crate::sampler::{Additions, Described};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
-#[cfg(not(target_os = "none"))]
-use crate::wire;
 use crate::{
     Begun, Decision, Doorbell, DropReason, Ledger, LiveView, MAX_SHARDS, ParentOrigin, PollProfile,
     Sampler, SamplingParameters, Slot, SpanContext, SpanLimits, TakenWord,
 };
+#[cfg(not(target_os = "none"))]
+use crate::{Processors, wire};
 
 /// Where spans go: live-span table, rings, sampler, limits, ledger.
 ///
@@ -55,6 +55,8 @@ pub struct Pipeline {
     seeded_ids: Option<SeededIds>,
     children: u32,
     floods: Option<&'static Floods>,
+    #[cfg(not(target_os = "none"))]
+    processors: Option<&'static Processors>,
 }
 
 /// What a pipeline is made of.
@@ -134,6 +136,8 @@ impl Pipeline {
             seeded_ids: None,
             children: u32::MAX,
             floods: None,
+            #[cfg(not(target_os = "none"))]
+            processors: None,
         }
     }
 
@@ -192,6 +196,27 @@ impl Pipeline {
 
     pub(crate) fn seeded_ids(&self) -> Option<&SeededIds> {
         if cfg!(target_os = "none") { None } else { self.seeded_ids.as_ref() }
+    }
+
+    /// The same pipeline, whose recorded spans these processors see begin and end. Without
+    /// any in the list, it is as before.
+    ///
+    /// Each span's beginning takes longer, and its end as long as they do. Bare targets, where
+    /// code is dear, do not have this.
+    #[cfg(not(target_os = "none"))]
+    #[must_use]
+    pub fn with_processors(self, processors: &'static Processors) -> Self {
+        if processors.list.is_empty() {
+            return self;
+        }
+        // The general way of a beginning looks for them; others need not.
+        Pipeline { processors: Some(processors), is_plain: AtomicBool::new(false), ..self }
+    }
+
+    #[cfg(not(target_os = "none"))]
+    #[inline]
+    pub(crate) fn processors(&self) -> Option<&'static Processors> {
+        self.processors
     }
 
     /// Whether polls are timed.

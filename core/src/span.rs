@@ -22,8 +22,6 @@ use crate::body::Attributes;
 use crate::body::EventConstants;
 use crate::captured;
 use crate::live::Live;
-#[cfg(not(target_os = "none"))]
-use crate::root;
 use crate::start::{self, Drawn, UNIX};
 use crate::state::{Held, Holder, State};
 use crate::writer::Writer;
@@ -31,6 +29,8 @@ use crate::{
     Callsite, Carry, Context, Ending, Key, Local, Pipeline, Platform, SpanContext, SpanOptions,
     StatusCode, Value,
 };
+#[cfg(not(target_os = "none"))]
+use crate::{processor, root};
 
 /// A handle of a span that has begun: the one owner, who ends it.
 ///
@@ -121,13 +121,18 @@ impl<P: Platform> Span<P> {
         P::with_local(|local| {
             let beginning = start::begin(local, callsite, options, drawn);
             let mut span = Span { state: beginning.state };
+            #[cfg(not(target_os = "none"))]
+            let begun = span.state.live().map(|live| live.span_id());
             if span.is_recording() {
                 fill(&mut span);
             }
-            match beginning.undecided {
+            let span = match beginning.undecided {
                 Some(undecided) => Span { state: undecided.decide(local, span.into_state()) },
                 None => span,
-            }
+            };
+            #[cfg(not(target_os = "none"))]
+            let span = processor::told(span, begun);
+            span
         })
     }
 

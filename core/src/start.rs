@@ -307,6 +307,10 @@ pub(crate) fn begin<'a, P: Platform>(
         };
     };
     set_trace_state::<P>(&mut live, &carried);
+    #[cfg(not(target_os = "none"))]
+    if above.is_none() {
+        live.set_processed();
+    }
     pipeline.count_begun(local.shard(), &parent, decision);
     Beginning::of(State::recorded(live, carried))
 }
@@ -425,6 +429,8 @@ impl Undecided<'_> {
             }
         }
         set_trace_state::<P>(&mut live, &carried);
+        #[cfg(not(target_os = "none"))]
+        live.set_processed();
         pipeline.count_begun(local.shard(), &parent, decision);
         State::recorded(live, carried)
     }

@@ -3,6 +3,8 @@
 use core::fmt;
 
 use crate::body::StatusCode;
+#[cfg(not(target_os = "none"))]
+use crate::frame;
 use crate::wire::{Field, Fields, Payload};
 use crate::{SpanContext, SpanId, SpanKind, TraceFlags, TraceId};
 
@@ -100,7 +102,7 @@ impl<'a> SpanView<'a> {
 
     /// The events, in the order in which they were added.
     pub fn events(&self) -> impl Iterator<Item = EventView<'a>> + use<'a> {
-        messages(self.message, 11).map(|message| EventView { message })
+        messages(self.message, 11).map(EventView::of_message)
     }
 
     /// The links, in the order in which they were added.
@@ -161,12 +163,24 @@ impl fmt::Debug for SpanView<'_> {
 #[derive(Clone, Copy, Debug)]
 pub struct EventView<'a> {
     message: &'a [u8],
+    unix_nanos: u64,
 }
 
 impl<'a> EventView<'a> {
+    fn of_message(message: &'a [u8]) -> Self {
+        let unix_nanos = find(message, 1).map_or(0, Payload::number);
+        EventView { message, unix_nanos }
+    }
+
+    /// The same event, whose time is in clock ticks still.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn stamped(self, unix_nanos: impl Fn(u64) -> u64) -> Self {
+        EventView { unix_nanos: frame::unix_of(self.unix_nanos, &unix_nanos), ..self }
+    }
+
     /// When it happened, in nanoseconds since the Unix epoch.
     pub fn unix_nanos(&self) -> u64 {
-        find(self.message, 1).map_or(0, Payload::number)
+        self.unix_nanos
     }
 
     /// The name.

@@ -37,6 +37,25 @@ impl<'a> Writer<'a> {
         Writer { slot: live }
     }
 
+    /// The same writer, for one more call.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn by_ref(&mut self) -> Writer<'_> {
+        Writer { slot: self.slot }
+    }
+
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn slot(&self) -> &Slot {
+        self.slot
+    }
+
+    /// The record as it is.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn so_far(&self) -> (&Body, &[u8]) {
+        // SAFETY: a writer has the span to itself, and nobody writes by it while it is
+        // borrowed shared.
+        unsafe { self.slot.record() }
+    }
+
     #[inline]
     fn limits(&self) -> &'static SpanLimits {
         self.slot.pipeline().limits()

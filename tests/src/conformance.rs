@@ -13,6 +13,7 @@ pub mod hostile;
 pub mod items;
 mod on_tokio;
 pub mod polls;
+pub mod processors;
 pub mod spawns;
 
 use core::future::Future;
@@ -227,6 +228,10 @@ macro_rules! conformance {
                 a_long_poll_is_an_event,
                 polls_need_not_be_timed,
                 synchronous_spans_have_no_polls,
+            ]
+            processors: [
+                a_processor_sees_what_is_exported_of_all_tasks,
+                a_processor_sees_what_is_only_recorded_of_all_tasks,
             ]
             hostile: [
                 attributes_may_start_spans_when_they_are_formatted,

@@ -8,6 +8,7 @@
 //!                                    destinations: of several destinations
 //!   tests/parsers.rs, fuzz/      ──▶ parsers: outside input, as arbitrary bytes
 //!   tests/faults.rs              ──▶ faulty: a receiver that fails as it is told
+//!   tests/processors.rs          ──▶ recorder: a span processor that writes down what it sees
 //!   tests/logs.rs, tracing_*.rs  ──▶ logs: lines, caught and read back; subscribed: tracing
 //! ```
 
@@ -18,6 +19,7 @@ pub mod flush;
 pub mod logs;
 pub mod parsers;
 pub mod places;
+pub mod recorder;
 pub mod scripted;
 pub mod simulation;
 pub mod subscribed;

@@ -6,7 +6,7 @@ use std::io;
 
 use throughline::exporters::Memory;
 use throughline::tracing::TracingLayer;
-use throughline::{Telemetry, Thread, builder};
+use throughline::{Builder, Telemetry, Thread, builder};
 use tracing::dispatcher::{self, Dispatch};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry;
@@ -41,9 +41,18 @@ impl Stage {
     ///
     /// If the system gives no thread.
     pub fn on(dispatch: Dispatch) -> Self {
+        Self::with_settings(builder().long_poll(None), dispatch)
+    }
+
+    /// With this subscriber, and a pipeline of these settings.
+    ///
+    /// # Panics
+    ///
+    /// If the system gives no thread.
+    pub fn with_settings(builder: Builder, dispatch: Dispatch) -> Self {
         let memory = Memory::new();
         let thread = Thread::start().expect("the system gives a thread");
-        let telemetry = builder().long_poll(None).start(thread, memory.clone());
+        let telemetry = builder.start(thread, memory.clone());
         Stage { telemetry, memory, dispatch }
     }
 

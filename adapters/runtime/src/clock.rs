@@ -16,6 +16,7 @@
 //! Both ends are converted alike, so a duration is never negative and never sees
 //! the wall clock being set.
 
+use core::cell::Cell;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -173,7 +174,7 @@ impl Anchor {
     /// different times keep their order.
     pub(crate) fn current() -> Self {
         static CURRENT: Mutex<Option<Anchor>> = Mutex::new(None);
-        // Only flushers come here.
+        // Only flushers come here, and threads that have processors, once a second.
         let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Anchor::now();
         let next = current.map_or(now, |anchor| anchor.renewed(now));
@@ -209,6 +210,26 @@ impl Anchor {
         let since = ticks.wrapping_sub(self.ticks) as i64;
         self.unix_nanos.saturating_add_signed((since as f64 * self.nanos_per_tick) as i64)
     }
+}
+
+/// The Unix time of a tick that is not older than a moment, in nanoseconds, on the thread
+/// that asks: what it knows of the clocks it looks up again once a second, and as often as the
+/// program's life doubles before that.
+pub(crate) fn unix_nanos(ticks: u64) -> u64 {
+    let known = KNOWN.get().filter(|(_, until)| ticks < *until);
+    let (anchor, _) = known.unwrap_or_else(|| {
+        let (anchor, now) = (Anchor::current(), self::ticks());
+        let age = now.saturating_sub(Origin::get().ticks);
+        let known = (anchor, now.saturating_add(age.min(ticks_of(SECOND))));
+        KNOWN.set(Some(known));
+        known
+    });
+    anchor.unix_nanos(ticks)
+}
+
+thread_local! {
+    /// And until when it is known well enough.
+    static KNOWN: Cell<Option<(Anchor, u64)>> = const { Cell::new(None) };
 }
 
 /// A conversion of clock ticks that stays the same, for test kits: an order of
@@ -257,6 +278,7 @@ fn nanos(nanos: u128) -> u64 {
     u64::try_from(nanos).unwrap_or(u64::MAX)
 }
 
+const SECOND: u64 = 1_000_000_000;
 /// How far the wall clock may be from what it was expected to be.
 const TOLERANCE_NANOS: u64 = 100_000;
 /// Of so many readings the best counts.

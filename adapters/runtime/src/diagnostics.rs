@@ -108,6 +108,15 @@ pub enum Diagnostic {
     /// Told once in the life of the process.
     /// ([PRB-5](https://opentelemetry.io/docs/specs/otel/trace/sdk/#compatibility-warnings-for-probabilitysampler))
     PresumedRandomness,
+    /// A [span processor](throughline_core::SpanProcessor) panicked. It is called again for
+    /// further spans, and told of no more. Told on the thread on which it happened.
+    /// ([ERR-4](https://opentelemetry.io/docs/specs/otel/error-handling/#guidance))
+    ProcessorPanicked {
+        /// The processor's name.
+        processor: String,
+        /// What it panicked with.
+        problem: String,
+    },
     /// No span was lost for a while.
     LossEnded {
         /// How many were lost since the losses began.
@@ -194,6 +203,7 @@ impl Diagnostic {
             | Diagnostic::LimitsExceeded { .. }
             | Diagnostic::SpanMemoryExceeded { .. }
             | Diagnostic::TailDecidesEarly { .. }
+            | Diagnostic::ProcessorPanicked { .. }
             | Diagnostic::PresumedRandomness => Severity::Warn,
             Diagnostic::ExportRecovered { .. } | Diagnostic::LossEnded { .. } => Severity::Info,
         }
@@ -303,6 +313,9 @@ impl fmt::Display for Diagnostic {
             Diagnostic::PresumedRandomness => f.write_str(
                 "a trace id was taken for random by a sampler, though its random flag is not set: counts may be wrong",
             ),
+            Diagnostic::ProcessorPanicked { processor, problem } => {
+                write!(f, "the span processor {processor} panicked: {problem}")
+            }
             Diagnostic::LossEnded { lost } => {
                 write!(f, "no more spans are being lost, {lost} were")
             }

@@ -53,6 +53,7 @@ mod panics;
 mod pipeline;
 mod platform;
 mod presumed;
+mod processors;
 mod protobuf;
 mod race;
 mod receipt;

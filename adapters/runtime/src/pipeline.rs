@@ -8,10 +8,11 @@ use atomic_waker::AtomicWaker;
 use throughline_core::{
     AlwaysOn, CallsiteBudget, Entry, Floods, Flusher, FlusherSettings, FrameTag, MAX_SHARDS,
     ParentBased, Parts, Pipeline, Platform, PollProfile, Sampler, Shard, Slot, SpanBudgets,
-    SpanLimits, SurplusSummary, TakenWord, UNIT, Unit, Wakeup,
+    SpanLimits, SpanProcessor, SurplusSummary, TakenWord, UNIT, Unit, Wakeup,
 };
 
 use crate::guarded_sampler::GuardedSampler;
+use crate::processors::with_processors;
 use crate::tail::StdTail;
 use crate::{Diagnostics, FixedClock, Resource, Std, TailError, TailSampler, platform};
 
@@ -24,6 +25,8 @@ pub struct PipelineOptions {
     /// Which spans are recorded. [`ParentBased`] over [`AlwaysOn`] by default. A sampler
     /// that panics has the span dropped, and is told [once](crate::Diagnostic::Panicked).
     pub sampler: Arc<dyn Sampler + Send + Sync>,
+    /// Who sees recorded spans begin and end, in this order. Nobody by default.
+    pub processors: Vec<Arc<dyn SpanProcessor + Send + Sync>>,
     /// Which traces are exported, when they are over. All by default, and where as many
     /// pipelines as possible [share the sampler](TailError::TooManyPipelines).
     pub tail: Option<TailSampler>,
@@ -120,6 +123,7 @@ impl Default for PipelineOptions {
         PipelineOptions {
             resource: Resource::sdk(),
             sampler: Arc::new(ParentBased::new(AlwaysOn)),
+            processors: Vec::new(),
             tail: None,
             limits: SpanLimits::new(),
             budgets: SpanBudgets::new(),
@@ -148,6 +152,7 @@ impl core::fmt::Debug for PipelineOptions {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("PipelineOptions")
             .field("resource", &self.resource)
+            .field("processors", &self.processors.len())
             .field("tail", &self.tail)
             .field("limits", &self.limits)
             .field("budgets", &self.budgets)
@@ -238,7 +243,7 @@ pub(crate) fn create(options: &PipelineOptions) -> Created {
     if let Some(seed) = options.id_seed {
         pipeline = pipeline.with_seeded_ids(seed);
     }
-    let pipeline: &'static Pipeline = Box::leak(Box::new(pipeline));
+    let pipeline: &'static Pipeline = Box::leak(Box::new(with_processors(pipeline, options)));
     if let Some(guarded) = guarded {
         guarded.belongs_to(pipeline);
     }

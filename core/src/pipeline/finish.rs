@@ -1,6 +1,8 @@
 //! How a span comes from its slot into a ring.
 
 use super::{Pipeline, Shard};
+#[cfg(not(target_os = "none"))]
+use crate::EndedSpan;
 use crate::flood;
 use crate::frame::{Finished, Plain};
 use crate::live::Live;
@@ -50,13 +52,23 @@ impl Pipeline {
             // Its fields panicked, or took it away: it has not begun.
             return;
         }
-        if !live.trace_flags().is_sampled() {
-            return self.counters.count_dropped(DropReason::RecordOnly, 1);
-        }
         if flood::SUPPORTED && live.is_flooded() {
             flood::tell(&mut live);
         }
-        self.submit(&live, end, ending);
+        #[cfg(not(target_os = "none"))]
+        if live.is_processed() && !self.is_closed() {
+            return Seen { live, end, ending }.show();
+        }
+        self.settle(&live, end, ending);
+    }
+
+    /// Hands a span over, if it is sampled.
+    #[cfg_attr(target_os = "none", inline(always))]
+    fn settle(&self, live: &Live, end: u64, ending: Ending) {
+        if !live.trace_flags().is_sampled() {
+            return self.counters.count_dropped(DropReason::RecordOnly, 1);
+        }
+        self.submit(live, end, ending);
     }
 
     /// Hands a span over. If only the ring of its shard is full, any other will do.
@@ -90,5 +102,35 @@ impl Pipeline {
             Refusal::TooLong => DropReason::TooLarge,
         };
         self.counters.count_dropped(reason, 1);
+    }
+}
+
+/// A span that processors see, and that is settled when they have, or one of them panics.
+#[cfg(not(target_os = "none"))]
+struct Seen {
+    live: Live,
+    end: u64,
+    ending: Ending,
+}
+
+#[cfg(not(target_os = "none"))]
+impl Seen {
+    /// Apart, for the sake of those who have no processors.
+    #[inline(never)]
+    fn show(self) {
+        let Some(processors) = self.live.pipeline().processors() else { return };
+        // SAFETY: this owns the slot, and lends it to nobody who writes.
+        let record = unsafe { self.live.record() };
+        let span = EndedSpan::new(self.live.slot(), record, self.end, self.ending, processors);
+        for processor in processors.list {
+            processor.on_end(&span);
+        }
+    }
+}
+
+#[cfg(not(target_os = "none"))]
+impl Drop for Seen {
+    fn drop(&mut self) {
+        self.live.pipeline().settle(&self.live, self.end, self.ending);
     }
 }

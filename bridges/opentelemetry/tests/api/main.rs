@@ -2,6 +2,7 @@
 
 mod baggage;
 mod nesting;
+mod processors;
 mod provider;
 mod sampling;
 mod spans;
