@@ -634,7 +634,7 @@ fn one_pipeline_more_than_can_share_a_sampler_exports_everything_and_says_so() {
     let (sender, told) = mpsc::channel();
     let tell = move |diagnostic: &Diagnostic| drop(sender.send(diagnostic.clone()));
     let settings = builder().diagnostics(Diagnostics::to(tell));
-    let one_more = settings.clone().start(thread.clone(), Discard);
+    let one_more = settings.clone().start(thread.clone(), Memory::new());
     let refused = Diagnostic::TailRefused(TailError::TooManyPipelines);
     assert_eq!(told.try_iter().collect::<Vec<_>>(), [refused]);
     assert_eq!(one_more.tail_stats(), None);
