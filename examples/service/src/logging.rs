@@ -2,8 +2,9 @@
 
 use core::any::Any;
 
-use log::SetLoggerError;
+use log::{Level, SetLoggerError};
 use throughline::log::{Lines, Logger};
+use throughline::{Diagnostics, Severity};
 
 /// Makes records log lines, and panics too. A closed stderr takes nothing down.
 pub(crate) fn start() -> Result<(), SetLoggerError> {
@@ -14,6 +15,18 @@ pub(crate) fn start() -> Result<(), SetLoggerError> {
         log::error!(panic = true, location:%; "{message}");
     }));
     Ok(())
+}
+
+/// Makes log lines of what the pipelines say about themselves.
+pub(crate) fn diagnostics() -> Diagnostics {
+    Diagnostics::to(|diagnostic| {
+        let level = match diagnostic.severity() {
+            Severity::Error => Level::Error,
+            Severity::Warn => Level::Warn,
+            _ => Level::Info,
+        };
+        log::log!(level, "{diagnostic}");
+    })
 }
 
 /// What a panic says.

@@ -194,6 +194,7 @@ fn exporter(args: &Args, env: &mut Env) -> Result<(Otlp, Option<Viewer>), Box<dy
 /// environment says otherwise. The flags win over both.
 fn settings(service: &str, args: &Args, env: &mut Env, tail: Option<&TailSampler>) -> Builder {
     let mut settings = throughline::builder()
+        .diagnostics(logging::diagnostics())
         .schedule_delay(Duration::from_millis(200))
         .max_export_batch_size(4_096)
         .max_queue_size(131_072)
