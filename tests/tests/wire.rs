@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use prost::Message;
-use throughline_core::{Batch, SpanLimits, StatusCode, Value};
+use throughline_core::{Batch, SpanLimits, Value};
 use throughline_tests::wire::{
     Bench, CALLSITES, End, Plan, Step, expected_request, plans, span_context, viewed,
 };
