@@ -162,7 +162,7 @@ fn memory(figures: &Value) -> String {
 }
 
 fn soak(figures: &Value) -> String {
-    let mut out = "| CPU ns | | last / first |\n|---|---|---:|\n".to_owned();
+    let mut out = "| CPU ns | | highest / first |\n|---|---|---:|\n".to_owned();
     for row in figures["soak"].as_array().into_iter().flatten() {
         let what = row["what"].as_str().unwrap_or_default();
         let steps: Vec<String> = row["steps"]

@@ -144,7 +144,7 @@ fn write_soak(figures: &Figures, out: &mut String) -> std::fmt::Result {
     if figures.soak.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\nsoak, CPU ns: each step, and the last over the first")?;
+    writeln!(out, "\nsoak, CPU ns: each step, and the highest over the first")?;
     for row in &figures.soak {
         write!(out, "{:24}", row.what)?;
         for (many, nanos) in &row.steps {
