@@ -85,7 +85,7 @@ fn tail(ratio: f64, traces: usize) -> Buffer<Vec<Unit>, Vec<Chain>, Book<Vec<Tra
     let book =
         Book::new(vec![Traces::EMPTY; traces / Traces::COUNT], rules, BookSettings::new(), 1);
     let book = book.expect("the rules have no conditions on single spans");
-    Buffer::new(vec![Unit::EMPTY; 131_072 / Unit::CELLS], vec![Chain::EMPTY; traces], book)
+    Buffer::new(vec![Unit::EMPTY; MEMORY / size_of::<Unit>()], vec![Chain::EMPTY; traces], book)
 }
 
 /// A pipeline whose flusher is driven here.
@@ -214,6 +214,8 @@ impl Wakeup for Nobody {
 }
 
 static SAMPLER: ParentBased<AlwaysOn> = ParentBased::new(AlwaysOn);
+/// As much as by default, in bytes.
+const MEMORY: usize = 16 << 20;
 /// As many as by default.
 const TRACES: usize = 24_576;
 /// So few that they are soon used a second time, where time is not measured.

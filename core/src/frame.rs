@@ -290,16 +290,35 @@ pub(crate) fn write_partial(view: &LiveView, start: u64, end: u64, out: &mut Out
 /// Turns the times of a frame from ticks into nanoseconds since the Unix epoch.
 #[inline]
 pub(crate) fn stamp(frame: &mut [u8], tag: &FrameTag, unix_nanos: impl Fn(u64) -> u64) {
-    let start = header_len(frame);
+    stamp_behind(header_len(frame), frame, tag, unix_nanos);
+}
+
+/// The same, where the length of the header is known. Returns start and end.
+#[inline(always)]
+pub(crate) fn stamp_behind(
+    start: usize,
+    frame: &mut [u8],
+    tag: &FrameTag,
+    unix_nanos: impl Fn(u64) -> u64,
+) -> (u64, u64) {
     let Some(times) = frame.get_mut(start..).and_then(|span| span.first_chunk_mut::<TIMES>())
     else {
-        return;
+        return (0, 0);
     };
     // The end is not before the start, though the clock of another core may be
     // behind by a tick, and times that the program gave may be anything.
     let begun = stamp_one(times, 1, &unix_nanos, 0);
-    stamp_one(times, 10, &unix_nanos, begun);
-    let (mut at, mut events) = (start + (tag.events_at & !REMARKABLE) as usize, tag.events);
+    let ended = stamp_one(times, 10, &unix_nanos, begun);
+    if tag.events > 0 {
+        stamp_events(start + (tag.events_at & !REMARKABLE) as usize, frame, tag, unix_nanos);
+    }
+    (begun, ended)
+}
+
+/// The same of its events, of which the first begins here.
+#[inline(always)]
+fn stamp_events(mut at: usize, frame: &mut [u8], tag: &FrameTag, unix_nanos: impl Fn(u64) -> u64) {
+    let mut events = tag.events;
     while events > 0 {
         let Some(rest) = frame.get_mut(at..) else { return };
         let (head, len) = match rest {
@@ -352,6 +371,9 @@ pub(crate) fn header_len(frame: &[u8]) -> usize {
     }
     2 + frame.iter().skip(1).take_while(|byte| **byte >= ONE_BYTE as u8).count()
 }
+
+/// The length of the longest frame whose header has at most three bytes.
+pub(crate) const LONGEST_OF_SHORT_HEADER: usize = ONE_BYTE * ONE_BYTE + 2;
 
 fn end_entry_len(text: &str) -> usize {
     value::entry_len(END_ATTRIBUTE, wire::field_len(text.len()))

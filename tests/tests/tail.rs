@@ -320,7 +320,7 @@ fn a_flush_does_not_wait_long_for_a_pipeline_that_is_stuck() {
 
 #[test]
 fn what_has_no_room_is_decided_early_by_the_same_rules_the_oldest_first() {
-    let mut simulation = TailSimulation::new(TailSetup { units: 64, ..failures() });
+    let mut simulation = TailSimulation::new(TailSetup { units: 21, ..failures() });
     let roots: Vec<Span> = (0..40).map(|_| simulation.root(0)).collect();
     let ids: Vec<TraceId> = roots.iter().map(trace).collect();
     for (i, root) in roots.iter().enumerate() {
@@ -330,9 +330,9 @@ fn what_has_no_room_is_decided_early_by_the_same_rules_the_oldest_first() {
         }
     }
     simulation.poll();
-    // 120 frames of a unit each for 64 units.
+    // The frames of each of 40 traces take a unit.
     let stats = simulation.stats();
-    assert_eq!((stats.decided_early, simulation.used_bytes()), (19, 63 * 128));
+    assert_eq!((stats.decided_early, simulation.used_bytes()), (19, 21 * 960));
     assert!(simulation.undecided() == 21 && stats.traces_kept == 5);
     roots.into_iter().for_each(Span::end);
     simulation.run(Duration::from_secs(6));
@@ -358,7 +358,7 @@ fn more_traces_than_allowed_have_the_oldest_decided_early() {
 /// One flood must not have everything else decided early.
 #[test]
 fn a_trace_that_takes_its_share_of_the_memory_is_decided_alone() {
-    let mut simulation = TailSimulation::new(TailSetup { units: 256, ..failures() });
+    let mut simulation = TailSimulation::new(TailSetup { units: 36, ..failures() });
     let (victim, flood) = (simulation.root(0), simulation.root(0));
     let (victim_id, flood_id) = (trace(&victim), trace(&flood));
     fail(simulation.child(&victim.context()));

@@ -9,7 +9,7 @@ const RUN: TailRun = TailRun {
     seed: 0,
     spans: 400_000,
     pipelines: 1,
-    units: 65_536,
+    units: 8_192,
     traces: 200_000,
     undecided: 8_192,
     ratio: 0.1,
@@ -95,7 +95,7 @@ fn a_buffer_that_does_not_suffice_tells_exactly_how_many_errors_it_lost() {
     let (mut lost, mut early) = (0, 0);
     for seed in 30..36 {
         // Too few bytes, or too few traces.
-        let (units, undecided) = if seed % 2 == 0 { (200, 8_192) } else { (65_536, 12) };
+        let (units, undecided) = if seed % 2 == 0 { (24, 8_192) } else { (8_192, 12) };
         let run = TailRun {
             seed,
             spans: 150_000,
@@ -120,7 +120,7 @@ fn without_memory_for_decisions_every_span_is_still_accounted_for() {
         let run = TailRun {
             seed,
             spans: 100_000,
-            units: 100,
+            units: 12,
             traces: 32,
             undecided: 16,
             pipelines: 1 + seed as usize % 2,

@@ -79,7 +79,7 @@ impl<T: Send> Consumer<T> {
             return self.free();
         }
         self.kept += units;
-        if self.kept * SHARES >= self.ring.capacity() {
+        if self.kept > self.ring.capacity().wrapping_sub(1) / SHARES {
             self.give_back();
         }
     }
@@ -98,6 +98,21 @@ impl<T: Send> Consumer<T> {
         // Ordering: Release hands the units back to producers, whose claims load
         // `tail` with Acquire.
         self.ring.consumed.tail.store(self.position, Ordering::Release);
+    }
+}
+
+impl<T> Ring<T> {
+    /// The bytes of a unit.
+    ///
+    /// # Safety
+    ///
+    /// The unit exists, and belongs to a committed frame that is not released while they are
+    /// borrowed.
+    #[inline(always)]
+    unsafe fn unit_bytes(&self, unit: usize) -> &[u8; UNIT] {
+        // SAFETY: the caller's.
+        let bytes = unsafe { self.bytes.read(unit * UNIT, UNIT) };
+        bytes.first_chunk().unwrap_or(&[0; UNIT])
     }
 }
 
@@ -133,18 +148,23 @@ impl<T: Send> Frame<'_, T> {
         unsafe { self.consumer.ring.bytes.read(unit * UNIT, self.len) }
     }
 
-    /// The bytes of the frame behind this one, if it is committed.
-    #[inline]
-    pub(crate) fn next_bytes(&self) -> Option<&[u8]> {
+    /// The first unit of the frame. What is behind its [bytes](Self::bytes) means nothing.
+    #[inline(always)]
+    pub(crate) fn first_unit(&self) -> &[u8; UNIT] {
+        let unit = self.consumer.position & UNIT_MASK;
+        // SAFETY: as in `bytes`; a frame has whole units.
+        unsafe { self.consumer.ring.unit_bytes(unit) }
+    }
+
+    /// The same of the frame behind this one, if it is committed.
+    #[inline(always)]
+    pub(crate) fn next_unit(&self) -> Option<&[u8; UNIT]> {
         let Consumer { ring, position, .. } = *self.consumer;
         let unit = ring.advance(position, units_of(self.len)) & UNIT_MASK;
         // Ordering: Acquire, as in `peek`.
         let commit = ring.units.get(unit)?.commit.load(Ordering::Acquire);
-        if commit & (SKIP | COMMITTED) != COMMITTED {
-            return None;
-        }
         // SAFETY: as in `bytes`; it is behind this frame, and is not released before.
-        Some(unsafe { ring.bytes.read(unit * UNIT, (commit & !COMMITTED) as usize) })
+        (commit & (SKIP | COMMITTED) == COMMITTED).then(|| unsafe { ring.unit_bytes(unit) })
     }
 
     /// Takes the frame out of the ring and returns its tag. Its memory is free soon: when an

@@ -212,7 +212,21 @@ where
         Some(index)
     }
 
+    /// A buffer has a frame of a trace.
+    pub(super) fn hold(&mut self, index: u32, me: u8) {
+        if let Some(trace) = self.table.get_mut(index) {
+            trace.hold(me);
+        }
+    }
+
+    /// Whether the rules ask for more than is noted of every trace.
+    #[inline(always)]
+    pub(super) fn takes_notes(&self) -> bool {
+        self.takes_notes
+    }
+
     /// Notes what a span says about its trace, decided or not.
+    #[inline(never)]
     pub(super) fn note(&mut self, index: u32, span: &Ended<'_>, me: u8) {
         let (notes, begins_here) = (self.notes_of(span), self.begins_in(me, span));
         let Some(trace) = self.table.get_mut(index) else { return };
@@ -340,7 +354,7 @@ where
     pub(super) fn settle_again(&mut self, index: u32, me: u8) {
         let decision = self.decisions;
         let Some(trace) = self.table.get_mut(index) else { return };
-        trace.holders |= 1 << me;
+        trace.hold(me);
         if trace.state == State::Remembered {
             // A flush waits for what was decided before it.
             trace.deadline = decision;
@@ -488,11 +502,23 @@ where
 }
 
 impl Trace {
+    /// A buffer has a frame of it.
+    #[inline(always)]
+    pub(super) fn hold(&mut self, me: u8) {
+        self.holders |= 1 << me;
+    }
+
+    /// It took as long as this span at least.
+    #[inline(always)]
+    pub(super) fn last(&mut self, begin: u64, end: u64) {
+        self.begin = self.begin.min(begin);
+        self.end = self.end.max(end);
+    }
+
     #[inline]
     pub(super) fn see(&mut self, span: &Ended<'_>, notes: u64) {
+        self.last(span.begin, span.end);
         self.notes |= notes;
-        self.begin = self.begin.min(span.begin);
-        self.end = self.end.max(span.end);
         self.seen |= span.seen;
         self.has_local_root |= span.is_local_root();
     }

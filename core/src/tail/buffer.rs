@@ -5,20 +5,20 @@ mod settle;
 use core::time::Duration;
 
 use super::book::Why;
-use super::ended::{Ended, trace_of};
+use super::ended::{Ended, head_of, is_below_another, trace_of};
 use super::mark::{Marker, ROOM};
 use super::stage::{Sink, Taken, Turn};
 use super::trace::State;
-use super::units::{Units, cells_of};
+use super::units::Units;
 use super::{Book, Chain, Rules, Traces, Unit};
 use crate::frame::{self, FrameTag};
-use crate::ring::{Frame, Mark as RingMark};
+use crate::ring::{Consumer, Frame, Mark as RingMark};
 use crate::{DropReason, MAX_SHARDS, Pipeline, TraceId, wire};
 
 /// The waiting frames of one pipeline: the tail stage of its flusher.
 ///
-/// `U` is the memory for frames, [`Unit`]s of 16 cells; `C` has a [`Chain`] for
-/// each trace of the book; `A` gives access to the book.
+/// `U` is the memory for frames, in [`Unit`]s; `C` has a [`Chain`] for each trace of the
+/// book; `A` gives access to the book.
 #[derive(Debug)]
 pub struct Buffer<U, C, A> {
     book: A,
@@ -76,10 +76,10 @@ where
         self.waiting.held == 0
     }
 
-    /// The bytes in use, of those of the cells.
+    /// The bytes in use, of those of the units.
     pub fn used_bytes(&self) -> usize {
         let units = &self.waiting.units;
-        (units.capacity() - units.free()) * Unit::CELL_BYTES
+        (units.capacity() - units.free()) * size_of::<Unit>()
     }
 
     /// Joins the book; whether there is room for one more pipeline.
@@ -142,22 +142,6 @@ where
     }
 }
 
-/// What is looked at first in a frame.
-#[derive(Clone, Copy)]
-struct Head {
-    /// The length of what comes before the span's message.
-    header: usize,
-    trace: TraceId,
-}
-
-impl Head {
-    #[inline]
-    fn of(frame: &[u8]) -> Self {
-        let header = frame::header_len(frame);
-        Head { header, trace: trace_of(frame.get(header..).unwrap_or_default()) }
-    }
-}
-
 /// What a buffer has besides the book.
 #[derive(Debug)]
 struct Waiting<U, C> {
@@ -167,7 +151,7 @@ struct Waiting<U, C> {
     /// The number of this pipeline in the book; none before it joined and after
     /// it left.
     me: Option<u8>,
-    /// The cells that a trace may have before it is decided.
+    /// The units that a trace may have before it is decided.
     share: usize,
     held: usize,
     /// The last epoch that was told.
@@ -230,35 +214,32 @@ where
         if !self.settle(book, &mut sink, lost) && !sink.is_closed {
             return Turn::Full;
         }
+        let longest = sink.longest().min(frame::LONGEST_OF_SHORT_HEADER);
         let (shards, mut moved) = (consumers.len(), 0);
         let mut result = Turn::Empty;
         'rings: for shard in first_shard..first_shard + shards {
             let shard = if shard < shards { shard } else { shard - shards };
             let Some(consumer) = consumers.get_mut(shard) else { continue };
-            let mut ahead = None;
-            while let Some(frame) = consumer.peek() {
+            loop {
                 if moved == super::stage::TURN {
                     result = Turn::Limit;
                     break 'rings;
                 }
-                let head = ahead.take().unwrap_or_else(|| Head::of(frame.bytes()));
-                // Its trace comes near while this frame is put away.
-                ahead = frame.next_bytes().map(Head::of);
-                if let Some(Head { trace, .. }) = ahead {
-                    book.table.expect(trace);
-                }
-                let len = frame.bytes().len() + ROOM;
-                if !sink.could_hold(len) {
-                    frame.take();
-                    counters.count_dropped(DropReason::TooLarge, 1);
-                    continue;
-                }
-                if !self.take(book, (frame, head), now, &mut sink, lost, &unix_nanos) {
-                    if !sink.is_closed {
-                        return Turn::Full;
+                let is_put = self.put(book, consumer, me, longest, &unix_nanos);
+                if !is_put {
+                    let Some(frame) = consumer.peek() else { break };
+                    if !sink.could_hold(frame.bytes().len() + ROOM) {
+                        frame.take();
+                        counters.count_dropped(DropReason::TooLarge, 1);
+                        continue;
                     }
-                    result = Turn::Full;
-                    break 'rings;
+                    if !self.take(book, frame, now, &mut sink, lost, &unix_nanos) {
+                        if !sink.is_closed {
+                            return Turn::Full;
+                        }
+                        result = Turn::Full;
+                        break 'rings;
+                    }
                 }
                 moved += 1;
             }
@@ -276,12 +257,60 @@ where
         if sink.is_closed || is_settled && !sink.is_full() { result } else { Turn::Full }
     }
 
-    /// Takes a frame; not if the batch is to be sent first.
-    #[inline]
+    /// Puts the next frame to its trace, if there is one of this length at most, and the trace
+    /// is open and has room, as is nearly always so. A function of its own, so that what it
+    /// knows stays in registers.
+    #[inline(never)]
+    fn put<M, R>(
+        &mut self,
+        book: &mut Book<M, R>,
+        consumer: &mut Consumer<FrameTag>,
+        me: u8,
+        longest: usize,
+        unix_nanos: &impl Fn(u64) -> u64,
+    ) -> bool
+    where
+        M: AsRef<[Traces]> + AsMut<[Traces]>,
+        R: Rules,
+    {
+        let Some(frame) = consumer.peek() else { return false };
+        // Its trace comes near while this frame is put away.
+        if let Some(next) = frame.next_unit() {
+            book.table.expect(head_of(next).1);
+        }
+        let len = frame.bytes().len();
+        let (header, id) = head_of(frame.first_unit());
+        let is_below_another = is_below_another(frame.first_unit(), header, len);
+        let Some(index) = book.table.find(id) else { return false };
+        let (trace, chain) =
+            (book.table.get_mut(index), self.chains.as_mut().get_mut(index as usize));
+        let (Some(trace), Some(chain)) = (trace, chain) else { return false };
+        let is_open = trace.state == State::Open && (chain.units as usize) < self.share;
+        if !is_open || !self.units.has_room(chain, len) || len > longest {
+            return false;
+        }
+        let (tag, mut frame) = frame.hold();
+        let bytes = frame.bytes();
+        let unix_nanos = |ticks| frame::unix_of(ticks, unix_nanos);
+        let (begin, end) = frame::stamp_behind(header, bytes, &tag, unix_nanos);
+        self.units.append(chain, bytes, tag.callsite.scope(), tag.is_remarkable());
+        self.held += 1;
+        trace.hold(me);
+        trace.last(begin, end);
+        // Most spans say no more than that.
+        if !is_below_another || tag.is_remarkable() || book.takes_notes() {
+            let message = bytes.get(header..).unwrap_or_default();
+            book.note(index, &Ended::of_span(message, id, tag.is_remarkable()), me);
+        }
+        true
+    }
+
+    /// Takes a frame that cannot be put as it is; not if the batch is to be sent first.
+    #[inline(never)]
     fn take<M, R>(
         &mut self,
         book: &mut Book<M, R>,
-        (frame, head): (Frame<'_, FrameTag>, Head),
+        frame: Frame<'_, FrameTag>,
         now: Duration,
         sink: &mut Sink<'_>,
         lost: &mut u64,
@@ -291,12 +320,11 @@ where
         M: AsRef<[Traces]> + AsMut<[Traces]>,
         R: Rules,
     {
-        let Some(me) = self.me else { return false };
-        let (len, Head { header, trace: id }) = (frame.bytes().len(), head);
+        let (len, header) = (frame.bytes().len(), frame::header_len(frame.bytes()));
+        let id = trace_of(frame.bytes().get(header..).unwrap_or_default());
         let mut found = book.table.find(id);
-        let cells = cells_of(len);
-        if !self.has_room(book, found, cells, sink) {
-            let has_room = self.find_room(book, id, cells, now, sink, lost);
+        if !self.has_room(book, found, len, sink) {
+            let has_room = self.find_room(book, id, len, now, sink, lost);
             // Where nothing waits for the batch and there still is no room, the trace
             // is decided by what is known.
             if !has_room && !sink.is_empty() {
@@ -310,44 +338,32 @@ where
         }
         let (tag, mut frame) = frame.hold();
         let bytes = frame.bytes();
-        frame::stamp(bytes, &tag, |ticks| frame::unix_of(ticks, unix_nanos));
-        let read = Read { bytes, header, id, cells, tag };
-        if !found.is_some_and(|index| self.put(book, index, &read, me)) {
-            self.put_otherwise(book, found, read, now, sink, lost);
-        }
+        frame::stamp_behind(header, bytes, &tag, |ticks| frame::unix_of(ticks, unix_nanos));
+        self.decide(book, found, Read { bytes, header, id, tag }, now, sink, lost);
         true
     }
 
-    /// Puts a span to its trace, if that is open. Returns whether that was done. A
-    /// function of its own, so that what it knows stays in registers.
-    #[inline(never)]
-    fn put<M, R>(&mut self, book: &mut Book<M, R>, index: u32, read: &Read<'_>, me: u8) -> bool
+    /// Puts a span to its trace, if that is open. Returns whether that was done.
+    fn add<M, R>(&mut self, book: &mut Book<M, R>, index: u32, read: &Read<'_>, me: u8) -> bool
     where
         M: AsRef<[Traces]> + AsMut<[Traces]>,
         R: Rules,
     {
-        let span = read.span();
-        let (notes, begins_here) = (book.notes_of(&span), book.begins_in(me, &span));
-        let Some(trace) = book.table.get_mut(index) else { return false };
         let Some(chain) = self.chains.as_mut().get_mut(index as usize) else { return false };
-        let (scope, is_remarkable) = (read.tag.callsite.scope(), read.tag.is_remarkable());
-        if trace.state != State::Open
-            || chain.cells as usize >= self.share
-            || !self.units.append(chain, read.cells, read.bytes, scope, is_remarkable)
-        {
-            return false;
+        let is_added = book.is_open(index)
+            && (chain.units as usize) < self.share
+            && read.append_to(chain, &mut self.units);
+        if is_added {
+            self.held += 1;
+            book.hold(index, me);
+            book.note(index, &read.span(), me);
         }
-        self.held += 1;
-        trace.holders |= 1 << me;
-        trace.see(&span, notes);
-        trace.is_head_known |= begins_here;
-        true
+        is_added
     }
 
-    /// The trace of the span is not known, or decided, or there is no room for more of
+    /// The trace of the span may not be known, or decided, or there is no room for more of
     /// it.
-    #[inline(never)]
-    fn put_otherwise<M, R>(
+    fn decide<M, R>(
         &mut self,
         book: &mut Book<M, R>,
         found: Option<u32>,
@@ -363,7 +379,7 @@ where
         let span = read.span();
         let kept = match found.or_else(|| book.open(now, &span, me)) {
             None => book.decide_alone(&span, now, me),
-            Some(index) if found.is_none() && self.put(book, index, &read, me) => return,
+            Some(index) if self.add(book, index, &read, me) => return,
             Some(index) => {
                 book.note(index, &span, me);
                 if book.is_open(index) {
@@ -402,8 +418,7 @@ where
         R: Rules,
     {
         let Some(chain) = self.chains.as_mut().get_mut(index as usize) else { return false };
-        let (scope, is_remarkable) = (read.tag.callsite.scope(), read.tag.is_remarkable());
-        let is_added = self.units.append(chain, read.cells, read.bytes, scope, is_remarkable);
+        let is_added = read.append_to(chain, &mut self.units);
         if is_added {
             self.held += 1;
             book.settle_again(index, me);
@@ -418,16 +433,21 @@ struct Read<'a> {
     /// The length of what comes before the span's message.
     header: usize,
     id: TraceId,
-    cells: usize,
     tag: FrameTag,
 }
 
 impl Read<'_> {
-    /// What it says. To be asked where it is needed, so that it stays in registers.
-    #[inline(always)]
     fn span(&self) -> Ended<'_> {
         let message = self.bytes.get(self.header..).unwrap_or_default();
         Ended::of_span(message, self.id, self.tag.is_remarkable())
+    }
+
+    /// Whether there was room.
+    fn append_to<U>(&self, chain: &mut Chain, units: &mut Units<U>) -> bool
+    where
+        U: AsRef<[Unit]> + AsMut<[Unit]>,
+    {
+        units.append(chain, self.bytes, self.tag.callsite.scope(), self.tag.is_remarkable())
     }
 }
 

@@ -4,7 +4,7 @@ use crate::body::{REMOTE, StatusCode};
 use crate::frame::Ending;
 use crate::view::SpanView;
 use crate::wire::{Field, Fields, Payload};
-use crate::{END_ATTRIBUTE, TraceId};
+use crate::{END_ATTRIBUTE, TraceId, UNIT};
 
 /// A finished span. The fields of fixed size have their places; what comes behind
 /// them is walked through only where that may tell something.
@@ -27,6 +27,23 @@ pub(crate) struct Ended<'a> {
 pub(crate) fn trace_of(span: &[u8]) -> TraceId {
     let id = span.get(TRACE..).and_then(|id| id.first_chunk());
     id.map_or(TraceId::INVALID, |id| TraceId::from_bytes(*id))
+}
+
+/// What most want to know of a frame, of its first unit, where its header has at most three
+/// bytes: the length of the header, and the trace.
+#[inline(always)]
+pub(crate) fn head_of(unit: &[u8; UNIT]) -> (usize, TraceId) {
+    let header = 2 + usize::from(unit[1] >> 7);
+    (header, trace_of(&unit[header..]))
+}
+
+/// Whether a span is no local root, by the first unit of its frame.
+#[inline(always)]
+pub(crate) fn is_below_another(unit: &[u8; UNIT], header: usize, len: usize) -> bool {
+    let message = &unit[header.min(3)..];
+    let flags = message.get(FLAGS..).and_then(|flags| flags.first_chunk());
+    let is_remote = flags.is_none_or(|flags| u32::from_le_bytes(*flags) & REMOTE != 0);
+    len > header + PARENT && message.get(PARENT) == Some(&PARENT_TAG) && !is_remote
 }
 
 impl<'a> Ended<'a> {

@@ -108,6 +108,11 @@ impl Sink<'_> {
         len <= self.bytes.len() && self.most > 0
     }
 
+    /// The length of the longest frame that an empty batch has room for, marked.
+    pub(crate) fn longest(&self) -> usize {
+        if self.most > 0 { self.bytes.len().saturating_sub(super::mark::ROOM) } else { 0 }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         *self.count == 0
     }

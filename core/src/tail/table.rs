@@ -62,11 +62,28 @@ impl Default for Traces {
 pub(super) struct Table<M> {
     memory: M,
     /// The last ones that were found, by the last bits of their ids: where a search begins.
-    recent: [u32; RECENT],
+    recent: [Recent; RECENT],
     seed: u64,
     /// The number of traces that had room so far.
     used: u32,
     lists: [List; 3],
+}
+
+/// A trace that was found lately.
+#[derive(Clone, Copy, Debug)]
+struct Recent {
+    /// Some bits of its id. They tell without a look at the trace whether it may be that.
+    bits: u32,
+    number: u32,
+}
+
+impl Recent {
+    const NONE: Recent = Recent { bits: 0, number: NONE };
+
+    #[inline]
+    fn new(id: TraceId, number: u32) -> Self {
+        Recent { bits: (id.halves()[1] >> 32) as u32, number }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +97,7 @@ impl<M: AsRef<[Traces]> + AsMut<[Traces]>> Table<M> {
     /// The seed keeps others from choosing ids that meet in one place.
     pub(super) fn new(memory: M, seed: u64) -> Self {
         let empty = List { first: NONE, last: NONE, len: 0 };
-        Table { memory, recent: [NONE; RECENT], seed, used: 0, lists: [empty; 3] }
+        Table { memory, recent: [Recent::NONE; RECENT], seed, used: 0, lists: [empty; 3] }
     }
 
     pub(super) fn capacity(&self) -> usize {
@@ -123,16 +140,23 @@ impl<M: AsRef<[Traces]> + AsMut<[Traces]>> Table<M> {
 
     #[inline]
     pub(super) fn find(&mut self, id: TraceId) -> Option<u32> {
-        let recent = self.recent[recent_of(id)];
+        let recent = self.recent[recent_of(id)].number;
         if self.is_at(id, recent) { Some(recent) } else { self.search(id) }
     }
 
     /// Says that this trace is looked for soon.
     #[inline]
     pub(super) fn expect(&self, id: TraceId) {
-        if let Some(trace) = self.get(self.recent[recent_of(id)]) {
+        let recent = self.recent[recent_of(id)];
+        if recent.bits != Recent::new(id, NONE).bits {
+            self.expect_search(id);
+        } else if let Some(trace) = self.get(recent.number) {
             prefetch(&trace.id);
         }
+    }
+
+    #[inline(never)]
+    fn expect_search(&self, id: TraceId) {
         index::prefetch(self.memory.as_ref(), self.tag_of(id));
     }
 
@@ -140,7 +164,7 @@ impl<M: AsRef<[Traces]> + AsMut<[Traces]>> Table<M> {
     fn search(&mut self, id: TraceId) -> Option<u32> {
         let is_it = |number| self.is_at(id, number);
         let number = index::find(self.memory.as_ref(), self.tag_of(id), is_it)?;
-        self.recent[recent_of(id)] = number;
+        self.recent[recent_of(id)] = Recent::new(id, number);
         Some(number)
     }
 
@@ -167,7 +191,7 @@ impl<M: AsRef<[Traces]> + AsMut<[Traces]>> Table<M> {
         *self.get_mut(number)? = Trace { id, ..Trace::EMPTY };
         self.link_mut(number)?.tag = tag;
         self.link(number, State::Open);
-        self.recent[recent_of(id)] = number;
+        self.recent[recent_of(id)] = Recent::new(id, number);
         Some(number)
     }
 
@@ -238,7 +262,7 @@ fn recent_of(id: TraceId) -> usize {
 }
 
 /// More than there are requests at once in most programs.
-const RECENT: usize = 256;
+const RECENT: usize = 1_024;
 /// No trace.
 const NONE: u32 = u32::MAX;
 

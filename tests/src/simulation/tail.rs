@@ -23,7 +23,7 @@ use super::{Setup, Virtual, VirtualFlusher};
 pub struct TailSetup {
     /// The pipelines, which share a book.
     pub pipelines: usize,
-    /// 128 bytes each, for every pipeline.
+    /// 960 bytes each, for every pipeline.
     pub units: usize,
     /// Traces that are undecided or remembered, a multiple of 16.
     pub traces: usize,
@@ -46,7 +46,7 @@ impl TailSetup {
     pub fn new(rules: Vec<Rule<Box<dyn Predicate>>>) -> Self {
         TailSetup {
             pipelines: 1,
-            units: 65_536,
+            units: 8_192,
             traces: 65_536,
             settings: BookSettings::new(),
             rules,
@@ -125,7 +125,7 @@ impl TailSimulation {
                 ..Setup::small()
             };
             let chains = vec![Chain::EMPTY; traces];
-            let tail = Buffer::new(vec![Unit::EMPTY; units / Unit::CELLS], chains, book.clone());
+            let tail = Buffer::new(vec![Unit::EMPTY; units], chains, book.clone());
             let (pipeline, flusher) =
                 setup.build_with_tail(tail, |pipeline| with_budget(pipeline, children));
             let flusher = flusher.expect("at most 16 share a book");
@@ -219,7 +219,7 @@ impl TailSimulation {
                 None => {}
             }
             let (ledger, used) = (pipeline.ledger(), flusher.tail().used_bytes());
-            assert!(used <= self.units * Unit::CELL_BYTES, "{used} bytes are in use");
+            assert!(used <= self.units * size_of::<Unit>(), "{used} bytes are in use");
             let live = pipeline.live_count() as u64;
             assert!(ledger.in_flight() >= live + flusher.gathered() as u64, "{ledger}");
             match action {

@@ -15,38 +15,39 @@ where
     U: AsRef<[Unit]> + AsMut<[Unit]>,
     C: AsRef<[Chain]> + AsMut<[Chain]>,
 {
-    /// Whether a frame of so many cells can be taken: it goes to the batch or nowhere, since
+    /// Whether a frame of this length can be taken: it goes to the batch or nowhere, since
     /// its trace is decided, or there is room for both of them.
-    #[inline]
     pub(super) fn has_room<M, R>(
         &self,
         book: &Book<M, R>,
         trace: Option<u32>,
-        cells: usize,
+        len: usize,
         sink: &Sink<'_>,
     ) -> bool
     where
         M: AsRef<[Traces]> + AsMut<[Traces]>,
         R: Rules,
     {
-        let has_cells = self.units.free() >= cells;
+        let chain = |index: u32| self.chains.as_ref().get(index as usize);
+        let chain = trace.and_then(chain).unwrap_or(&Chain::EMPTY);
+        let has_units = self.units.has_room(chain, len);
         match trace {
             Some(index) if sink.is_closed => {
-                has_cells || !book.is_open(index) && book.kept(index).is_none()
+                has_units || !book.is_open(index) && book.kept(index).is_none()
             }
-            Some(index) => has_cells || !book.is_open(index),
-            None => has_cells && book.can_open(),
+            Some(index) => has_units || !book.is_open(index),
+            None => has_units && book.can_open(),
         }
     }
 
-    /// Makes room for a frame of so many cells, as far as that is possible.
+    /// Makes room for a frame of this length, as far as that is possible.
     #[cold]
     #[inline(never)]
     pub(super) fn find_room<M, R>(
         &mut self,
         book: &mut Book<M, R>,
         id: TraceId,
-        cells: usize,
+        len: usize,
         now: Duration,
         sink: &mut Sink<'_>,
         lost: &mut u64,
@@ -58,7 +59,7 @@ where
         while self.make_room(book, now, sink, lost) {
             // It may have been decided, or forgotten.
             let found = book.table.find(id);
-            if self.has_room(book, found, cells, sink) {
+            if self.has_room(book, found, len, sink) {
                 return true;
             }
         }
