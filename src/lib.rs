@@ -12,7 +12,8 @@
 //! ```
 //!
 //! A library depends on this crate without features and makes spans; they cost
-//! a few nanoseconds until a program installs a pipeline:
+//! a few nanoseconds until a program installs a pipeline, which is what all features of
+//! adapters and exporters bring (`pipeline` alone is for exporters of one's own):
 //!
 //! ```
 //! use throughline::{InSpanExt, span};
@@ -29,17 +30,29 @@
 
 #![forbid(unsafe_code)]
 
-mod any_runtime;
-mod config;
-mod detect;
-mod discard;
+// What libraries use.
 mod ext;
 mod failure;
 mod fields;
+
+// What programs use besides, to set up a pipeline.
+#[cfg(feature = "pipeline")]
+mod any_runtime;
+#[cfg(feature = "pipeline")]
+mod config;
+#[cfg(feature = "pipeline")]
+mod detect;
+#[cfg(feature = "pipeline")]
+mod discard;
+#[cfg(feature = "pipeline")]
 mod from_env;
+#[cfg(feature = "pipeline")]
 mod guard;
+#[cfg(feature = "pipeline")]
 mod init;
+#[cfg(feature = "pipeline")]
 mod init_error;
+#[cfg(feature = "pipeline")]
 mod setup;
 #[cfg(all(unix, feature = "signals"))]
 mod signals;
@@ -71,19 +84,24 @@ pub use throughline_propagation::{extract, inject};
 pub use throughline_runtime::{Baggage, BaggageError, Carried, SamplingState};
 
 // Setup, flush and shutdown.
-pub use config::config;
-pub use guard::Guard;
-pub use init_error::InitError;
-pub use setup::{Builder, builder, init};
 #[cfg(all(unix, feature = "signals"))]
 pub use signals::DumpSignal;
 pub use throughline_core::{DropReason, Ledger, Retry, SpanBudgets, SpanLimits};
-pub use throughline_runtime::{
-    Config, DestinationReport, Destinations, Env, Exporter, LiveSpan, LiveSpans, LiveState, Origin,
-    Outcome, PipelineOptions, Receipt, Resource, Runtime, Setting, Telemetry, Thread, Warning,
+pub use throughline_runtime::{Env, Warning};
+#[cfg(feature = "pipeline")]
+pub use {
+    config::config,
+    guard::Guard,
+    init_error::InitError,
+    setup::{Builder, builder, init},
+    throughline_runtime::{
+        Config, DestinationReport, Destinations, Exporter, LiveSpan, LiveSpans, LiveState, Origin,
+        Outcome, PipelineOptions, Receipt, Resource, Runtime, Setting, Telemetry, Thread,
+    },
 };
 
 // What the pipeline says about itself.
+#[cfg(feature = "pipeline")]
 pub use throughline_runtime::{
     Diagnostic, Diagnostics, ExportDurations, ExportOperation, Health, HealthState, MetricPoint,
     SdkMetric, SdkMetrics, Severity, Target, remark,
@@ -96,6 +114,7 @@ pub use throughline_metrics as metrics;
 // Where the program runs.
 #[cfg(feature = "detectors")]
 pub use throughline_detectors as detectors;
+#[cfg(feature = "pipeline")]
 pub use throughline_runtime::{DetectError, Detector};
 
 // Sampling.
@@ -121,12 +140,14 @@ pub use throughline_core::{
 
 // Sampling at the tail, and what its rules look for.
 pub use throughline_core::tail;
+#[cfg(feature = "pipeline")]
 pub use throughline_runtime::{TailError, TailSampler, TailSampling};
 
 #[cfg(feature = "macros")]
 pub use throughline_macros::trace;
 
 /// Exporters, by their features.
+#[cfg(feature = "pipeline")]
 pub mod exporters {
     pub use crate::discard::Discard;
     #[cfg(feature = "console")]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use throughline_core::{Action, Heartbeats};
 
 use crate::Runtime;
-use crate::clock::Anchor;
+use crate::anchor::Anchor;
 use crate::drive::{earlier, has_heartbeats};
 use crate::engine::{Engine, Goal, Seat, State};
 use crate::transmission::yield_now;

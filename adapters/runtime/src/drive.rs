@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use throughline_core::{Accepted, Action, ExportError, Heartbeats, Moment, SpanExporter};
 
-use crate::clock::{self, Anchor};
+use crate::anchor::Anchor;
+use crate::clock;
 use crate::engine::{Engine, Goal, Seat, State};
 use crate::observe::ONLY;
 use crate::race::{First, race};

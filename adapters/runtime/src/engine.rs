@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use throughline_core::{Entry, ExportError, Heartbeats, Pipeline, Ticket};
 
-use crate::clock::{Anchor, FixedClock};
+use crate::anchor::{Anchor, FixedClock};
 use crate::fan_out::FanOut;
 use crate::guarded_sampler::GuardedSampler;
 use crate::metrics::Names;

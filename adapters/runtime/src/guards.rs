@@ -18,7 +18,7 @@ use std::sync::Arc;
 use throughline_core::{Platform, Pushed, Token};
 
 use self::board::Board;
-pub(crate) use self::board::entered;
+pub use self::board::entered;
 use crate::{Context, Span, Std};
 
 /// Who keeps the spans that guards enter, to add to the current one. Keepers are known

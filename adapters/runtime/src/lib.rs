@@ -22,85 +22,130 @@
 
 #![forbid(unsafe_code)]
 
+// What spans and contexts are made with: all that a library links.
 mod baggage;
 mod carried;
 mod clock;
-mod completion;
-mod component;
-mod config;
-mod destination_report;
-mod destinations;
-mod detector;
-mod diagnostics;
-mod dispatch;
-mod drive;
-mod engine;
 mod env;
-mod exporter;
-mod fan_out;
 mod grpc_code;
-mod guarded_predicate;
-mod guarded_sampler;
 pub mod guards;
-mod health;
-mod launch;
-mod live;
-mod metrics;
-mod notice;
-mod observe;
-mod operation;
 mod panics;
-mod pipeline;
 mod platform;
+
+// What a program links besides, which installs a pipeline.
+#[cfg(feature = "pipeline")]
+mod anchor;
+#[cfg(feature = "pipeline")]
+mod completion;
+#[cfg(feature = "pipeline")]
+mod component;
+#[cfg(feature = "pipeline")]
+mod config;
+#[cfg(feature = "pipeline")]
+mod destination_report;
+#[cfg(feature = "pipeline")]
+mod destinations;
+#[cfg(feature = "pipeline")]
+mod detector;
+#[cfg(feature = "pipeline")]
+mod diagnostics;
+#[cfg(feature = "pipeline")]
+mod dispatch;
+#[cfg(feature = "pipeline")]
+mod drive;
+#[cfg(feature = "pipeline")]
+mod engine;
+#[cfg(feature = "pipeline")]
+mod exporter;
+#[cfg(feature = "pipeline")]
+mod fan_out;
+#[cfg(feature = "pipeline")]
+mod guarded_predicate;
+#[cfg(feature = "pipeline")]
+mod guarded_sampler;
+#[cfg(feature = "pipeline")]
+mod health;
+#[cfg(feature = "pipeline")]
+mod launch;
+#[cfg(feature = "pipeline")]
+mod live;
+#[cfg(feature = "pipeline")]
+mod metrics;
+#[cfg(feature = "pipeline")]
+mod notice;
+#[cfg(feature = "pipeline")]
+mod observe;
+#[cfg(feature = "pipeline")]
+mod operation;
+#[cfg(feature = "pipeline")]
+mod pipeline;
+#[cfg(feature = "pipeline")]
 mod presumed;
+#[cfg(feature = "pipeline")]
 mod processors;
+#[cfg(feature = "pipeline")]
 mod protobuf;
+#[cfg(feature = "pipeline")]
 mod race;
+#[cfg(feature = "pipeline")]
 mod receipt;
+#[cfg(feature = "pipeline")]
 mod remark;
+#[cfg(feature = "pipeline")]
 mod resource;
+#[cfg(feature = "pipeline")]
 mod runtime;
+#[cfg(feature = "pipeline")]
 mod settle;
+#[cfg(feature = "pipeline")]
 mod tail;
+#[cfg(feature = "pipeline")]
 mod telemetry;
-#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+#[cfg(all(feature = "pipeline", not(all(target_family = "wasm", target_os = "unknown"))))]
 mod thread;
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+#[cfg(all(feature = "pipeline", target_family = "wasm", target_os = "unknown"))]
 #[path = "no_thread.rs"]
 mod thread;
+#[cfg(feature = "pipeline")]
 mod transmission;
+#[cfg(feature = "pipeline")]
 mod watch;
+#[cfg(feature = "pipeline")]
 mod worker;
 
 pub use baggage::{Baggage, BaggageError};
 pub use carried::{Carried, SamplingState};
-pub use clock::FixedClock;
-pub use component::Component;
-pub use config::{Config, Origin, Origins, Setting};
-pub use destination_report::DestinationReport;
-pub use destinations::Destinations;
-pub use detector::{DetectError, Detector};
-pub use diagnostics::{Diagnostic, Diagnostics, Severity, Target};
 pub use env::{Env, Warning};
-pub use exporter::{Completion, Exporter};
 pub use grpc_code::grpc_code_name;
-pub use health::{Health, HealthState};
-pub use live::{LiveSpan, LiveSpans, LiveState};
-pub use metrics::{MetricPoint, SdkMetric, SdkMetrics};
-pub use operation::{ExportDurations, ExportOperation};
 pub use panics::record_panics;
-pub use pipeline::PipelineOptions;
 #[cfg(feature = "bridge")]
 pub use platform::set_bridge;
 pub use platform::{Std, default_pipeline, set_default_pipeline, suppressed};
-pub use receipt::{Outcome, Receipt};
-pub use remark::remark;
-pub use resource::Resource;
-pub use runtime::Runtime;
-pub use tail::{TailError, TailSampler, TailSampling};
-pub use telemetry::Telemetry;
-pub use thread::{Thread, ThreadStream};
 pub use throughline_core::SpawnPolicy;
+
+#[cfg(feature = "pipeline")]
+pub use self::{
+    anchor::FixedClock,
+    component::Component,
+    config::{Config, Origin, Origins, Setting},
+    destination_report::DestinationReport,
+    destinations::Destinations,
+    detector::{DetectError, Detector},
+    diagnostics::{Diagnostic, Diagnostics, Severity, Target},
+    exporter::{Completion, Exporter},
+    health::{Health, HealthState},
+    live::{LiveSpan, LiveSpans, LiveState},
+    metrics::{MetricPoint, SdkMetric, SdkMetrics},
+    operation::{ExportDurations, ExportOperation},
+    pipeline::PipelineOptions,
+    receipt::{Outcome, Receipt},
+    remark::remark,
+    resource::Resource,
+    runtime::Runtime,
+    tail::{TailError, TailSampler, TailSampling},
+    telemetry::Telemetry,
+    thread::{Thread, ThreadStream},
+};
 
 /// A span of a program with a standard library.
 pub type Span = throughline_core::Span<Std>;

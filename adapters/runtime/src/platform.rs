@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use throughline_core::Bridge;
 use throughline_core::{Context, Local, Pipeline, Platform, Seed, Span, Token, WithContext};
 
-use crate::{Carried, clock, guards, presumed};
+use crate::{Carried, clock, guards};
 
 /// Threads of the standard library. It is never instantiated.
 #[derive(Debug)]
@@ -31,8 +31,10 @@ impl Platform for Std {
         clock::monotonic_nanos()
     }
 
+    // Whoever tells it is a pipeline.
+    #[cfg(feature = "pipeline")]
     fn on_presumed_randomness() {
-        presumed::note();
+        crate::presumed::note();
     }
 
     #[inline(always)]

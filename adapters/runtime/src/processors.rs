@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use throughline_core::{EndedSpan, Pipeline, Processors, SpanProcessor, StartedSpan};
 
-use crate::{Context, Diagnostic, Diagnostics, PipelineOptions, clock};
+use crate::{Context, Diagnostic, Diagnostics, PipelineOptions, anchor};
 
 /// The pipeline, whose spans the processors of the options see.
 pub(crate) fn with_processors(pipeline: Pipeline, options: &PipelineOptions) -> Pipeline {
@@ -24,7 +24,7 @@ pub(crate) fn with_processors(pipeline: Pipeline, options: &PipelineOptions) -> 
     let clock = options.clock;
     let unix_nanos = move |ticks| match clock {
         Some(clock) => clock.anchor().unix_nanos(ticks),
-        None => clock::unix_nanos(ticks),
+        None => anchor::unix_nanos(ticks),
     };
     let processors = Processors {
         list: list.collect::<Vec<_>>().leak(),

@@ -13,7 +13,7 @@ use throughline_core::{
 };
 
 use super::{Body, Bounds, FanOut, Order, Place};
-use crate::clock::Anchor;
+use crate::anchor::Anchor;
 use crate::dispatch::Step;
 use crate::engine::{Goal, State};
 use crate::pipeline::{Created, create};

@@ -80,7 +80,7 @@ impl Place {
 }
 
 /// The spans that guards are in, on any thread; each as it was when it was looked at.
-pub(crate) fn entered() -> Vec<SpanContext> {
+pub fn entered() -> Vec<SpanContext> {
     // Nothing panics behind these locks, so a panic hook may ask too.
     let boards = BOARDS.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let places: Vec<_> = boards
