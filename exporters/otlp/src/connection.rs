@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::future::{Future, ready};
-use core::pin::Pin;
+use core::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -214,7 +214,7 @@ type Wire<S> = S;
 
 impl<R: Runtime> Shared<R> {
     async fn deliver(&self, request: Bytes) -> Result<Accepted, ExportError> {
-        let sleep = self.config.timeout.map(|timeout| self.runtime.sleep(timeout));
+        let sleep = pin!(self.config.timeout.map(|timeout| self.runtime.sleep(timeout)));
         let mut deadline = Deadline::after(sleep);
         let payload = deadline.within(self.compress(request)).await;
         let payload = payload.ok_or(TIMED_OUT)??;
@@ -255,7 +255,7 @@ impl<R: Runtime> Shared<R> {
         &self,
         channel: &mut Channel<R>,
         payload: &Payload,
-        deadline: &mut Deadline,
+        deadline: &mut Deadline<'_>,
     ) -> Attempt {
         let max_bytes = self.config.max_response_bytes;
         match (channel, &self.template) {

@@ -5,21 +5,25 @@ use core::pin::{Pin, pin};
 use core::task::Poll;
 
 /// A limit over several steps, measured by the runtime's clock.
-pub(crate) struct Deadline {
-    state: State,
+pub(crate) struct Deadline<'a> {
+    state: State<'a>,
 }
 
-enum State {
+enum State<'a> {
     Unlimited,
-    Running(Pin<Box<dyn Future<Output = ()> + Send>>),
+    /// Pinned in the transmission's own future.
+    Running(Pin<&'a mut (dyn Future<Output = ()> + Send)>),
     Passed,
 }
 
-impl Deadline {
+impl<'a> Deadline<'a> {
     /// Passes when `sleep` ends; never, if there is none.
-    pub(crate) fn after(sleep: Option<impl Future<Output = ()> + Send + 'static>) -> Self {
-        let state = match sleep {
-            Some(sleep) => State::Running(Box::pin(sleep)),
+    pub(crate) fn after<S>(sleep: Pin<&'a mut Option<S>>) -> Self
+    where
+        S: Future<Output = ()> + Send,
+    {
+        let state = match sleep.as_pin_mut() {
+            Some(sleep) => State::Running(sleep),
             None => State::Unlimited,
         };
         Deadline { state }

@@ -116,7 +116,7 @@ impl Http2 {
         template: &Template,
         payload: &Payload,
         max_bytes: usize,
-        deadline: &mut Deadline,
+        deadline: &mut Deadline<'_>,
     ) -> Attempt {
         let response = self.sender.send_request(template.request(payload));
         let response = match deadline.within(response).await {

@@ -33,6 +33,9 @@ where
     sender: http1::SendRequest<Whole>,
     /// Until it has ended: a future is not to be polled after that.
     connection: Option<http1::Connection<Io<S>, Whole>>,
+    /// Memory for the headers of the next request: that of the last answer's, which
+    /// hyper had from the request before.
+    headers: HeaderMap,
 }
 
 /// The request but for its body.
@@ -56,15 +59,18 @@ impl Template {
         Template { target, headers }
     }
 
-    fn request(&self, payload: &Payload) -> Request<Whole> {
+    fn request(&self, payload: &Payload, mut headers: HeaderMap) -> Request<Whole> {
+        headers.clear();
+        for (name, value) in &self.headers {
+            headers.append(name, value.clone());
+        }
+        if payload.gzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         let mut request = Request::new(Whole::new(payload.bytes.clone()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.target.clone();
-        *request.headers_mut() = self.headers.clone();
-        if payload.gzip {
-            let gzip = HeaderValue::from_static("gzip");
-            request.headers_mut().insert(CONTENT_ENCODING, gzip);
-        }
+        *request.headers_mut() = headers;
         request
     }
 }
@@ -75,7 +81,9 @@ where
 {
     pub(crate) async fn open(stream: S) -> Result<Self, ExportError> {
         match http1::handshake(Io::new(stream)).await {
-            Ok((sender, connection)) => Ok(Http1 { sender, connection: Some(connection) }),
+            Ok((sender, connection)) => {
+                Ok(Http1 { sender, connection: Some(connection), headers: HeaderMap::new() })
+            }
             Err(_) => Err(ExportError::Retry { after: None, failure: Failure::Connect }),
         }
     }
@@ -91,9 +99,10 @@ where
         template: &Template,
         payload: &Payload,
         max_bytes: usize,
-        deadline: &mut Deadline,
+        deadline: &mut Deadline<'_>,
     ) -> Attempt {
-        let response = self.sender.send_request(template.request(payload));
+        let headers = core::mem::take(&mut self.headers);
+        let response = self.sender.send_request(template.request(payload, headers));
         let response = match deadline.within(self.drive(response)).await {
             Some(Some(Ok(response))) => response,
             Some(Some(Err(error))) if error.is_parse() => {
@@ -132,7 +141,9 @@ where
             }
             None => return Attempt::timed_out(),
         };
-        match deadline.within(read(&head, received, max_bytes)).await {
+        let read = deadline.within(read(&head, received, max_bytes)).await;
+        self.headers = head.into_parts().0.headers;
+        match read {
             Some(verdict) => Attempt::Settled { verdict, reusable: true },
             None => Attempt::timed_out(),
         }
