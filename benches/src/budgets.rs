@@ -2,7 +2,7 @@
 
 use crate::figures::{FASTRACE, FLOOR, Figures, OPENTELEMETRY, THROUGHLINE, TRACING_OPENTELEMETRY};
 use crate::scenario::Scenario::{self, *};
-use crate::size;
+use crate::{size, socket};
 
 /// A row of the table.
 struct Budget {
@@ -76,6 +76,7 @@ pub(crate) fn missed(figures: &Figures) -> Vec<String> {
     }
     missed.extend(missed_flat_out(figures));
     missed.extend(missed_tail(figures));
+    missed.extend(socket::missed(figures));
     if let Some(account) = figures.large_trace.get(THROUGHLINE)
         && account.unaccounted() > 0
     {

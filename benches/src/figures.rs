@@ -6,6 +6,7 @@ use crate::flat_out::{Account, FlatOut};
 use crate::memory::Memory;
 use crate::scenario::Scenario;
 use crate::soak::Row;
+use crate::socket::Socket;
 use crate::tail::Tail;
 
 /// All figures of a run.
@@ -21,6 +22,7 @@ pub(crate) struct Figures {
     /// By system.
     pub(crate) memory: BTreeMap<&'static str, Memory>,
     pub(crate) tail: Option<Tail>,
+    pub(crate) socket: Option<Socket>,
     pub(crate) soak: Vec<Row>,
 }
 

@@ -8,6 +8,7 @@ use crate::flat_out::Account;
 use crate::machine;
 use crate::scenario::Scenario;
 use crate::size;
+use crate::socket;
 
 pub(crate) fn render(figures: &Figures) -> String {
     // An array keeps the order of the table.
@@ -38,6 +39,7 @@ pub(crate) fn render(figures: &Figures) -> String {
         "memory": by_system(&figures.memory, |memory| {
             json!({ "peak_kib": memory.peak_kib, "spans_per_second": memory.offered })
         }),
+        "socket": socket::json(figures),
         "soak": soak,
         "budgets_missed": budgets::missed(figures),
     });

@@ -8,6 +8,7 @@
 //!   cargo bench -p benches -- soak --seconds 600
 //!                                             "flat out", "large trace", "memory" and "soak"
 //!                                             for longer than their short form
+//!   cargo bench -p benches -- socket          allocations up to the socket
 //! ```
 //!
 //! The systems take turns within one scenario, sample by sample, so that what
@@ -48,6 +49,7 @@ mod scenario;
 mod sink;
 mod size;
 mod soak;
+mod socket;
 mod spawning;
 mod stopwatch;
 mod system;
@@ -74,6 +76,9 @@ pub fn main() -> ExitCode {
     if let Some(answer) = memory::answer(std::env::args()) {
         print!("{answer}");
         return ExitCode::SUCCESS;
+    }
+    if let Some(code) = socket::answer(std::env::args()) {
+        return code;
     }
     let arguments = Arguments::of_process();
     let figures = measure(&arguments);
@@ -110,6 +115,9 @@ fn measure(arguments: &Arguments) -> Figures {
     }
     if arguments.wants("tail sampling") {
         figures.tail = Some(tail::run(each));
+    }
+    if arguments.wants("socket") {
+        socket::run(&mut figures);
     }
     if arguments.wants("soak") {
         figures.soak = soak::run(each);

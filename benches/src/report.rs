@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::chart;
 use crate::figures::{FLOOR, PEERS, THROUGHLINE};
+use crate::socket;
 
 /// Reads the figures that the first argument names, writes the chart to the second
 /// and the tables into the third.
@@ -34,6 +35,7 @@ fn write(figures: &str, chart: &str, page: &str) -> Result<(), Box<dyn std::erro
         ("scenarios", scenarios(&figures)),
         ("flat out", flat_out(&figures)),
         ("tail sampling", tail(&figures)),
+        ("socket", socket::report(&figures)),
         ("memory", memory(&figures)),
         ("soak", soak(&figures)),
         ("budgets", budgets(&figures)),

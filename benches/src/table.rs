@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::figures::{FLOOR, Figures, PEERS, THROUGHLINE};
 use crate::scenario::Scenario;
 use crate::size;
+use crate::socket;
 
 pub(crate) fn render(figures: &Figures) -> String {
     let mut out = String::new();
@@ -36,6 +37,7 @@ fn write(figures: &Figures, out: &mut String) -> std::fmt::Result {
     write_flat_out(figures, out)?;
     write_large_trace(figures, out)?;
     write_tail(figures, out)?;
+    out.write_str(&socket::render(figures))?;
     write_memory(figures, out)?;
     write_soak(figures, out)
 }

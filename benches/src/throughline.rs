@@ -63,7 +63,7 @@ impl Throughline {
     }
 
     #[inline(always)]
-    fn child_with_attributes(path: &String) {
+    pub(crate) fn child_with_attributes(path: &String) {
         let mut span = span!(
             "child",
             http.request.method = "GET",
