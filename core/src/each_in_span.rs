@@ -7,28 +7,39 @@ use core::task::{Context as TaskContext, Poll};
 use futures_core::Stream;
 use futures_core::stream::FusedStream;
 use futures_sink::Sink;
-use pin_project::{pin_project, pinned_drop};
+use pin_project_lite::pin_project;
 
 use crate::in_span::ready;
 use crate::{Ending, Platform, Span, StatusCode};
 
-/// A stream or sink with a span for each item.
-///
-/// For a stream it begins when the item is first polled for, and ends when it is
-/// there. The search that finds no more items is a span too, and says so by the
-/// attribute [`EXHAUSTED_ATTRIBUTE`]. For a sink it begins when there is to be room
-/// for an item, and ends when the item is handed over; a failure is its status.
-///
-/// A span that waits for its item when this is dropped is
-/// [cancelled](Ending::Cancelled), and destructors run inside it.
-#[pin_project(PinnedDrop)]
-pub struct EachInSpan<T, F, P: Platform> {
-    /// `None` only while it is dropped.
-    #[pin]
-    inner: Option<T>,
-    begin: F,
-    /// That of the item that is waited for.
-    span: Option<Span<P>>,
+pin_project! {
+    /// A stream or sink with a span for each item.
+    ///
+    /// For a stream it begins when the item is first polled for, and ends when it is
+    /// there. The search that finds no more items is a span too, and says so by the
+    /// attribute [`EXHAUSTED_ATTRIBUTE`]. For a sink it begins when there is to be room
+    /// for an item, and ends when the item is handed over; a failure is its status.
+    ///
+    /// A span that waits for its item when this is dropped is
+    /// [cancelled](Ending::Cancelled), and destructors run inside it.
+    pub struct EachInSpan<T, F, P: Platform> {
+        // `None` only while it is dropped.
+        #[pin]
+        inner: Option<T>,
+        begin: F,
+        // That of the item that is waited for.
+        span: Option<Span<P>>,
+    }
+
+    impl<T, F, P: Platform> PinnedDrop for EachInSpan<T, F, P> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if let Some(span) = this.span.take() {
+                span.enter(|| this.inner.set(None));
+                span.end_as(if P::is_panicking() { Ending::Panicked } else { Ending::Cancelled });
+            }
+        }
+    }
 }
 
 /// Attribute of the span in which a stream found that there are no more items.
@@ -141,17 +152,6 @@ fn end_item<P: Platform, E>(span: &mut Option<Span<P>>, result: &Result<(), E>) 
             span.set_status(StatusCode::Error, "");
         }
         span.end();
-    }
-}
-
-#[pinned_drop]
-impl<T, F, P: Platform> PinnedDrop for EachInSpan<T, F, P> {
-    fn drop(self: Pin<&mut Self>) {
-        let mut this = self.project();
-        if let Some(span) = this.span.take() {
-            span.enter(|| this.inner.set(None));
-            span.end_as(if P::is_panicking() { Ending::Panicked } else { Ending::Cancelled });
-        }
     }
 }
 

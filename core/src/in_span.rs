@@ -12,25 +12,35 @@ use futures_core::Stream;
 use futures_core::future::FusedFuture;
 use futures_core::stream::FusedStream;
 use futures_sink::Sink;
-use pin_project::{pin_project, pinned_drop};
+use pin_project_lite::pin_project;
 
 use crate::poll_profile::Tally;
 use crate::{Ending, Platform, Span, StatusCode};
 
-/// A future, stream or sink whose polls happen inside a span.
-///
-/// The span ends when the future is ready, the stream exhausted or the sink
-/// closed; when it panics; or when it is dropped before, which is a
-/// [cancellation](Ending::Cancelled) if it was ever polled. Destructors of the
-/// inner future run inside the span.
-///
-/// How it was polled is on the span too: see [`PollProfile`](crate::PollProfile).
-#[pin_project(PinnedDrop)]
-pub struct InSpan<T, P: Platform> {
-    /// `None` only while it is dropped.
-    #[pin]
-    inner: Option<T>,
-    course: Course<P>,
+pin_project! {
+    /// A future, stream or sink whose polls happen inside a span.
+    ///
+    /// The span ends when the future is ready, the stream exhausted or the sink
+    /// closed; when it panics; or when it is dropped before, which is a
+    /// [cancellation](Ending::Cancelled) if it was ever polled. Destructors of the
+    /// inner future run inside the span.
+    ///
+    /// How it was polled is on the span too: see [`PollProfile`](crate::PollProfile).
+    pub struct InSpan<T, P: Platform> {
+        // `None` only while it is dropped.
+        #[pin]
+        inner: Option<T>,
+        course: Course<P>,
+    }
+
+    impl<T, P: Platform> PinnedDrop for InSpan<T, P> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let Some(ending) = this.course.ending() else { return };
+            this.course.span.enter(|| this.inner.set(None));
+            this.course.end(ending, None);
+        }
+    }
 }
 
 /// The span, and how far the work in it has come.
@@ -241,16 +251,6 @@ pub(crate) fn ready<E>(polled: Poll<Result<(), E>>) -> Result<(), E> {
     match polled {
         Poll::Ready(result) => result,
         Poll::Pending => Ok(()),
-    }
-}
-
-#[pinned_drop]
-impl<T, P: Platform> PinnedDrop for InSpan<T, P> {
-    fn drop(self: Pin<&mut Self>) {
-        let mut this = self.project();
-        let Some(ending) = this.course.ending() else { return };
-        this.course.span.enter(|| this.inner.set(None));
-        this.course.end(ending, None);
     }
 }
 

@@ -10,20 +10,21 @@ use futures_core::Stream;
 use futures_core::future::FusedFuture;
 use futures_core::stream::FusedStream;
 use futures_sink::Sink;
-use pin_project::pin_project;
+use pin_project_lite::pin_project;
 
 use crate::in_span::{Then, ready};
 use crate::{InSpan, Platform, Span};
 
-/// A future of a `Result`, a stream of them, or a sink, whose polls happen inside
-/// a span on which an `Err` is [recorded](Span::record_error).
-///
-/// The span ends as that of [`InSpan`], and at the first error. What is polled
-/// after an error is still below the span.
-#[pin_project]
-pub struct TryInSpan<T, P: Platform> {
-    #[pin]
-    inner: InSpan<T, P>,
+pin_project! {
+    /// A future of a `Result`, a stream of them, or a sink, whose polls happen inside
+    /// a span on which an `Err` is [recorded](Span::record_error).
+    ///
+    /// The span ends as that of [`InSpan`], and at the first error. What is polled
+    /// after an error is still below the span.
+    pub struct TryInSpan<T, P: Platform> {
+        #[pin]
+        inner: InSpan<T, P>,
+    }
 }
 
 impl<T, P: Platform> TryInSpan<T, P> {

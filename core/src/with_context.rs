@@ -9,17 +9,25 @@ use futures_core::Stream;
 use futures_core::future::FusedFuture;
 use futures_core::stream::FusedStream;
 use futures_sink::Sink;
-use pin_project::{pin_project, pinned_drop};
+use pin_project_lite::pin_project;
 
 use crate::{Context, Platform};
 
-/// A future, stream or sink whose polls, and whose drop, happen inside a context
-/// that was captured elsewhere.
-#[pin_project(PinnedDrop)]
-pub struct WithContext<T, P: Platform> {
-    #[pin]
-    inner: Option<T>,
-    context: Context<P>,
+pin_project! {
+    /// A future, stream or sink whose polls, and whose drop, happen inside a context
+    /// that was captured elsewhere.
+    pub struct WithContext<T, P: Platform> {
+        #[pin]
+        inner: Option<T>,
+        context: Context<P>,
+    }
+
+    impl<T, P: Platform> PinnedDrop for WithContext<T, P> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            this.context.scope(|| this.inner.set(None));
+        }
+    }
 }
 
 impl<T, P: Platform> WithContext<T, P> {
@@ -97,14 +105,6 @@ impl<I, T: Sink<I>, P: Platform> Sink<I> for WithContext<T, P> {
         task: &mut TaskContext<'_>,
     ) -> Poll<Result<(), Self::Error>> {
         self.inside(|inner| inner.poll_close(task), Poll::Pending)
-    }
-}
-
-#[pinned_drop]
-impl<T, P: Platform> PinnedDrop for WithContext<T, P> {
-    fn drop(self: Pin<&mut Self>) {
-        let mut this = self.project();
-        this.context.scope(|| this.inner.set(None));
     }
 }
 
