@@ -2,9 +2,9 @@
 
 use core::time::Duration;
 
-use throughline_core::{DropReason, Ledger};
+use throughline_core::{DropReason, Ledger, ProcessorError};
 use throughline_runtime::{
-    Config, Diagnostic, Health, LiveSpans, Outcome, Receipt, Telemetry, Warning,
+    Config, Diagnostic, Health, LiveSpans, Outcome, ProcessorReport, Receipt, Telemetry, Warning,
 };
 
 use crate::config;
@@ -183,7 +183,8 @@ impl Drop for Guard {
     }
 }
 
-/// What a shutdown left behind: for everybody, and for some of several destinations.
+/// What a shutdown left behind: for everybody, for some of several destinations, and with
+/// processors.
 fn abandoned(receipt: &Receipt) -> Vec<Diagnostic> {
     let lost = |ledger: &Ledger| match ledger.dropped(DropReason::Abandoned) {
         0 => None,
@@ -194,7 +195,12 @@ fn abandoned(receipt: &Receipt) -> Vec<Diagnostic> {
         let what = Box::new(lost(each.ledger())?);
         Some(Diagnostic::Destination { name: each.name().into(), what })
     });
-    lost(receipt.ledger()).into_iter().chain(each).collect()
+    let is_late = |each: &&ProcessorReport| each.result() == Err(ProcessorError::Timeout);
+    let late = receipt.processors().iter().filter(is_late).map(|each| {
+        let (processor, error) = (each.name().to_owned(), ProcessorError::Timeout);
+        Diagnostic::ProcessorFailed { processor, error }
+    });
+    lost(receipt.ledger()).into_iter().chain(each).chain(late).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use core::future::{Pending, Ready, pending, ready};
 
-use throughline_core::{Accepted, Batch, ExportError, SpanExporter};
+use throughline_core::{
+    Accepted, Batch, EndedSpan, ExportError, ProcessorError, SpanExporter, SpanProcessor,
+};
 
 use throughline_runtime::{Destinations, Exporter, Runtime, Thread};
 
@@ -69,4 +71,23 @@ fn what_is_abandoned_is_told_for_everybody_and_for_each_of_several_destinations(
     // The other one has it.
     assert_eq!(told(Destinations::to(Hangs).and(Takes)), [hanging]);
     assert_eq!(told(Destinations::to(Hangs).and(Hangs)), [all, hanging, hanging]);
+}
+
+#[test]
+fn a_processor_that_was_late_is_told_where_nobody_sees_the_receipt() {
+    struct Late;
+    impl SpanProcessor for Late {
+        fn on_end(&self, _: &EndedSpan<'_>) {}
+        fn force_flush(&self, _: Duration) -> Result<(), ProcessorError> {
+            Err(ProcessorError::Timeout)
+        }
+        fn name(&self) -> &str {
+            "late"
+        }
+    }
+    let telemetry = builder().processor(Late).start(Thread::start().expect("a thread"), Takes);
+    let receipt = telemetry.shutdown_blocking(Guard::DEADLINE);
+    assert_eq!(receipt.outcome(), Outcome::DeadlinePassed);
+    let texts: Vec<_> = abandoned(&receipt).iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["the span processor late could not be flushed: it was not done in time"]);
 }

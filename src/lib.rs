@@ -96,7 +96,7 @@ pub use {
     setup::{Builder, builder, init},
     throughline_runtime::{
         Config, DestinationReport, Destinations, Exporter, LiveSpan, LiveSpans, LiveState, Origin,
-        Outcome, PipelineOptions, Receipt, Resource, Runtime, Setting, Telemetry, Thread,
+        Outcome, PipelineOptions, ProcessorReport, Receipt, Resource, Runtime, Setting, Telemetry, Thread,
     },
 };
 
@@ -125,8 +125,8 @@ pub use throughline_core::{
 
 // Who sees spans begin and end.
 pub use throughline_core::{
-    ArrayView, AttributesView, EndedSpan, EventView, LinkView, MapView, SpanProcessor, StartedSpan,
-    ValueView,
+    ArrayView, AttributesView, EndedSpan, EndingSpan, EventView, LinkView, MapView, ProcessorError,
+    SpanProcessor, StartedSpan, ValueView,
 };
 
 // Composable samplers, what their rules look for, and counts.

@@ -144,8 +144,9 @@ impl Builder {
     ///
     /// A processor must not block. What it panics with is caught, and
     /// [told](crate::Diagnostic::ProcessorPanicked) once; spans that it begins are not recorded.
-    /// It is called no more once the pipeline is shut down, and has to be flushed by whoever
-    /// made it, if it keeps something back.
+    /// It is called no more about spans once the pipeline is shut down. What it keeps back, it
+    /// passes on when the pipeline is flushed or shut down: it may block for that, up to the
+    /// deadline, and the [receipt](crate::Receipt::processors) says what became of it.
     ///
     /// ```
     /// use std::sync::Arc;

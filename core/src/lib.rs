@@ -154,7 +154,9 @@ pub use surplus::{Surplus, SurplusSummary};
 
 // Who sees spans begin and end.
 #[cfg(not(target_os = "none"))]
-pub use processor::{EndedSpan, Processors, SpanProcessor, StartedSpan};
+pub use processor::{
+    EndedSpan, EndingSpan, ProcessorError, Processors, SpanProcessor, StartedSpan,
+};
 
 // From the rings to an exporter.
 pub use backoff::Retry;

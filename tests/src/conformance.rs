@@ -232,6 +232,7 @@ macro_rules! conformance {
             processors: [
                 a_processor_sees_what_is_exported_of_all_tasks,
                 a_processor_sees_what_is_only_recorded_of_all_tasks,
+                what_a_processor_adds_to_an_ending_span_is_exported_of_all_tasks,
             ]
             hostile: [
                 attributes_may_start_spans_when_they_are_formatted,

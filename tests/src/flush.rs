@@ -22,6 +22,10 @@ use crate::places::{
     Call, Place, SPANS, What, block_on, calls, make_spans, on_place, settle, settle_as, start,
     watched,
 };
+pub use crate::processor_calls::{
+    a_processor_that_does_not_return_costs_the_deadline_and_no_span,
+    processors_are_flushed_in_their_order_and_shut_down_once,
+};
 use crate::scripted::{Script, Scripted, Switched};
 
 /// Mounts the matrix on a runtime: the expression makes one for each case. After
@@ -45,6 +49,8 @@ macro_rules! flush_matrix {
             a_deadline_without_end_is_a_deadline,
             a_destination_that_hangs_holds_up_no_other,
             each_of_several_destinations_gets_everything,
+            processors_are_flushed_in_their_order_and_shut_down_once,
+            a_processor_that_does_not_return_costs_the_deadline_and_no_span,
         );
     };
     (@mount $runtime:expr, $without:tt; $($case:ident,)*) => {$(

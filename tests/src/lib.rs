@@ -8,7 +8,8 @@
 //!                                    destinations: of several destinations
 //!   tests/parsers.rs, fuzz/      ──▶ parsers: outside input, as arbitrary bytes
 //!   tests/faults.rs              ──▶ faulty: a receiver that fails as it is told
-//!   tests/processors.rs          ──▶ recorder: a span processor that writes down what it sees
+//!   tests/processors*.rs         ──▶ recorder: a span processor that writes down what it sees
+//!                                    processor_calls: one that is flushed
 //!   tests/logs.rs, tracing_*.rs  ──▶ logs: lines, caught and read back; subscribed: tracing
 //! ```
 
@@ -19,6 +20,7 @@ pub mod flush;
 pub mod logs;
 pub mod parsers;
 pub mod places;
+pub mod processor_calls;
 pub mod recorder;
 pub mod scripted;
 pub mod simulation;

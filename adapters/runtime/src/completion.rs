@@ -1,4 +1,5 @@
-//! What exporters do after the last batch of a flush or of the pipeline.
+//! What exporters do after the last batch of a flush or of the pipeline, and processors
+//! meanwhile.
 
 use core::panic::AssertUnwindSafe;
 use core::time::Duration;
@@ -7,20 +8,62 @@ use std::time::Instant;
 
 use throughline_core::{ExportError, Failure};
 
-use crate::engine::Goal;
-use crate::{Completion, Context};
+use crate::engine::{Engine, Goal};
+use crate::processors::Call;
+use crate::{Completion, Context, ProcessorReport, Receipt};
+
+/// What was done besides sending batches.
+pub(crate) struct Completed {
+    exporters: Completions,
+    processors: Vec<ProcessorReport>,
+}
 
 /// What the exporters said when they completed their work; the outer one says that all
 /// did in time, the inner one what failed.
-pub(crate) type Completed = Option<Result<(), ExportError>>;
+type Completions = Option<Result<(), ExportError>>;
+
+impl Completed {
+    pub(crate) fn tell(self, receipt: &mut Receipt) {
+        receipt.complete(self.exporters);
+        receipt.report(self.processors);
+    }
+}
+
+impl Engine {
+    /// Has the processors flush or shut down, as the goal is, until then; and says what is to
+    /// be waited for.
+    pub(crate) fn ask_processors(&self, goal: Goal, deadline: Instant) -> Option<Call> {
+        let rounds = self.processors?;
+        match goal {
+            Goal::Served(_) => Some(rounds.flush(deadline)),
+            Goal::Finished => Some(rounds.shutdown(deadline)).filter(|_| self.waits_at_shutdown),
+        }
+    }
+
+    /// Whether somebody has to be waited for.
+    pub(crate) fn has_to_complete(&self, call: Option<Call>) -> bool {
+        let is_over = |call| self.processors.is_none_or(|rounds| rounds.is_over(call));
+        !self.completions.is_empty() || !call.is_none_or(is_over)
+    }
+
+    /// Has each exporter complete its work, and waits for all of them and for the processors
+    /// until the deadline.
+    pub(crate) fn completed(&self, goal: Goal, call: Option<Call>, deadline: Instant) -> Completed {
+        let exporters = completed(&self.completions, goal, deadline);
+        Completed { exporters, ..self.processed(call, deadline) }
+    }
+
+    /// Waits for the processors alone.
+    pub(crate) fn processed(&self, call: Option<Call>, deadline: Instant) -> Completed {
+        let wait = |call| self.processors.map(|rounds| rounds.wait(call, deadline));
+        let processors = call.and_then(wait).unwrap_or_default();
+        Completed { exporters: Some(Ok(())), processors }
+    }
+}
 
 /// Has each exporter complete its work on a thread of its own, and waits for all of them
 /// until the deadline.
-pub(crate) fn completed(
-    completions: &[Arc<dyn Completion>],
-    goal: Goal,
-    deadline: Instant,
-) -> Completed {
+fn completed(completions: &[Arc<dyn Completion>], goal: Goal, deadline: Instant) -> Completions {
     let within = deadline.saturating_duration_since(Instant::now());
     let begun: Vec<_> =
         completions.iter().map(|completion| begin(completion.clone(), goal, within)).collect();

@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::io::Write;
 use std::sync::Arc;
 
-use throughline_core::{DropReason, ExportError};
+use throughline_core::{DropReason, ExportError, ProcessorError};
 
 use crate::{Context, PipelineOptions, TailError, Warning};
 
@@ -117,6 +117,16 @@ pub enum Diagnostic {
         /// What it panicked with.
         problem: String,
     },
+    /// A span processor could not pass on what it holds back, in a flush or shutdown. Told
+    /// when the former one had succeeded. That one was late is in the
+    /// [receipt](crate::Receipt::processors), and told only where nobody sees that.
+    /// ([ForceFlush](https://opentelemetry.io/docs/specs/otel/trace/sdk/#forceflush-1))
+    ProcessorFailed {
+        /// The processor's name.
+        processor: String,
+        /// What went wrong.
+        error: ProcessorError,
+    },
     /// No span was lost for a while.
     LossEnded {
         /// How many were lost since the losses began.
@@ -204,6 +214,7 @@ impl Diagnostic {
             | Diagnostic::SpanMemoryExceeded { .. }
             | Diagnostic::TailDecidesEarly { .. }
             | Diagnostic::ProcessorPanicked { .. }
+            | Diagnostic::ProcessorFailed { .. }
             | Diagnostic::PresumedRandomness => Severity::Warn,
             Diagnostic::ExportRecovered { .. } | Diagnostic::LossEnded { .. } => Severity::Info,
         }
@@ -315,6 +326,9 @@ impl fmt::Display for Diagnostic {
             ),
             Diagnostic::ProcessorPanicked { processor, problem } => {
                 write!(f, "the span processor {processor} panicked: {problem}")
+            }
+            Diagnostic::ProcessorFailed { processor, error } => {
+                write!(f, "the span processor {processor} could not be flushed: {error}")
             }
             Diagnostic::LossEnded { lost } => {
                 write!(f, "no more spans are being lost, {lost} were")

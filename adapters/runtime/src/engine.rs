@@ -14,6 +14,7 @@ use crate::guarded_sampler::GuardedSampler;
 use crate::metrics::Names;
 use crate::operation::{Listeners, Operations};
 use crate::pipeline::{DriverWaker, StdFlusher};
+use crate::processors::Rounds;
 use crate::watch::Watch;
 use crate::{Completion, Diagnostic, Diagnostics, ExportOperation, TailSampler};
 
@@ -32,6 +33,8 @@ pub(crate) struct Engine {
     pub(crate) listeners: Listeners,
     /// The sampler, if it may panic.
     pub(crate) sampler: Option<&'static GuardedSampler>,
+    /// What flushes the processors, if there are any.
+    pub(crate) processors: Option<&'static Rounds>,
     /// Whether a background task ended before the pipeline did. Apart from the state, as
     /// `watch` is.
     pub(crate) is_undriven: AtomicBool,

@@ -40,7 +40,7 @@ pub(crate) fn launch<R: Runtime>(
     runtime: R,
     destinations: Destinations<R>,
 ) -> Arc<Engine> {
-    let Created { pipeline, flusher, waker, sampler, tail } = created;
+    let Created { pipeline, flusher, waker, sampler, processors, tail } = created;
     let tail = tail.unwrap_or_else(|error| {
         options.diagnostics.say(&Diagnostic::TailRefused(error));
         None
@@ -71,6 +71,7 @@ pub(crate) fn launch<R: Runtime>(
         service: options.resource.get("service.name").map(Arc::from),
         listeners: Listeners::default(),
         sampler,
+        processors,
         is_undriven: AtomicBool::new(false),
         has_panicked: AtomicBool::new(false),
         tail,

@@ -138,6 +138,7 @@ pub use self::{
     metrics::{MetricPoint, SdkMetric, SdkMetrics},
     operation::{ExportDurations, ExportOperation},
     pipeline::PipelineOptions,
+    processors::ProcessorReport,
     receipt::{Outcome, Receipt},
     remark::remark,
     resource::Resource,

@@ -12,7 +12,7 @@ use throughline_core::{
 };
 
 use crate::guarded_sampler::GuardedSampler;
-use crate::processors::with_processors;
+use crate::processors::{Rounds, with_processors};
 use crate::tail::StdTail;
 use crate::{Diagnostics, FixedClock, Resource, Std, TailError, TailSampler, platform};
 
@@ -25,7 +25,8 @@ pub struct PipelineOptions {
     /// Which spans are recorded. [`ParentBased`] over [`AlwaysOn`] by default. A sampler
     /// that panics has the span dropped, and is told [once](crate::Diagnostic::Panicked).
     pub sampler: Arc<dyn Sampler + Send + Sync>,
-    /// Who sees recorded spans begin and end, in this order. Nobody by default.
+    /// Who sees recorded spans begin and end, and is flushed with the pipeline, in this order.
+    /// Nobody by default.
     pub processors: Vec<Arc<dyn SpanProcessor + Send + Sync>>,
     /// Which traces are exported, when they are over. All by default, and where as many
     /// pipelines as possible [share the sampler](TailError::TooManyPipelines).
@@ -192,6 +193,8 @@ pub(crate) struct Created {
     pub(crate) waker: &'static DriverWaker,
     /// The sampler, if it may panic.
     pub(crate) sampler: Option<&'static GuardedSampler>,
+    /// What flushes the processors, if there are any.
+    pub(crate) processors: Option<&'static Rounds>,
     /// What samples at its tail; an error where it should and cannot.
     pub(crate) tail: Result<Option<TailSampler>, TailError>,
 }
@@ -243,7 +246,8 @@ pub(crate) fn create(options: &PipelineOptions) -> Created {
     if let Some(seed) = options.id_seed {
         pipeline = pipeline.with_seeded_ids(seed);
     }
-    let pipeline: &'static Pipeline = Box::leak(Box::new(with_processors(pipeline, options)));
+    let (pipeline, processors) = with_processors(pipeline, options);
+    let pipeline: &'static Pipeline = Box::leak(Box::new(pipeline));
     if let Some(guarded) = guarded {
         guarded.belongs_to(pipeline);
     }
@@ -258,7 +262,7 @@ pub(crate) fn create(options: &PipelineOptions) -> Created {
         (tail, _) => Ok(tail.clone()),
     };
     let flusher = sampled.or_else(|| flusher(None)).expect("a new pipeline has no flusher yet");
-    Created { pipeline, flusher, waker, sampler: guarded, tail }
+    Created { pipeline, flusher, waker, sampler: guarded, processors, tail }
 }
 
 fn with_budgets(pipeline: Pipeline, options: &PipelineOptions) -> Pipeline {

@@ -3,9 +3,9 @@
 use core::time::Duration;
 use std::fmt;
 
-use throughline_core::{ExportError, Ledger};
+use throughline_core::{ExportError, Ledger, ProcessorError};
 
-use crate::{DestinationReport, LiveSpan};
+use crate::{DestinationReport, LiveSpan, ProcessorReport};
 
 /// What became of the spans by the end of a flush or shutdown.
 #[derive(Clone, Debug)]
@@ -15,6 +15,7 @@ pub struct Receipt {
     pub(crate) elapsed: Duration,
     pub(crate) failure: Option<ExportError>,
     pub(crate) destinations: Vec<DestinationReport>,
+    pub(crate) processors: Vec<ProcessorReport>,
     pub(crate) leaked: usize,
     pub(crate) oldest_leaked: Option<LiveSpan>,
 }
@@ -44,6 +45,7 @@ impl Receipt {
             elapsed: Duration::ZERO,
             failure: None,
             destinations: Vec::new(),
+            processors: Vec::new(),
             leaked: 0,
             oldest_leaked: None,
         }
@@ -56,6 +58,14 @@ impl Receipt {
             Some(Err(failure)) => self.failure = self.failure.or(Some(failure)),
             None => self.outcome = Outcome::DeadlinePassed,
         }
+    }
+
+    /// Adds what the processors did.
+    pub(crate) fn report(&mut self, processors: Vec<ProcessorReport>) {
+        if processors.iter().any(|each| each.result() == Err(ProcessorError::Timeout)) {
+            self.outcome = Outcome::DeadlinePassed;
+        }
+        self.processors = processors;
     }
 
     /// How it ended.
@@ -96,6 +106,15 @@ impl Receipt {
         &self.destinations
     }
 
+    /// What became of each span processor, in the order in which they were given. One that
+    /// was not done in time makes the outcome [`Outcome::DeadlinePassed`]. None where nobody
+    /// waits for them ([`Outcome::Forked`], or
+    /// [`wait_at_shutdown`](crate::PipelineOptions::wait_at_shutdown) off).
+    /// ([ForceFlush](https://opentelemetry.io/docs/specs/otel/trace/sdk/#forceflush))
+    pub fn processors(&self) -> &[ProcessorReport] {
+        &self.processors
+    }
+
     /// The failure of the last transmission, if it failed; of several destinations, that
     /// of the first which has one.
     pub fn failure(&self) -> Option<ExportError> {
@@ -117,6 +136,8 @@ impl fmt::Display for Receipt {
         if self.destinations.len() > 1 {
             self.destinations.iter().try_for_each(|each| write!(f, "; to {each}"))?;
         }
+        let failed = self.processors.iter().filter(|each| each.result().is_err());
+        failed.into_iter().try_for_each(|each| write!(f, "; {each}"))?;
         match self.oldest_leaked {
             Some(LiveSpan { name, age, .. }) => {
                 write!(f, "; {} still live, the oldest `{name}` for {age:.1?}", self.leaked)

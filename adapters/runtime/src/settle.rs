@@ -7,7 +7,7 @@ use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::completion::{Completed, completed};
+use crate::completion::Completed;
 use crate::engine::{Engine, Goal, Seat, State};
 use crate::transmission::{FAR, is_exporting_here};
 use crate::{LiveSpans, Outcome, Receipt};
@@ -20,8 +20,8 @@ impl Engine {
         let outcome = if self.is_forked() {
             Outcome::Forked
         } else if is_exporting_here() {
-            // The exporter itself calls, perhaps in a panic hook: this thread
-            // drives, and cannot wait for itself.
+            // The exporter itself calls, perhaps in a panic hook, or a processor that is
+            // flushed: this thread drives, and cannot wait for itself.
             Outcome::DeadlinePassed
         } else {
             return None;
@@ -59,6 +59,7 @@ impl Engine {
 
     pub(crate) async fn settle(self: &Arc<Self>, goal: Goal, within: Duration) -> Receipt {
         let began = Instant::now();
+        let call = self.ask_processors(goal, began + within);
         if !self.lock_and(|state| state.has_reached(goal)) {
             let over = Arc::new(AtomicBool::new(false));
             // The deadline on the runtime's own clock, which tests may have paused.
@@ -73,11 +74,11 @@ impl Engine {
             .await;
         }
         let mut receipt = self.conclude(goal, began);
-        if !self.completions.is_empty() {
+        if self.has_to_complete(call) {
             let done: Arc<Mutex<Option<Completed>>> = Arc::default();
             let (engine, told) = (self.clone(), done.clone());
             let wait = move || {
-                let result = completed(&engine.completions, goal, began + within);
+                let result = engine.completed(goal, call, began + within);
                 *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
                 engine.with(|_| ());
             };
@@ -86,10 +87,13 @@ impl Engine {
             if thread.spawn(wait).is_ok() {
                 let is_done = || done.lock().unwrap_or_else(PoisonError::into_inner).is_some();
                 self.changed(|_| is_done()).await;
-                let result = done.lock().unwrap_or_else(PoisonError::into_inner).take();
-                receipt.complete(result.flatten());
+                if let Some(done) = done.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                    done.tell(&mut receipt);
+                    return receipt;
+                }
             }
         }
+        self.processed(call, Instant::now()).tell(&mut receipt);
         receipt
     }
 
@@ -110,11 +114,10 @@ impl Engine {
 
     pub(crate) fn settle_blocking(self: &Arc<Self>, goal: Goal, within: Duration) -> Receipt {
         let began = Instant::now();
+        let call = self.ask_processors(goal, began + within);
         self.attend(goal, began + within, &AtomicBool::new(false));
         let mut receipt = self.conclude(goal, began);
-        if !self.completions.is_empty() {
-            receipt.complete(completed(&self.completions, goal, began + within));
-        }
+        self.completed(goal, call, began + within).tell(&mut receipt);
         receipt
     }
 

@@ -1,13 +1,15 @@
 //! How a span comes from its slot into a ring.
 
 use super::{Pipeline, Shard};
-#[cfg(not(target_os = "none"))]
-use crate::EndedSpan;
 use crate::flood;
 use crate::frame::{Finished, Plain};
 use crate::live::Live;
 use crate::ring::Refusal;
+#[cfg(not(target_os = "none"))]
+use crate::writer::Writer;
 use crate::{DropReason, Ending};
+#[cfg(not(target_os = "none"))]
+use crate::{EndedSpan, EndingSpan};
 
 impl Pipeline {
     /// Writes the frame of a span that ends, or counts why there is none, and
@@ -117,8 +119,13 @@ struct Seen {
 impl Seen {
     /// Apart, for the sake of those who have no processors.
     #[inline(never)]
-    fn show(self) {
+    fn show(mut self) {
         let Some(processors) = self.live.pipeline().processors() else { return };
+        let mut span =
+            EndingSpan::new(Writer::new(&mut self.live), self.end, self.ending, processors);
+        for processor in processors.list {
+            processor.on_ending(&mut span);
+        }
         // SAFETY: this owns the slot, and lends it to nobody who writes.
         let record = unsafe { self.live.record() };
         let span = EndedSpan::new(self.live.slot(), record, self.end, self.ending, processors);

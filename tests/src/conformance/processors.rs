@@ -4,7 +4,10 @@ use core::future::pending;
 
 use futures::channel::oneshot;
 use futures::future::join_all;
-use throughline::{AlwaysOff, AlwaysRecord, DropReason, Ending, InSpanExt, builder, span};
+use throughline::{
+    AlwaysOff, AlwaysRecord, DropReason, EndedSpan, Ending, EndingSpan, InSpanExt, SpanProcessor,
+    builder, span,
+};
 
 use super::{Stage, TestRuntime};
 use crate::recorder::Recorder;
@@ -51,6 +54,39 @@ pub fn a_processor_sees_what_is_only_recorded_of_all_tasks<R: TestRuntime>(runti
         };
         assert_eq!(span.ending, ending, "{span:?}");
     }
+}
+
+/// SP-4 ([OnEnding](https://opentelemetry.io/docs/specs/otel/trace/sdk/#onending)). The one
+/// that was given first sees at the end what a later one added before.
+pub fn what_a_processor_adds_to_an_ending_span_is_exported_of_all_tasks<R: TestRuntime>(
+    runtime: R,
+) {
+    let recorder = Recorder::default();
+    let builder = builder().long_poll(None).processor(recorder.clone()).processor(Adding);
+    let stage = Stage::with(builder, runtime);
+    stage.run(every_way::<R>());
+    stage.finish();
+    let exported = stage.memory.spans();
+    assert_eq!((exported.len(), recorder.ended().len()), (SPANS, SPANS));
+    for span in &exported {
+        let seen = recorder.ended().into_iter().find(|seen| seen.context.span_id() == span.span_id);
+        let seen = seen.expect("each is seen");
+        seen.assert_is(span);
+        let added = format!("{} of {:?}", span.name, seen.ending);
+        assert_eq!(span.attribute("added"), Some(&*added));
+    }
+}
+
+/// Adds to each span, when it ends, what it is.
+struct Adding;
+
+impl SpanProcessor for Adding {
+    fn on_ending(&self, span: &mut EndingSpan<'_>) {
+        let what = format!("{} of {:?}", span.so_far().name(), span.so_far().ending());
+        span.set_attribute("added", &*what);
+    }
+
+    fn on_end(&self, _: &EndedSpan<'_>) {}
 }
 
 /// Spans in tasks, in blocking work, below each other, and with each ending.
