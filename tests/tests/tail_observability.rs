@@ -7,8 +7,8 @@ use std::sync::mpsc;
 use throughline::exporters::{Discard, Memory};
 use throughline::tail::{AnyTrace, Failed};
 use throughline::{
-    Diagnostic, Diagnostics, DropReason, HealthState, TailSampler, TailSampling, Telemetry, Thread,
-    Value, builder, span,
+    Diagnostic, Diagnostics, DropReason, HealthState, SdkMetric, SdkMetrics, TailSampler,
+    TailSampling, Telemetry, Thread, Value, builder, span,
 };
 
 const LONG: Duration = Duration::from_secs(20);
@@ -76,6 +76,30 @@ fn the_counts_of_tail_sampling_are_metrics() {
     assert_eq!(points["throughline.tail.trace.undecided"], 0);
     assert_eq!(points["throughline.tail.trace.forced early"], 0);
     assert_eq!(points["throughline.tail.trace.forced flush"], tail.stats().decided_by_flush);
+}
+
+/// OBS-9: it is a component of its own
+/// ([otel.component.name](https://opentelemetry.io/docs/specs/semconv/otel/sdk-metrics/)).
+#[test]
+fn pipelines_that_share_a_tail_sampler_tell_the_same_series() {
+    let tail = keeps_failures();
+    let start = || {
+        let settings = builder().tail(&tail).diagnostics(Diagnostics::stderr(None));
+        settings.start(Thread::start().expect("a thread"), Discard)
+    };
+    let telemetries = [start(), start()];
+    for telemetry in &telemetries {
+        trace(telemetry, true);
+        assert!(telemetry.flush_blocking(LONG).is_complete());
+    }
+    let [first, second] = telemetries.each_ref().map(Telemetry::metrics);
+    let series = |metrics: &SdkMetrics| -> BTreeMap<String, u64> {
+        let tail = metrics.points().filter(|point| SdkMetric::TAIL.contains(&point.metric));
+        tail.map(|p| (format!("{} {:?}", p.metric.name(), p.attributes), p.value)).collect()
+    };
+    assert_eq!(series(&first), series(&second));
+    assert!(series(&first).keys().all(|series| series.contains("TailSampler/")), "{first:?}");
+    assert_eq!(tail.stats().traces_kept, 2);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Numbers about the pipeline itself, under the names of the semantic conventions.
 
+mod tail;
+
 use std::sync::Arc;
 
-use throughline_core::tail::TailStats;
+pub(crate) use tail::TailReading;
 use throughline_core::{Begun, Decision, DropReason, Ledger, ParentOrigin, Value};
 
 use crate::{Component, ExportDurations};
@@ -28,8 +30,11 @@ use crate::{Component, ExportDurations};
 /// | `throughline.tail.trace.forced` | traces decided before they were over, or without their root, by `throughline.tail.cause` |
 /// | `throughline.tail.trace.undecided` | traces that wait |
 ///
-/// The last four are [`TailStats`] and there if the pipeline samples at the tail; pipelines
-/// that share a tail sampler tell the same ones. What it drops is processed, and not lost.
+/// The last four are the [`TailStats`](throughline_core::tail::TailStats) of the pipeline's
+/// tail sampler, if it has one. Their `otel.component.name` is that of the sampler, a component
+/// of its own: pipelines that share it tell the **same series**, which are not to be added up.
+/// An OpenTelemetry SDK does not, as their attributes are equal. What it drops is processed,
+/// and not lost.
 ///
 /// The histogram `otel.sdk.exporter.operation.duration` is
 /// [`export_durations`](Self::export_durations). `error.type` is `queue_full` and
@@ -46,8 +51,7 @@ pub struct SdkMetrics {
     /// Of each exporter: its books, and what it is sending.
     pub(crate) exporters: Vec<(Ledger, u64)>,
     pub(crate) operations: Vec<ExportDurations>,
-    /// What tail sampling decided, and the traces that wait.
-    pub(crate) tail: Option<(TailStats, u64)>,
+    pub(crate) tail: Option<TailReading>,
     pub(crate) names: Arc<Names>,
 }
 
@@ -217,44 +221,7 @@ impl SdkMetrics {
                     with_losses(metric, ledger.exported(), exporter, &ledger, |_| true)
                 })
                 .collect(),
-            _ => self.tail.iter().flat_map(|tail| self.of_tail(metric, tail)).collect(),
-        }
-    }
-
-    fn of_tail(
-        &self,
-        metric: SdkMetric,
-        (stats, undecided): &(TailStats, u64),
-    ) -> Vec<MetricPoint<'_>> {
-        const DECISION: &str = "throughline.tail.decision";
-        let point = |value, attribute: &[(&'static str, Value<'static>)]| {
-            let attributes = [self.names.of_processor(), attribute.to_vec()].concat();
-            MetricPoint { metric, value, attributes }
-        };
-        let (kept, dropped) = ((DECISION, Value::Str("kept")), (DECISION, Value::Str("dropped")));
-        match metric {
-            SdkMetric::TailDecided => {
-                let rules = stats.kept_by_rule.iter().enumerate().filter(|(_, count)| **count > 0);
-                let rule = |number: usize| ("throughline.tail.rule", Value::I64(number as i64));
-                let of_rules = rules.map(|(number, count)| point(*count, &[kept, rule(number)]));
-                of_rules.chain([point(stats.traces_dropped, &[dropped])]).collect()
-            }
-            SdkMetric::TailFailed => {
-                let lost = stats.error_traces.saturating_sub(stats.error_traces_kept);
-                vec![point(stats.error_traces_kept, &[kept]), point(lost, &[dropped])]
-            }
-            SdkMetric::TailForced => {
-                let causes = [
-                    ("early", stats.decided_early),
-                    ("overdue", stats.decided_overdue),
-                    ("flush", stats.decided_by_flush),
-                    ("without_root", stats.decided_without_root),
-                ];
-                let cause = |name| ("throughline.tail.cause", Value::Str(name));
-                causes.map(|(name, count)| point(count, &[cause(name)])).into()
-            }
-            SdkMetric::TailUndecided => vec![point(*undecided, &[])],
-            _ => Vec::new(),
+            _ => self.tail.iter().flat_map(|tail| tail.points(metric)).collect(),
         }
     }
 

@@ -69,7 +69,7 @@ impl Telemetry {
         let tail = engine.tail.as_ref();
         let tail = match is_locked {
             true => tail.and_then(TailSampler::look),
-            false => tail.map(|tail| (tail.stats(), tail.undecided() as u64)),
+            false => tail.map(TailSampler::read),
         };
         let (ledger, processed, exporters, operations) = if is_locked {
             // The lock is not to be had: what is settled is known without it.

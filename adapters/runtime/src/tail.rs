@@ -11,8 +11,9 @@ use throughline_core::tail::{
 };
 
 use crate::guarded_predicate::GuardedPredicate;
+use crate::metrics::TailReading;
 use crate::notice::Notice;
-use crate::platform;
+use crate::{Component, platform};
 
 /// Which traces leave the process, decided when they are over; see
 /// [`throughline_core::tail`] for how.
@@ -155,7 +156,8 @@ impl TailSampling {
         let book = Book::new(memory, self.rules, self.settings, platform::random());
         let book = Mutex::new(book.ok_or(TailError::TooManyConditions)?);
         let (max_bytes, origin, panicked) = (self.max_bytes, OnceLock::new(), self.panicked);
-        Ok(TailSampler(Arc::new(Shared { book, max_bytes, traces, origin, panicked })))
+        let name = Component::of_type::<TailSampler>().unique_name().into();
+        Ok(TailSampler(Arc::new(Shared { name, book, max_bytes, traces, origin, panicked })))
     }
 }
 
@@ -213,6 +215,8 @@ impl core::error::Error for TailError {}
 pub struct TailSampler(Arc<Shared>);
 
 struct Shared {
+    /// What metrics call it.
+    name: Arc<str>,
     book: Mutex<StdBook>,
     max_bytes: usize,
     traces: usize,
@@ -241,13 +245,24 @@ impl TailSampler {
 
     /// What was decided so far, and what waits; `None` while somebody has the book, who may
     /// be the caller.
-    pub(crate) fn look(&self) -> Option<(TailStats, u64)> {
+    pub(crate) fn look(&self) -> Option<TailReading> {
         let book = match self.0.book.try_lock() {
             Err(TryLockError::WouldBlock) => return None,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Ok(book) => book,
         };
-        Some((book.stats(), book.undecided() as u64))
+        Some(self.reading(&book))
+    }
+
+    /// What was decided so far, and what waits.
+    pub(crate) fn read(&self) -> TailReading {
+        self.lock(|book| self.reading(book))
+    }
+
+    fn reading(&self, book: &StdBook) -> TailReading {
+        let (stats, undecided) = (book.stats(), book.undecided() as u64);
+        let (name, kind) = (self.0.name.clone(), Component::of_type::<Self>().kind());
+        TailReading { stats, undecided, name, kind }
     }
 
     /// Whether it is to be told now that a predicate panicked.

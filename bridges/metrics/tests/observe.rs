@@ -8,7 +8,7 @@ use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
 use throughline_core::tail::Failed;
 use throughline_memory::Memory;
 use throughline_runtime::{
-    ExportOperation, PipelineOptions, Span, TailSampling, Telemetry, Thread,
+    ExportOperation, PipelineOptions, Span, TailSampler, TailSampling, Telemetry, Thread,
 };
 
 /// The values by metric and `error.type` or sampling result, and whether they only
@@ -174,4 +174,54 @@ fn a_provider_reads_what_tail_sampling_decided() {
     let [point] = &points[..] else { panic!("nothing was kept: {points:?}") };
     assert_eq!(texts(point.attributes())["throughline.tail.decision"], "dropped");
     assert!(sum.is_monotonic() && point.value() == 1);
+}
+
+/// OBS-9: what pipelines share is a component of its own, and its series is one
+/// ([otel.component.name](https://opentelemetry.io/docs/specs/semconv/otel/sdk-metrics/)).
+#[test]
+fn a_tail_sampler_that_pipelines_share_is_counted_once() {
+    let tail = TailSampling::new().keep(Failed).build().expect("one condition");
+    let exporter = InMemoryMetricExporter::default();
+    let provider = SdkMeterProvider::builder().with_periodic_exporter(exporter.clone()).build();
+    let start = |tail: &TailSampler| {
+        let mut options = PipelineOptions::default();
+        options.tail = Some(tail.clone());
+        let thread = Thread::start().expect("a thread");
+        let telemetry = Telemetry::start(&options, thread, Memory::new());
+        throughline_metrics::observe(&telemetry, &provider);
+        for _ in 0..3 {
+            telemetry.context().scope(|| drop(Span::start(&CALLSITE, |_| ())));
+        }
+        assert!(telemetry.flush_blocking(Duration::from_secs(10)).is_complete());
+        telemetry
+    };
+    let mut telemetries: Vec<Telemetry> = (0..2).map(|_| start(&tail)).collect();
+    let decided = || -> BTreeMap<String, u64> {
+        exporter.reset();
+        provider.force_flush().expect("in memory");
+        let collected = exporter.get_finished_metrics().expect("in memory");
+        let all = collected.iter().flat_map(|resource| resource.scope_metrics());
+        let all = all.flat_map(|scope| scope.metrics());
+        let mut decided = BTreeMap::new();
+        for metric in all.filter(|metric| metric.name() == "throughline.tail.trace.decided") {
+            let AggregatedMetrics::U64(MetricData::Sum(sum)) = metric.data() else {
+                panic!("{:?}", metric.data());
+            };
+            for point in sum.data_points() {
+                let mut attributes = texts(point.attributes());
+                let name = attributes.remove("otel.component.name").expect("it has a name");
+                assert_eq!(name.split('/').next(), Some(&*attributes["otel.component.type"]));
+                assert!(decided.insert(name, point.value()).is_none(), "{decided:?}");
+            }
+        }
+        decided
+    };
+    // The sum over all pipelines, as a backend makes it.
+    assert_eq!(tail.stats().traces_dropped, 6);
+    assert_eq!(decided().into_values().collect::<Vec<_>>(), [6]);
+    // Another one is another component.
+    let other = TailSampling::new().keep(Failed).build().expect("one condition");
+    telemetries.push(start(&other));
+    let both = decided();
+    assert_eq!((both.len(), both.values().sum::<u64>()), (2, 9));
 }
