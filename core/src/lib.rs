@@ -33,6 +33,7 @@ mod callsite;
 mod captured;
 mod context;
 mod counter;
+mod current_span;
 mod doorbell;
 mod each_in_span;
 mod exception;
@@ -97,6 +98,7 @@ pub use body::{Attributes, StatusCode};
 pub use bridge::Bridge;
 pub use callsite::{Callsite, Scope, SpanKind};
 pub use context::Context;
+pub use current_span::CurrentSpan;
 pub use each_in_span::{EXHAUSTED_ATTRIBUTE, EachInSpan};
 pub use exception::{ErrorChain, Exception};
 pub use frame::{END_ATTRIBUTE, Ending, FrameTag};
@@ -110,7 +112,7 @@ pub use poll_profile::{
     BUSY_ATTRIBUTE, IDLE_ATTRIBUTE, LONG_POLL_EVENT, POLL_COUNT_ATTRIBUTE, POLL_LONGEST_ATTRIBUTE,
     PollProfile,
 };
-pub use span::{CurrentSpan, Span};
+pub use span::Span;
 pub use spawn_policy::SpawnPolicy;
 pub use start::SpanOptions;
 pub use try_in_span::TryInSpan;

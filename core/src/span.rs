@@ -13,9 +13,9 @@
 //! The end consumes the span, so nothing can be added after it. Whether a span
 //! failed is its status, and independent of how it ended.
 
+mod ending;
+
 use core::fmt;
-use core::marker::PhantomData;
-use core::ptr;
 
 use crate::body::Attributes;
 #[cfg(not(target_os = "none"))]
@@ -23,11 +23,11 @@ use crate::body::EventConstants;
 use crate::captured;
 use crate::live::Live;
 use crate::start::{self, Drawn, UNIX};
-use crate::state::{Held, Holder, State};
+use crate::state::State;
 use crate::writer::Writer;
 use crate::{
-    Callsite, Carry, Context, Ending, Key, Local, Pipeline, Platform, SpanContext, SpanOptions,
-    StatusCode, Value,
+    Callsite, Carry, Context, Key, Local, Pipeline, Platform, SpanContext, SpanOptions, StatusCode,
+    Value,
 };
 #[cfg(not(target_os = "none"))]
 use crate::{processor, root};
@@ -35,8 +35,8 @@ use crate::{processor, root};
 /// A handle of a span that has begun: the one owner, who ends it.
 ///
 /// It is recorded or not: either way it has a valid context that propagates.
-/// Dropping it ends the span as [`Dropped`](Ending::Dropped), or as
-/// [`Panicked`](Ending::Panicked) while the thread unwinds.
+/// Dropping it ends the span as [`Dropped`](crate::Ending::Dropped), or as
+/// [`Panicked`](crate::Ending::Panicked) while the thread unwinds.
 pub struct Span<P: Platform> {
     pub(crate) state: State<P>,
 }
@@ -280,7 +280,7 @@ impl<P: Platform> Span<P> {
     /// Runs the closure inside the span, then ends it.
     ///
     /// The span is the current one meanwhile. If the closure panics, the span
-    /// ends as [`Panicked`](Ending::Panicked) and the panic goes on.
+    /// ends as [`Panicked`](crate::Ending::Panicked) and the panic goes on.
     #[inline(always)]
     pub fn in_scope<R>(mut self, work: impl FnOnce() -> R) -> R {
         if !cfg!(target_os = "none") && self.state.is_nothing() {
@@ -308,69 +308,6 @@ impl<P: Platform> Span<P> {
     #[inline(always)]
     pub(crate) fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
         P::with_local(|local| local.enter(&self.state, work))
-    }
-
-    /// Ends the span now, completed.
-    #[cfg_attr(not(target_os = "none"), inline(always))]
-    #[cfg_attr(target_os = "none", inline(never))]
-    pub fn end(mut self) {
-        self.end_in_place();
-        core::mem::forget(self);
-    }
-
-    /// Ends the span and takes its parts from where they are: to move the whole takes
-    /// longer than all the rest. Nothing is left to drop.
-    #[cfg_attr(not(target_os = "none"), inline(always))]
-    fn end_in_place(&mut self) {
-        match &mut self.state {
-            State::Plain { .. } => {}
-            State::Held(Held { by: Holder::Ids { .. }, .. }) => self.state = State::NOTHING,
-            State::Held(Held { carried, by: Holder::Span(live) }) => {
-                // Before the parts are taken: the platform's clock may panic.
-                let end = P::ticks();
-                // SAFETY: what was read is overwritten, and not dropped, before other
-                // code runs.
-                let (live, carried) = unsafe {
-                    let parts = (ptr::read(live), ptr::read(carried));
-                    ptr::write(&mut self.state, State::NOTHING);
-                    parts
-                };
-                write_frame(live, end);
-                drop(carried);
-            }
-        }
-    }
-
-    /// Ends the span now, in another way.
-    pub fn end_as(mut self, ending: Ending) {
-        self.finish(ending);
-    }
-
-    /// Ends the span with an end time in nanoseconds since the Unix epoch.
-    pub fn end_at(mut self, unix_nanos: u64) {
-        self.finish_at(Ending::Completed, || unix_nanos | UNIX);
-    }
-
-    #[inline]
-    pub(crate) fn finish(&mut self, ending: Ending) {
-        self.finish_at(ending, P::ticks);
-    }
-
-    #[inline(always)]
-    pub(crate) fn finish_at(&mut self, ending: Ending, end: impl FnOnce() -> u64) {
-        if self.state.live().is_none() {
-            return;
-        }
-        // Before the state is taken: the platform's clock may panic.
-        let end = end();
-        if let State::Held(Held { by: Holder::Span(live), .. }) =
-            core::mem::replace(&mut self.state, State::NOTHING)
-        {
-            match ending {
-                Ending::Completed => write_frame(live, end),
-                _ => Pipeline::finish(live, end, ending),
-            }
-        }
     }
 }
 
@@ -403,27 +340,12 @@ fn once<A, R>(call: impl FnOnce(&mut A), with: impl FnOnce(&mut dyn FnMut(&mut A
     })
 }
 
-/// Apart from the places where spans end, which are many.
-#[inline(never)]
-fn write_frame(live: Live, end: u64) {
-    Pipeline::finish(live, end, Ending::Completed);
-}
-
 impl<P: Platform> From<Context<P>> for Span<P> {
     /// A span that is not recorded and stands for the context, as the
     /// specification [wraps a SpanContext in a
     /// span](https://opentelemetry.io/docs/specs/otel/trace/api/#wrapping-a-spancontext-in-a-span).
     fn from(context: Context<P>) -> Self {
         Span { state: context.state }
-    }
-}
-
-impl<P: Platform> Drop for Span<P> {
-    #[inline]
-    fn drop(&mut self) {
-        if self.state.live().is_some() {
-            self.finish(if P::is_panicking() { Ending::Panicked } else { Ending::Dropped });
-        }
     }
 }
 
@@ -434,90 +356,5 @@ impl<P: Platform> fmt::Debug for Span<P> {
             .field("context", &self.span_context())
             .field("recording", &self.is_recording())
             .finish()
-    }
-}
-
-/// The span whose scope the current code runs in, to add to it.
-///
-/// Inside of a context that was captured elsewhere (a spawned task, say) there
-/// is no such span: nothing is added, and the methods return false.
-#[derive(Debug)]
-pub struct CurrentSpan<P>(PhantomData<P>);
-
-impl<P: Platform> CurrentSpan<P> {
-    /// Sets an attribute of the current span, as [`Span::set_attribute`].
-    pub fn set_attribute<'v>(key: &str, value: impl Into<Value<'v>>) -> bool {
-        let value = value.into();
-        Self::with(&mut |span| span.set_attribute(key, &value))
-    }
-
-    /// Adds an event to the current span, as [`Span::add_event`].
-    pub fn add_event(name: &str, attributes: &Attributes<'_>) -> bool {
-        let now = P::ticks();
-        Self::with(&mut |span| span.add_event(name, now, attributes))
-    }
-
-    /// Adds an event to the current span, as [`Span::add_event_with`].
-    #[cfg(not(target_os = "none"))]
-    #[doc(hidden)]
-    pub fn add_event_with(
-        name: &str,
-        attributes: &Attributes<'_>,
-        constants: &EventConstants,
-    ) -> bool {
-        let now = P::ticks();
-        Self::with(&mut |span| span.add_event_with(name, now, attributes, constants))
-    }
-
-    /// Adds an event with its own time to the current span, as
-    /// [`Span::add_event_at`].
-    pub fn add_event_at(name: &str, unix_nanos: u64, attributes: &Attributes<'_>) -> bool {
-        Self::with(&mut |span| span.add_event(name, unix_nanos | UNIX, attributes))
-    }
-
-    /// Links the current span to another one, as [`Span::add_link`].
-    pub fn add_link(to: &Context<P>, attributes: &Attributes<'_>) -> bool {
-        let state = to.carried().trace_state();
-        Self::with(&mut |mut span| span.add_link(&to.span_context(), state.as_str(), attributes))
-    }
-
-    /// Sets the status of the current span, as [`Span::set_status`].
-    pub fn set_status(code: StatusCode, description: &str) -> bool {
-        Self::with(&mut |mut span| span.set_status(code, description))
-    }
-
-    /// Renames the current span, as [`Span::update_name`].
-    pub fn update_name(name: &str) -> bool {
-        Self::with(&mut |mut span| span.rename(name))
-    }
-
-    /// Whether there is a current span that records.
-    pub fn is_recording() -> bool {
-        Self::with(&mut |_| ())
-    }
-
-    /// Hands the current span to a closure that runs no foreign code.
-    #[cfg_attr(not(target_os = "none"), inline)]
-    pub(crate) fn with(use_it: &mut dyn FnMut(Writer<'_>)) -> bool {
-        let mut former = None;
-        while let Some(token) = P::with_local(Local::current_token) {
-            let mut write = |span: &mut Span<P>| span.writer().map(&mut *use_it).is_some();
-            // Where it was left already, it may be another one now.
-            if former == Some(token) || P::with_guarded_span(token, &mut write) {
-                return former != Some(token);
-            }
-            former = Some(token);
-        }
-        P::with_local(|local| {
-            local.with_live(|live| match live {
-                Some(live) if !live.is_surplus() => {
-                    // SAFETY: the closures are those above and in `exception`,
-                    // which add data.
-                    use_it(unsafe { Writer::of_current(live) });
-                    true
-                }
-                _ => false,
-            })
-        })
     }
 }
