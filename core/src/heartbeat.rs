@@ -22,7 +22,8 @@ use crate::{Accepted, ExportError, Pipeline, SpanLimits, Value};
 ///
 /// Such a record has ids, parent, name, kind and start of its span; its end is the
 /// moment at which it was made, and it has none of the span's own attributes,
-/// events, links and status, which belong to whoever runs it. Its trace and span
+/// events, links and status: whoever runs the span writes those without a lock, and to read
+/// them meanwhile would cost that thread one, or a copy, each time it adds. Its trace and span
 /// id are those of the record that comes when the span has ended, and later on
 /// the wire: a backend that replaces a span by a later one of the same ids needs
 /// to know nothing, and for any other a collector leaves out what has this
@@ -30,10 +31,10 @@ use crate::{Accepted, ExportError, Pipeline, SpanLimits, Value};
 pub const HEARTBEAT_ATTRIBUTE: &str = "throughline.heartbeat";
 
 /// Attribute of such a record: `polling` or `waiting`, if the span's future,
-/// stream or sink was polled.
+/// stream or sink was polled; `running`, if a closure runs in the span.
 pub const HEARTBEAT_STATE_ATTRIBUTE: &str = "throughline.heartbeat.state";
 
-/// Attribute of such a record: for how many nanoseconds it is in that state.
+/// Attribute of such a record: for how many nanoseconds it is in that state, if it is polled.
 pub const HEARTBEAT_SINCE_ATTRIBUTE: &str = "throughline.heartbeat.since_ns";
 
 /// A machine that makes batches of spans that still run, told the time. `B` and

@@ -175,7 +175,8 @@ impl Builder {
     /// ends at the moment at which it is made, and is **marked**: it says
     /// `throughline.heartbeat = true` ([`HEARTBEAT_ATTRIBUTE`](crate::HEARTBEAT_ATTRIBUTE));
     /// if the span's future is polled, also `throughline.heartbeat.state` (`polling` or
-    /// `waiting`) and `throughline.heartbeat.since_ns`. **It has none of the span's
+    /// `waiting`) and `throughline.heartbeat.since_ns`; if a closure runs in it, the state is
+    /// `running`. **It has none of the span's
     /// attributes, events, links and status**, nor a name that was changed meanwhile: those
     /// belong to whoever runs the span, and cannot be read without stopping it. They come
     /// with the span itself, later and under the same ids: a backend that takes the latest

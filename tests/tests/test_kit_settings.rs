@@ -5,9 +5,10 @@ use core::time::Duration;
 use throughline::tail::{AnyTrace, Failed, SlowerThan};
 use throughline::testing::{Capture, CapturedValue, VirtualClock, capture};
 use throughline::{
-    ComposableRateLimiting, CompositeSampler, Context, DropReason, InSpanExt, SpanBudgets,
-    SpanLimits, StatusCode, TailSampling, Value, extract, inject, span,
+    ComposableRateLimiting, CompositeSampler, Context, DropReason, HEARTBEAT_ATTRIBUTE, InSpanExt,
+    SpanBudgets, SpanLimits, StatusCode, TailSampling, Value, extract, inject, span,
 };
+use throughline_tests::places::watched;
 
 #[test]
 fn what_the_tail_drops_is_in_no_capture_and_no_loss() {
@@ -49,6 +50,27 @@ fn a_duration_at_the_tail_is_that_which_the_program_gave() {
         }
     });
     captured.assert_tree_with(&["millis", "duration"], "given {millis=251, duration=251ms}");
+}
+
+#[test]
+fn records_of_spans_under_way_are_apart_from_the_spans_of_a_capture() {
+    watched("a record of a live span", || {
+        let ((), captured) = Capture::new().heartbeat(Duration::from_millis(1)).run(|| {
+            let held = span!("held", id = 7);
+            let pipeline = held.pipeline().expect("that of the capture");
+            while pipeline.ledger().heartbeats() == 0 {
+                std::thread::yield_now();
+            }
+            held.end();
+        });
+        captured.assert_tree_with(&["id"], "held {id=7}");
+        let [beat, ..] = captured.heartbeats() else { panic!("none: {captured:?}") };
+        assert_eq!((&*beat.name, beat.span_id), ("held", captured.span("held").span_id));
+        assert_eq!(beat.attribute(HEARTBEAT_ATTRIBUTE), Some("true"));
+        assert_eq!(beat.attribute("id"), None);
+    });
+    let ((), captured) = capture(|| span!("alone").end());
+    assert!(captured.heartbeats().is_empty());
 }
 
 #[test]

@@ -148,6 +148,14 @@ impl Capture {
         self
     }
 
+    /// Tells of spans that are under way for so long, each time that so long has passed:
+    /// [`Captured::heartbeats`] has the records. They are made aside, in real time, so how
+    /// many there are is not the same each time; none by default.
+    pub fn heartbeat(mut self, after: Duration) -> Self {
+        self.options.heartbeat = Some(after);
+        self
+    }
+
     /// How much a span may hold.
     pub fn limits(mut self, limits: SpanLimits) -> Self {
         self.options.limits = limits;
@@ -197,6 +205,7 @@ impl Default for Capture {
 #[derive(Clone, Debug)]
 pub struct Captured {
     spans: Vec<CapturedSpan>,
+    heartbeats: Vec<CapturedSpan>,
     live: LiveSpans,
     ledger: Ledger,
 }
@@ -216,6 +225,12 @@ impl Captured {
     #[track_caller]
     pub fn span(&self, name: &str) -> &CapturedSpan {
         tree::find(&self.spans, name)
+    }
+
+    /// The records of spans that were under way, in the order in which they came; none
+    /// unless [asked for](Capture::heartbeat).
+    pub fn heartbeats(&self) -> &[CapturedSpan] {
+        &self.heartbeats
     }
 
     /// What was still under way at the end.

@@ -55,7 +55,12 @@ impl Running {
             panic!("spans were lost: {receipt}; give the capture `.room_for({enough})`");
         }
         assert!(receipt.is_complete() && losses.is_empty(), "spans were lost: {receipt}");
-        Captured { spans: self.memory.take(), live: telemetry.live_spans(), ledger }
+        Captured {
+            spans: self.memory.take(),
+            heartbeats: self.memory.heartbeats(),
+            live: telemetry.live_spans(),
+            ledger,
+        }
     }
 
     /// For how many spans there is to be room, so that as many as these fit, were they all
