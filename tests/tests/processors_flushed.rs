@@ -282,6 +282,37 @@ fn a_processor_that_flushes_its_own_pipeline_is_told_so_at_once() {
     });
 }
 
+/// SP-2: a processor may have a pipeline of its own behind it.
+/// ([Span processor](https://opentelemetry.io/docs/specs/otel/trace/sdk/#span-processor))
+#[test]
+fn a_processor_may_flush_and_end_a_pipeline_of_its_own() {
+    struct Handing(Telemetry);
+    impl SpanProcessor for Handing {
+        fn on_end(&self, _: &EndedSpan<'_>) {}
+        fn force_flush(&self, within: Duration) -> Result<(), ProcessorError> {
+            let receipt = self.0.flush_blocking(within);
+            receipt.is_complete().then_some(()).ok_or(ProcessorError::Timeout)
+        }
+        fn shutdown(&self, within: Duration) -> Result<(), ProcessorError> {
+            let receipt = self.0.shutdown_blocking(within);
+            receipt.is_complete().then_some(()).ok_or(ProcessorError::Timeout)
+        }
+    }
+    watched("a pipeline behind a processor", || {
+        let calls = Calls::default();
+        let behind = start(builder().processor(Called::new("behind", &calls)));
+        let telemetry = start(builder().processor(Handing(behind.clone())));
+        work(&behind);
+        let receipt = telemetry.flush_blocking(LONG);
+        assert!(receipt.is_complete(), "{receipt}");
+        assert_eq!(behind.ledger().exported(), 1);
+        let receipt = telemetry.shutdown_blocking(LONG);
+        assert!(receipt.is_complete(), "{receipt}");
+        assert!(behind.pipeline().is_closed());
+        assert_eq!(calls.so_far(), ["behind flush", "behind shutdown"]);
+    });
+}
+
 #[derive(Clone, Default)]
 struct Calling(Arc<OnceLock<Telemetry>>, Arc<Mutex<Vec<Receipt>>>);
 

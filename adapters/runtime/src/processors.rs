@@ -17,7 +17,6 @@ use throughline_core::{
     EndedSpan, EndingSpan, Pipeline, ProcessorError, Processors, SpanProcessor, StartedSpan,
 };
 
-use crate::transmission::exporting;
 use crate::{Context, Diagnostic, Diagnostics, PipelineOptions, anchor};
 
 /// The pipeline, whose spans the processors of the options see, and what flushes them.
@@ -74,15 +73,15 @@ impl Apart {
         let _ = self.told(catch_unwind(AssertUnwindSafe(call)));
     }
 
-    /// Has it pass on what it holds back. A flush of the pipeline in there is refused, as it
-    /// would wait for this one.
+    /// Has it pass on what it holds back.
     fn pass_on(
         &self,
         call: impl FnOnce(&dyn SpanProcessor) -> Result<(), ProcessorError>,
     ) -> Result<(), ProcessorError> {
         let context = Context::empty().suppressed();
-        let result = exporting(|| context.scope(|| call(&*self.processor)));
-        let result = self.told(result).unwrap_or(Err(ProcessorError::Panicked));
+        let call = || context.scope(|| call(&*self.processor));
+        let result = self.told(catch_unwind(AssertUnwindSafe(call)));
+        let result = result.unwrap_or(Err(ProcessorError::Panicked));
         let error = match result {
             // Whoever waits knows of the first, and of the second all have been told.
             Ok(()) | Err(ProcessorError::Timeout | ProcessorError::Panicked) => None,

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use crate::completion::Completed;
 use crate::engine::{Engine, Goal, Seat, State};
+use crate::processors::Rounds;
 use crate::transmission::{FAR, is_exporting_here};
 use crate::{LiveSpans, Outcome, Receipt};
 
@@ -19,7 +20,7 @@ impl Engine {
         // that one of them may hold.
         let outcome = if self.is_forked() {
             Outcome::Forked
-        } else if is_exporting_here() {
+        } else if is_exporting_here() || self.processors.is_some_and(Rounds::is_here) {
             // The exporter itself calls, perhaps in a panic hook, or a processor that is
             // flushed: this thread drives, and cannot wait for itself.
             Outcome::DeadlinePassed

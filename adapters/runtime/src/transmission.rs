@@ -65,7 +65,7 @@ where
     .await
 }
 
-/// Runs code of the exporter, or of a processor that is flushed, which may panic.
+/// Runs code of the exporter, which may panic.
 pub(crate) fn exporting<T>(work: impl FnOnce() -> T) -> std::thread::Result<T> {
     let before = EXPORTING.replace(true);
     let result = std::panic::catch_unwind(AssertUnwindSafe(work));
@@ -73,7 +73,7 @@ pub(crate) fn exporting<T>(work: impl FnOnce() -> T) -> std::thread::Result<T> {
     result
 }
 
-/// Whether the current thread runs code for which a flush waits.
+/// Whether the current thread runs code of an exporter.
 pub(crate) fn is_exporting_here() -> bool {
     EXPORTING.get()
 }

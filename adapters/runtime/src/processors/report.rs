@@ -23,7 +23,8 @@ impl ProcessorReport {
     /// # Errors
     ///
     /// Why it may still hold something back: [`ProcessorError::Timeout`] too if it was not
-    /// done by the deadline, or not asked, since one before it was not.
+    /// done by the deadline; not asked, since one before it was not; or there was no thread to
+    /// ask it on.
     pub fn result(&self) -> Result<(), ProcessorError> {
         self.result
     }

@@ -10,6 +10,8 @@
 //! Processors may block, and for ever: whoever waits goes at the deadline, and a flush that
 //! does not return holds one thread, however many are asked for behind it.
 
+use core::cell::Cell;
+use core::ptr;
 use core::time::Duration;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -66,7 +68,7 @@ impl Rounds {
         calls.asked += 1;
         calls.deadline = calls.deadline.max(Some(deadline));
         if !calls.is_flushing {
-            calls.is_flushing = has_thread(|| self.run_rounds());
+            calls.is_flushing = self.has_thread(Self::run_rounds);
         }
         Call::Flush(calls.asked)
     }
@@ -75,10 +77,16 @@ impl Rounds {
     pub(crate) fn shutdown(&'static self, deadline: Instant) -> Call {
         let mut calls = self.lock();
         // Without a thread it has not begun: the next shutdown tries again.
-        if calls.ended.is_none() && has_thread(move || self.run_end(deadline)) {
+        if calls.ended.is_none() && self.has_thread(move |rounds| rounds.run_end(deadline)) {
             calls.ended = Some(Vec::new());
         }
         Call::Shutdown
+    }
+
+    /// Whether the current thread has one of these processors flush: a flush of the pipeline in
+    /// there would wait for itself.
+    pub(crate) fn is_here(&self) -> bool {
+        HERE.get() == ptr::from_ref(self).addr()
     }
 
     /// Whether nothing more will be said about this.
@@ -152,6 +160,16 @@ impl Rounds {
         }
     }
 
+    /// Whether there is a thread for this, which may block.
+    fn has_thread(&'static self, work: impl FnOnce(&Self) + Send + 'static) -> bool {
+        let thread = std::thread::Builder::new().name("throughline-processor".to_owned());
+        let work = move || {
+            HERE.set(ptr::from_ref(self).addr());
+            work(self);
+        };
+        thread.spawn(work).is_ok()
+    }
+
     fn wait_for_change<'a>(
         &self,
         calls: MutexGuard<'a, Calls>,
@@ -187,8 +205,7 @@ impl Calls {
     }
 }
 
-/// Whether there is a thread for this, which may block.
-fn has_thread(work: impl FnOnce() + Send + 'static) -> bool {
-    let thread = std::thread::Builder::new().name("throughline-processor".to_owned());
-    thread.spawn(work).is_ok()
+thread_local! {
+    /// Whose thread this is, by its address; 0 is nobody's.
+    static HERE: Cell<usize> = const { Cell::new(0) };
 }
