@@ -13,15 +13,15 @@ use crate::drive::{earlier, has_heartbeats};
 use crate::engine::{Engine, Goal, Seat, State};
 use crate::transmission::yield_now;
 
-/// Drives the flusher until it is finished and everything is settled, or the goal is
-/// reached; only while it has the seat.
+/// Drives the flusher until it is finished and everything is settled, the goal is
+/// reached, or the caller who drives has left; only while it has the seat.
 pub(crate) async fn dispatch<R: Runtime>(
     engine: Arc<Engine>,
     runtime: R,
     seat: Seat,
     goal: Option<Goal>,
 ) {
-    let is_done = |state: &State| goal.is_some_and(|goal| state.has_reached(goal));
+    let is_done = |state: &State| state.is_done(seat, goal);
     loop {
         let next = |state: &mut State| match () {
             () if is_done(state) => Step::Done,

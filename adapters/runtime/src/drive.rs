@@ -18,10 +18,12 @@ use crate::race::{First, race};
 use crate::transmission::{FAR, PANICKED, exporting, with_timeout, yield_now};
 use crate::{Diagnostic, ExportOperation, Runtime};
 
-/// Drives the flusher until it is finished, or the goal is reached.
+/// Drives the flusher until it is finished, the goal is reached, or the caller who drives
+/// has left.
 ///
-/// It goes on only while it has the seat: a caller that blocks may take the seat
-/// away, and then what this loop was sending is sent by the caller.
+/// It begins something only while it has the seat. A request that is under way goes on
+/// without the seat, unless a caller who could not wait has [taken it away](crate::flights)
+/// and sends the batch again.
 pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
     engine: Arc<Engine>,
     runtime: R,
@@ -29,7 +31,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
     seat: Seat,
     goal: Option<Goal>,
 ) {
-    let is_done = |state: &State| goal.is_some_and(|goal| state.has_reached(goal));
+    let is_done = |state: &State| state.is_done(seat, goal);
     loop {
         let mut next = |state: &mut State| {
             // Another one in the seat may have done what this one is here for.
@@ -51,7 +53,7 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                     state.operations[0].begin(now, ONLY);
                     let batch = state.flusher.batch();
                     match exporting(|| connection.export(&batch)) {
-                        Ok(sending) => Step::send(sending, What::Batch, state),
+                        Ok(sending) => Step::send(sending, What::Batch, state, seat),
                         Err(_) => {
                             engine.on_export(state, Err(PANICKED).into());
                             Step::Yield
@@ -62,12 +64,12 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                 _ if is_done(state) => Step::Done,
                 Action::Wait { until } if !state.flusher.is_exporting() => {
                     match has_heartbeats(state, engine.now(), anchor) {
-                        false => Step::Wait(earlier(until, state)),
+                        false => Step::Wait { until: earlier(until, state), for_another: false },
                         true => {
                             let batch = state.heartbeats.as_ref().map(Heartbeats::batch);
                             let batch = batch.unwrap_or_else(|| state.flusher.batch());
                             match exporting(|| connection.export(&batch)) {
-                                Ok(sending) => Step::send(sending, What::Heartbeats, state),
+                                Ok(sending) => Step::send(sending, What::Heartbeats, state, seat),
                                 Err(_) => {
                                     state.on_heartbeats(Err(PANICKED));
                                     Step::Yield
@@ -76,7 +78,8 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                         }
                     }
                 }
-                Action::Wait { until } => Step::Wait(until),
+                // Who had the seat before has a batch on its way.
+                Action::Wait { until } => Step::Wait { until, for_another: true },
                 Action::Yield => Step::Yield,
                 Action::Finished => Step::Done,
             }
@@ -84,29 +87,36 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
         let (step, said) = engine.with(|state| (next(state), state.take_said()));
         engine.say(said);
         match step {
-            Step::Export { sending, what, timeout, turn } => {
+            Step::Export { sending, what, timeout, number } => {
                 let sending = with_timeout(&runtime, sending, timeout);
                 let sending = pin!(engine.stowing(&runtime, seat, sending));
-                // Whoever takes the seat sends the batch too, and after the end
+                // Whoever takes the request away sends the batch too, and after the end
                 // nobody wants the answer: the transmission is dropped.
-                // The seat itself may have come back meanwhile, so the turns count.
-                let is_mine = |state: &State| state.seat == seat && state.taken_over == turn;
-                let over = |state: &State| !is_mine(state) || state.flusher.is_finished();
+                let over = |state: &State| {
+                    let is_taken = !state.flights.is_under_way(number);
+                    is_taken || !what.outlasts(state, seat) || state.flusher.is_finished()
+                };
                 let over = pin!(engine.changed_for(Some(seat), over));
-                if let First::Right(answer) = race(over, sending).await {
-                    let said = engine.with(|state| {
-                        if is_mine(state) {
-                            match what {
-                                What::Batch => engine.on_export(state, answer),
-                                What::Heartbeats => state.on_heartbeats(answer.result),
-                            }
+                let answer = match race(over, sending).await {
+                    First::Left(()) => None,
+                    First::Right(answer) => Some(answer),
+                };
+                let said = engine.with(|state| {
+                    let is_mine = state.flights.end(number);
+                    if let Some(answer) = answer.filter(|_| is_mine) {
+                        match what {
+                            What::Batch => engine.on_export(state, answer),
+                            What::Heartbeats => state.on_heartbeats(answer.result),
                         }
-                        state.take_said()
-                    });
-                    engine.say(said);
-                }
+                    }
+                    state.take_said()
+                });
+                engine.say(said);
             }
-            Step::Wait(until) => engine.idle(&runtime, seat, until, |_| false).await,
+            Step::Wait { until, for_another } => {
+                let is_stirred = |state: &State| for_another && !state.flusher.is_exporting();
+                engine.idle(&runtime, seat, until, is_stirred).await;
+            }
             Step::Yield => yield_now().await,
             Step::NotMine => {
                 engine.changed(|state| state.seat == seat || is_done(state)).await;
@@ -117,14 +127,18 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
 }
 
 enum Step<S> {
-    /// What is sent, how long it may take, and the turn in which it began.
+    /// What is sent, how long it may take, and the number of the request.
     Export {
         sending: S,
         what: What,
         timeout: Option<Duration>,
-        turn: u64,
+        number: u64,
     },
-    Wait(Option<Duration>),
+    Wait {
+        until: Option<Duration>,
+        /// Also for the answer to a request that another one began.
+        for_another: bool,
+    },
     Yield,
     NotMine,
     Done,
@@ -139,10 +153,19 @@ enum What {
     Heartbeats,
 }
 
+impl What {
+    /// Whether it goes on, whoever has the seat. Records of live spans do not: they are
+    /// gathered anew.
+    fn outlasts(self, state: &State, seat: Seat) -> bool {
+        matches!(self, What::Batch) || state.seat == seat
+    }
+}
+
 impl<S> Step<S> {
-    fn send(sending: S, what: What, state: &State) -> Self {
-        let (timeout, turn) = (state.flusher.export_timeout(), state.taken_over);
-        Step::Export { sending, what, timeout, turn }
+    fn send(sending: S, what: What, state: &mut State, seat: Seat) -> Self {
+        let place = matches!(what, What::Batch).then_some(ONLY);
+        let number = state.flights.begin(place, Some(seat));
+        Step::Export { sending, what, timeout: state.flusher.export_timeout(), number }
     }
 }
 

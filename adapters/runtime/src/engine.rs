@@ -9,7 +9,8 @@ use std::time::Instant;
 use throughline_core::{Entry, ExportError, Heartbeats, Pipeline, Ticket};
 
 use crate::anchor::{Anchor, FixedClock};
-use crate::fan_out::FanOut;
+use crate::fan_out::{FanOut, Place};
+use crate::flights::Flights;
 use crate::guarded_sampler::GuardedSampler;
 use crate::metrics::Names;
 use crate::operation::{Listeners, Operations};
@@ -77,6 +78,7 @@ pub(crate) struct State {
     pub(crate) heartbeats: Option<Heartbeats<Vec<u8>, Vec<Entry>>>,
     /// Who drives.
     pub(crate) seat: Seat,
+    pub(crate) flights: Flights,
     /// Callers who took the seat and have not left, the latest last.
     pub(crate) callers: Vec<u64>,
     /// How often a caller took the seat.
@@ -129,6 +131,7 @@ impl State {
             fan_out,
             heartbeats,
             seat: Seat::Background,
+            flights: Flights::default(),
             callers: Vec::new(),
             taken_over: 0,
             asked: 0,
@@ -157,11 +160,57 @@ impl State {
         self.flusher.is_finished() && self.fan_out.as_ref().is_none_or(FanOut::is_finished)
     }
 
-    /// Whether something is with an exporter.
-    pub(crate) fn is_exporting(&self) -> bool {
-        match &self.fan_out {
-            Some(fan_out) => fan_out.is_exporting(),
-            None => self.flusher.is_exporting(),
+    /// Whether the one who should drive is the background task, which was dropped.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned && self.seat == Seat::Background
+    }
+
+    /// Whether whoever drives in this seat is there for nothing any more.
+    pub(crate) fn is_done(&self, seat: Seat, goal: Option<Goal>) -> bool {
+        goal.is_some_and(|goal| self.has_reached(goal)) || self.has_left(seat)
+    }
+
+    /// Whether this is a caller who waits for nothing any more.
+    pub(crate) fn has_left(&self, seat: Seat) -> bool {
+        matches!(seat, Seat::Caller(caller) if !self.callers.contains(&caller))
+    }
+
+    /// Gives the seat to a caller, if whoever has it cannot go on: it did not answer the
+    /// question, and has no request under way for which the caller still has patience.
+    ///
+    /// One look and one change, under one lock: otherwise a request could begin in
+    /// between, and be sent twice.
+    pub(crate) fn take_seat(&mut self, question: u64, is_patient: bool) -> Option<Seat> {
+        let is_driven = !self.is_abandoned() && self.answered >= question;
+        // A caller has a thread of its own, where its requests go on whoever drives. What
+        // the background task sends may stand still, with its runtime.
+        let is_awaited = is_patient && self.flights.are_of(Seat::Background);
+        if is_driven || is_awaited {
+            return None;
+        }
+        let lost = self.flights.take(Seat::Background);
+        self.send_again(lost);
+        self.taken_over += 1;
+        self.callers.push(self.taken_over);
+        self.seat = Seat::Caller(self.taken_over);
+        Some(self.seat)
+    }
+
+    /// What was sent from these places has no answer, and will have none.
+    pub(crate) fn send_again(&mut self, places: Vec<Place>) {
+        for place in places {
+            match &mut self.fan_out {
+                Some(fan_out) => fan_out.interrupt(|other| other == place),
+                None => self.flusher.on_interrupted(Duration::ZERO),
+            }
+        }
+    }
+
+    /// A caller waits for nothing any more. The seat goes to the latest of those who do.
+    pub(crate) fn leave(&mut self, seat: Seat) {
+        self.callers.retain(|caller| Seat::Caller(*caller) != seat);
+        if self.seat == seat {
+            self.seat = self.callers.last().map_or(Seat::Background, |c| Seat::Caller(*c));
         }
     }
 

@@ -11,12 +11,10 @@
 //! thread; only exporters that may block have threads of their own, which nobody takes.
 
 use core::future::Future;
-use core::panic::AssertUnwindSafe;
 use core::pin::pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::io;
-use std::panic::catch_unwind;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
 
@@ -27,6 +25,7 @@ use crate::dispatch::dispatch;
 use crate::engine::{Engine, Goal, Seat, State};
 use crate::fan_out::{Bounds, FanOut, Place};
 use crate::metrics::Names;
+use crate::observe::ONLY;
 use crate::operation::Listeners;
 use crate::pipeline::Created;
 use crate::race::race;
@@ -137,7 +136,7 @@ fn in_background<R: Runtime>(engine: &Arc<Engine>, runtime: &R, destinations: &D
     let seat = Seat::Background;
     if !engine.fans_out {
         for destination in destinations.iter() {
-            spawn(destination.drive(engine.clone(), runtime, seat, None), None);
+            spawn(destination.drive(engine.clone(), runtime, seat, None), Some(ONLY));
         }
         return;
     }
@@ -195,7 +194,10 @@ async fn on_thread<R: Runtime>(
             thread.spawn(destination.work_on(engine.clone(), &thread, place, Some(seat)));
         }
     }
-    suppressed(dispatch(engine, thread, seat, Some(goal))).await;
+    suppressed(dispatch(engine.clone(), thread, seat, Some(goal))).await;
+    // No worker begins anything more, and what they have begun comes to its end.
+    engine.with(|state| state.leave(seat));
+    engine.changed(|state| !state.flights.are_of(seat)).await;
 }
 
 impl Engine {
@@ -213,25 +215,20 @@ impl Engine {
 /// Tells that a background task is over, or was dropped with its runtime.
 struct Leaving {
     engine: Arc<Engine>,
-    /// Where it worked; `None` drives the flusher.
+    /// Where it sends; `None` sends nothing itself.
     place: Option<Place>,
 }
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        // The clock is the runtime's: what it throws, the one that unwinds would die of.
-        let now = catch_unwind(AssertUnwindSafe(|| self.engine.now())).unwrap_or_default();
         let is_over = self.engine.with(|state| {
-            let is_over = state.is_finished();
             state.abandoned = true;
-            if state.seat != Seat::Background {
-                return is_over;
+            // What a caller sends goes on, on its thread.
+            if let Some(place) = self.place {
+                let lost = state.flights.take_at(place);
+                state.send_again(lost);
             }
-            match (self.place, &mut state.fan_out) {
-                (Some(mine), Some(fan_out)) => fan_out.interrupt(|place| place == mine),
-                _ => state.flusher.on_interrupted(now),
-            }
-            is_over
+            state.is_finished()
         });
         if is_over {
             return;

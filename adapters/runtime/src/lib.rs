@@ -60,6 +60,8 @@ mod exporter;
 #[cfg(feature = "pipeline")]
 mod fan_out;
 #[cfg(feature = "pipeline")]
+mod flights;
+#[cfg(feature = "pipeline")]
 mod guarded_predicate;
 #[cfg(feature = "pipeline")]
 mod guarded_sampler;

@@ -128,37 +128,43 @@ impl Engine {
         let began = Instant::now();
         let within = deadline.saturating_duration_since(began);
         let mut patience = (within / 4).min(PATIENCE);
+        // Ordering: Relaxed; the lock is taken after it is set.
+        let is_over = |state: &State| state.has_reached(goal) || over.load(Ordering::Relaxed);
         loop {
             let question = self.with(|state| {
                 state.asked += 1;
                 state.asked
             });
             let next = Instant::now() + patience;
-            self.wait_until(goal, next.min(deadline), over);
-            let (is_over, is_driven, is_exporting) = self.lock_and(|state| {
-                // Ordering: Relaxed; the lock is taken after it is set.
-                let is_over = state.has_reached(goal) || over.load(Ordering::Relaxed);
-                let is_driven = !state.abandoned && state.answered >= question;
-                (is_over, is_driven, !state.abandoned && state.is_exporting())
+            self.wait_until(next.min(deadline), |state| {
+                // Nobody answers, and nothing is on its way.
+                let is_left = state.is_abandoned() && !state.flights.are_of(Seat::Background);
+                is_left || is_over(state)
             });
-            if is_over || Instant::now() >= deadline {
+            let now = Instant::now();
+            if now >= deadline {
                 return;
             }
-            // What a driver is sending would be sent twice: one that does not
-            // answer may be in the middle of other work, so it gets half of the
-            // time.
-            let is_awaited = is_exporting && Instant::now() < began + within / 2;
-            if !is_driven && !is_awaited {
-                return self.take_over(goal, deadline);
+            let is_patient = now < began + patience_with_request(within);
+            let (ends, seat) = self.with(|state| match is_over(state) {
+                true => (true, None),
+                false => (false, state.take_seat(question, is_patient)),
+            });
+            if ends {
+                return;
+            }
+            if let Some(seat) = seat {
+                self.take_over(seat, goal, deadline);
+                self.wait_until(deadline, |state| is_over(state) || state.has_left(seat));
+                return self.with(|state| state.leave(seat));
             }
             patience = (2 * patience).min(LONGEST);
         }
     }
 
-    fn wait_until(&self, goal: Goal, deadline: Instant, over: &AtomicBool) {
+    fn wait_until(&self, deadline: Instant, holds: impl Fn(&State) -> bool) {
         let mut state = self.lock();
-        // Ordering: Relaxed, as in `attend`.
-        while !state.has_reached(goal) && !state.abandoned && !over.load(Ordering::Relaxed) {
+        while !holds(&state) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
@@ -174,39 +180,31 @@ impl Engine {
         self.with(|_| over.store(true, Ordering::Relaxed));
     }
 
-    /// Drives the flusher on the current thread until the goal or the deadline.
-    fn take_over(self: &Arc<Self>, goal: Goal, deadline: Instant) {
-        let now = self.now();
-        let (seat, caller) = self.with(|state| {
-            state.taken_over += 1;
-            let caller = state.taken_over;
-            state.callers.push(caller);
-            state.seat = Seat::Caller(caller);
-            self.interrupt(state, now);
-            (state.seat, caller)
-        });
+    /// Drives the flusher for a caller who has the seat: on a thread, so that a request
+    /// which is under way when the caller's deadline comes goes on to its answer.
+    fn take_over(self: &Arc<Self>, seat: Seat, goal: Goal, deadline: Instant) {
+        let engine = self.clone();
+        let drive = move || engine.drive_for(seat, goal, Instant::now() + FAR);
+        let thread = std::thread::Builder::new().name("throughline-drive".to_owned());
+        if thread.spawn(drive).is_err() {
+            // Without a thread: what is not answered by the deadline is sent again.
+            self.drive_for(seat, goal, deadline);
+        }
+    }
+
+    /// Drives until the goal is reached or the caller has left, and nothing is under way
+    /// that was begun here.
+    fn drive_for(self: &Arc<Self>, seat: Seat, goal: Goal, deadline: Instant) {
         let drive = || (self.take_over)(self.clone(), seat, goal, deadline);
         // Neither a runtime's clock nor we ourselves may take the caller down.
         if catch_unwind(AssertUnwindSafe(drive)).is_err() {
             self.driver_panicked();
         }
-        let now = self.now();
         self.with(|state| {
-            state.callers.retain(|other| *other != caller);
-            if state.seat == seat {
-                self.interrupt(state, now);
-                // Not to the former one, who may have left meanwhile.
-                state.seat = state.callers.last().map_or(Seat::Background, |c| Seat::Caller(*c));
-            }
+            let lost = state.flights.take(seat);
+            state.send_again(lost);
+            state.leave(seat);
         });
-    }
-
-    /// What whoever had the seat was sending is sent again.
-    fn interrupt(&self, state: &mut State, now: Duration) {
-        state.flusher.on_interrupted(now);
-        if let Some(fan_out) = &mut state.fan_out {
-            fan_out.interrupt(|place| !self.is_apart(place));
-        }
     }
 
     /// Shutdown is over by its deadline whether or not it succeeded: what is left
@@ -259,8 +257,21 @@ impl Engine {
     }
 }
 
+/// How long a caller waits for a request of a background task that does not answer: it may
+/// be in the middle of other work, or its thread may wait for a processor. What it sends
+/// would be sent twice.
+fn patience_with_request(within: Duration) -> Duration {
+    (within / 2).max(STARVED)
+}
+
+/// How long a thread that is well may not come to run.
+const STARVED: Duration = Duration::from_secs(1);
+
 /// How long a caller waits for an answer of whoever drives, at first.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// How often it asks again at least.
 const LONGEST: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

@@ -16,8 +16,9 @@ use crate::fan_out::{Body, FanOut, Order, Place};
 use crate::race::{First, race};
 use crate::transmission::{FAR, PANICKED, exporting, with_timeout};
 
-/// Works at this place until everything is settled; only while this seat drives, if it
-/// depends on one. What it was sending when the seat was taken away is sent by the other.
+/// Works at this place until everything is settled; begins something only while this seat
+/// drives, if it depends on one. What is under way goes on without the seat, unless it is
+/// [taken away](crate::flights).
 pub(crate) async fn work<R: Runtime, C: SpanExporter>(
     engine: Arc<Engine>,
     runtime: R,
@@ -29,17 +30,13 @@ pub(crate) async fn work<R: Runtime, C: SpanExporter>(
     loop {
         let next = |state: &mut State| match () {
             () if state.has_settled_all() => Step::Done,
-            () if is_seated(state) => state.next_at(engine.now(), place),
+            () if is_seated(state) => state.next_at(engine.now(), place, seat),
             () => Step::NotMine,
         };
         let (step, said) = engine.with(|state| (next(state), state.take_said()));
         engine.say(said);
         match step {
-            Step::Export { body, spans, timeout, turn } => {
-                // The seat itself may have come back meanwhile, so the turns count.
-                let is_mine = |state: &State| {
-                    is_seated(state) && (seat.is_none() || state.taken_over == turn)
-                };
+            Step::Export { body, spans, timeout, number } => {
                 // Not under the lock: an exporter that blocks here blocks nobody else.
                 let begun = exporting(|| connection.export(&body.batch(spans)));
                 drop(body);
@@ -47,22 +44,23 @@ pub(crate) async fn work<R: Runtime, C: SpanExporter>(
                     Err(_) => Some(Err(PANICKED).into()),
                     Ok(sending) => {
                         let sending = pin!(with_timeout(&runtime, sending, timeout));
-                        let over = |state: &State| !is_mine(state) || state.has_settled_all();
+                        let over = |state: &State| {
+                            !state.flights.is_under_way(number) || state.has_settled_all()
+                        };
                         match race(pin!(engine.changed(over)), sending).await {
                             First::Left(()) => None,
                             First::Right(answer) => Some(answer),
                         }
                     }
                 };
-                if let Some(answer) = answer {
-                    let said = engine.with(|state| {
-                        if is_mine(state) {
-                            engine.on_export_at(state, place, answer);
-                        }
-                        state.take_said()
-                    });
-                    engine.say(said);
-                }
+                let said = engine.with(|state| {
+                    let is_mine = state.flights.end(number);
+                    if let Some(answer) = answer.filter(|_| is_mine) {
+                        engine.on_export_at(state, place, answer);
+                    }
+                    state.take_said()
+                });
+                engine.say(said);
             }
             Step::Wait(until) => {
                 let is_stirred = |state: &State| {
@@ -89,12 +87,12 @@ pub(crate) async fn work<R: Runtime, C: SpanExporter>(
 }
 
 enum Step {
-    /// What is sent, how long it may take, and the turn in which it began.
+    /// What is sent, how long it may take, and the number of the request.
     Export {
         body: Arc<Body>,
         spans: Range<usize>,
         timeout: Option<Duration>,
-        turn: u64,
+        number: u64,
     },
     Wait(Option<Duration>),
     NotMine,
@@ -102,7 +100,7 @@ enum Step {
 }
 
 impl State {
-    fn next_at(&mut self, now: Duration, place: Place) -> Step {
+    fn next_at(&mut self, now: Duration, place: Place, seat: Option<Seat>) -> Step {
         let timeout = self.fan_out.as_ref().and_then(FanOut::export_timeout);
         match self.order_at(now, place) {
             Order::Export(body, spans) => {
@@ -110,7 +108,8 @@ impl State {
                 if is_of_spans && let Some(operations) = self.operations.get_mut(place.lane) {
                     operations.begin(now, place);
                 }
-                Step::Export { body, spans, timeout, turn: self.taken_over }
+                let number = self.flights.begin(Some(place), seat);
+                Step::Export { body, spans, timeout, number }
             }
             Order::Wait(until) => Step::Wait(until),
             Order::Finished => Step::Done,

@@ -222,8 +222,4 @@ impl Lane {
             Slot::Exporting(flight) | Slot::Waiting(flight, _) => Some(*flight),
         })
     }
-
-    pub(crate) fn is_exporting(&self) -> bool {
-        self.slots.iter().any(|slot| matches!(slot, Slot::Exporting(_)))
-    }
 }

@@ -341,11 +341,6 @@ impl FanOut {
         self.stage == Stage::Finished { cut_short: true }
     }
 
-    /// Whether something is being sent.
-    pub(crate) fn is_exporting(&self) -> bool {
-        self.lanes.iter().any(Lane::is_exporting)
-    }
-
     /// Spans that a lane is sending, through all repetitions.
     pub(crate) fn in_export(&self, lane: usize) -> u64 {
         let left = |flight: Flight| match self.shipments.get(&flight.shipment) {
