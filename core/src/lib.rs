@@ -69,6 +69,8 @@ mod root;
 mod route;
 mod sampler;
 mod scopes;
+#[cfg(any(throughline_loom, all(target_has_atomic = "64", not(target_os = "none"))))]
+mod shown;
 mod span;
 mod span_context;
 mod spawn_policy;
@@ -139,6 +141,8 @@ pub use sampler::{OtelTraceState, Randomness, Threshold};
 // For platforms.
 pub use counter::cycles;
 pub use guard::{Pushed, Token};
+#[cfg(any(throughline_loom, all(target_has_atomic = "64", not(target_os = "none"))))]
+pub use shown::Shown;
 
 // The pipeline and its memory.
 pub use begun::{Begun, ParentOrigin};

@@ -6,10 +6,10 @@
 use core::cell::Cell;
 
 use crate::bitmap::Bitmap;
-use crate::live::{Live, Opening};
+use crate::live::{Live, Opening, Slot};
 use crate::{
-    Callsite, CallsiteBudget, Ending, LastPoll, Pipeline, SpanContext, SpanId, SpanKind, Surplus,
-    SurplusSummary, TakenWord,
+    Callsite, CallsiteBudget, Decision, Ending, LastPoll, Pipeline, SpanContext, SpanId, SpanKind,
+    Surplus, SurplusSummary, TakenWord,
 };
 
 /// The bitmap that gives out slots and spill blocks.
@@ -113,6 +113,47 @@ impl LiveSpan {
         live.map(LiveSpan)
     }
 
+    /// Starts the root of a trace and counts it as one.
+    pub fn open_root(
+        pipeline: &'static Pipeline,
+        callsite: &'static Callsite,
+        context: SpanContext,
+    ) -> Option<Self> {
+        let opening = Opening {
+            trace: context.trace_id(),
+            span: context.span_id(),
+            flags: context.trace_flags(),
+            parent: SpanId::INVALID,
+            remote_parent: false,
+            kind: SpanKind::Internal,
+            start: 0,
+            callsite,
+        };
+        let live = pipeline.open(0, &Cell::new(0), || opening, None)?;
+        pipeline.count_begun(0, &SpanContext::INVALID, Decision::RecordAndSample);
+        Some(LiveSpan(live))
+    }
+
+    /// The span as those have it who know its context.
+    pub fn known(&self) -> Known {
+        Known(self.0.slot())
+    }
+
+    /// So many more children are exported.
+    pub fn set_children_left(&self, left: u32) {
+        self.0.set_children_left(left);
+    }
+
+    /// Replaces the kind.
+    pub fn set_kind(&mut self, kind: SpanKind) {
+        self.0.set_kind(kind);
+    }
+
+    /// The kind, and whether the span has surplus children.
+    pub fn kind_and_flood(&self) -> (SpanKind, bool) {
+        (self.0.kind(), self.0.is_flooded())
+    }
+
     /// Begins a poll, or ends it.
     pub fn poll(&self, polled: LastPoll) {
         match polled {
@@ -149,5 +190,21 @@ impl LiveSpan {
     /// Ends the span: its frame is submitted, or counted as lost.
     pub fn end(self) {
         Pipeline::finish(self.0, 0, Ending::Completed);
+    }
+}
+
+/// A span that another thread knows by its context.
+#[derive(Clone, Copy, Debug)]
+pub struct Known(&'static Slot);
+
+impl Known {
+    /// Whether one more child is exported.
+    pub fn take_child(&self) -> bool {
+        self.0.take_child()
+    }
+
+    /// The span has surplus children to tell of.
+    pub fn set_flooded(&self) {
+        self.0.set_flooded();
     }
 }

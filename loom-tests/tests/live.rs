@@ -156,3 +156,32 @@ fn a_spill_block_has_one_owner_at_a_time() {
         assert!(use_one(3), "the block came back");
     });
 }
+
+// Fails when a flag that another thread sets is undone by the owner, who sets the kind
+// beside it, or the other way round.
+#[test]
+fn the_kind_that_the_owner_sets_and_the_flag_of_another_thread_are_both_there() {
+    model(Preemptions { quick: 3, full: 6 }, || {
+        let pipeline = pipeline(1, 1, 0, &Nobody);
+        let mut live = open(pipeline, 1).expect("a slot");
+        let known = live.known();
+        let child = thread::spawn(move || known.set_flooded());
+        live.set_kind(SpanKind::Server);
+        join(child);
+        assert_eq!(live.kind_and_flood(), (SpanKind::Server, true));
+    });
+}
+
+// Fails when the last place is looked for and taken in two steps.
+#[test]
+fn two_threads_that_know_a_span_never_take_its_last_child_both() {
+    model(Preemptions { quick: 3, full: 6 }, || {
+        let pipeline = pipeline(1, 1, 0, &Nobody);
+        let live = open(pipeline, 1).expect("a slot");
+        live.set_children_left(1);
+        let known = live.known();
+        let children = [(); 2].map(|()| thread::spawn(move || known.take_child()));
+        let taken = children.map(join);
+        assert_eq!(taken.iter().filter(|taken| **taken).count(), 1);
+    });
+}

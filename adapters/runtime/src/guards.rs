@@ -233,9 +233,10 @@ impl List {
     fn show_all(&self) {
         let Some(board) = &self.board else { return };
         for depth in Board::depths() {
-            match self.entered.get(depth).filter(|each| !each.is_left) {
-                Some(each) => board.show(depth, each.keeper, each.key, each.version),
-                None => board.clear(depth),
+            // First: who looks shall see no key with another one's version.
+            board.clear(depth);
+            if let Some(each) = self.entered.get(depth).filter(|each| !each.is_left) {
+                board.show(depth, each.keeper, each.key, each.version);
             }
         }
     }

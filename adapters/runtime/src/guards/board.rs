@@ -1,27 +1,21 @@
 //! What guards have entered on each thread, for others to look at.
 //!
 //! Each thread has a board, on which it alone writes: two stores to enter, one to leave.
-//! So a guard takes no lock to show that its span runs; who looks has the work.
+//! So a guard takes no lock to show that its span runs; who looks has the work. The
+//! protocol is core's ([`Shown`]), where it has a model.
 
-use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use throughline_core::SpanContext;
+use throughline_core::{Shown, SpanContext};
 
 use super::{Keeper, Registered};
 
 /// The outermost guards of a thread.
 #[derive(Debug, Default)]
 pub(super) struct Board {
-    places: [Place; DEPTH],
-}
-
-#[derive(Debug, Default)]
-struct Place {
-    /// 0 if nothing is entered here.
-    key: AtomicU64,
-    /// The keeper's number in the upper half, the version in the lower one.
-    whose: AtomicU64,
+    /// Keys; and whose they are: the keeper's number in the upper half, the version in the
+    /// lower one.
+    places: [Shown; DEPTH],
 }
 
 impl Board {
@@ -35,16 +29,12 @@ impl Board {
         board
     }
 
-    /// Shows what is entered at this depth.
+    /// Shows what is entered at this depth, at which nothing is shown.
     #[inline]
     pub(super) fn show(&self, depth: usize, keeper: Registered, key: u64, version: u32) {
         if let Some(place) = self.places.get(depth) {
             let whose = u64::from(keeper.0.number) << 32 | u64::from(version);
-            // Ordering: Release keeps it behind the former key's end: who reads it here sees
-            // no former key any more.
-            place.whose.store(whose, Ordering::Release);
-            // Ordering: Release publishes the keeper and the version.
-            place.key.store(key, Ordering::Release);
+            place.show(key, whose);
         }
     }
 
@@ -52,8 +42,7 @@ impl Board {
     #[inline]
     pub(super) fn clear(&self, depth: usize) {
         if let Some(place) = self.places.get(depth) {
-            // Ordering: Relaxed, nothing is read through it.
-            place.key.store(0, Ordering::Relaxed);
+            place.clear();
         }
     }
 
@@ -65,17 +54,7 @@ impl Board {
     /// What is shown, by keys.
     #[cfg(test)]
     pub(super) fn keys(&self) -> Vec<u64> {
-        self.places.iter().filter_map(Place::read).map(|(key, _)| key).collect()
-    }
-}
-
-impl Place {
-    fn read(&self) -> Option<(u64, u64)> {
-        // Ordering: Acquire, twice: each synchronizes with its Release store in `show`.
-        let key = self.key.load(Ordering::Acquire);
-        let whose = self.whose.load(Ordering::Acquire);
-        // Ordering: Relaxed is enough behind the Acquire load above.
-        (key != 0 && self.key.load(Ordering::Relaxed) == key).then_some((key, whose))
+        self.places.iter().filter_map(Shown::read).map(|(key, _)| key).collect()
     }
 }
 
@@ -86,7 +65,7 @@ pub fn entered() -> Vec<SpanContext> {
     let places: Vec<_> = boards
         .iter()
         .filter_map(Weak::upgrade)
-        .flat_map(|board| board.places.iter().filter_map(Place::read).collect::<Vec<_>>())
+        .flat_map(|board| board.places.iter().filter_map(Shown::read).collect::<Vec<_>>())
         .collect();
     let keepers = KEEPERS.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let context = |(key, whose): (u64, u64)| {
