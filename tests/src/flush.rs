@@ -171,8 +171,10 @@ pub fn a_collector_that_answers_gets_everything<R: TestRuntime>(matrix: Matrix<i
             met.assert_complete_without(None);
             assert_eq!(met.receipt.ledger().exported(), SPANS, "{}", met.name());
             assert_eq!(met.receipt.failure(), None, "{}", met.name());
-            let arrived: HashSet<_> = met.receiver.spans().into_iter().collect();
-            assert_eq!(arrived.len() as u64, SPANS, "{}", met.name());
+            let spans = met.receiver.spans();
+            let distinct: HashSet<_> = spans.iter().copied().collect();
+            let counts = (spans.len() as u64, distinct.len() as u64);
+            assert_eq!(counts, (SPANS, SPANS), "each once: {}", met.name());
         },
     );
 }
@@ -382,7 +384,9 @@ pub fn each_invocation_is_flushed_on_its_own<R: TestRuntime>(matrix: Matrix<impl
                 });
                 assert!(receipt.is_complete(), "{invocation}: {receipt}");
                 assert_eq!(receipt.ledger().in_flight(), 0, "{invocation}: {receipt}");
-                let arrived: HashSet<_> = receiver.spans().into_iter().collect();
+                let spans = receiver.spans();
+                assert_eq!(spans.len(), made.len(), "each once, {invocation}: {receipt}");
+                let arrived: HashSet<_> = spans.into_iter().collect();
                 assert_eq!(arrived, made, "{invocation}: {receipt}");
             }
         });

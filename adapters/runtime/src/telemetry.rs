@@ -26,9 +26,25 @@ use crate::{
 /// Cloning gives another handle of the same pipeline. Flush and shutdown return
 /// by their deadline, from async or blocking code, whatever state the runtime or
 /// the collector is in, and say in a [`Receipt`] what became of the spans. A
-/// blocking call that finds nobody driving the flusher (it may itself block the
-/// only thread of the runtime) drives it on its own thread, over sockets that
-/// need no runtime.
+/// call that finds nobody driving the flusher (it may itself block the only thread of
+/// the runtime) has it driven on a thread, over sockets that need no runtime.
+///
+/// # When a batch is sent twice
+///
+/// Delivery is **at least once**; whoever needs spans once drops those whose ids it has.
+/// A batch is sent again when
+/// - its request failed in a way that allows it: there was no answer in time, the
+///   connection broke, the receiver asks for it
+///   ([OTLP](https://opentelemetry.io/docs/specs/otlp/#failures));
+/// - its request was dropped with the runtime that polled it;
+/// - a flush or shutdown waits, and that runtime polls nothing of the pipeline for half of
+///   the time that it has, and for a second at least: it is blocked, mostly by the caller.
+///   One that has a second or less sends nothing again;
+/// - a caller who drives could have no thread, and its deadline came.
+///
+/// While the runtime runs and the collector answers in time, nothing is sent twice, however
+/// many callers flush at the same time. A request that is under way when the deadline of a
+/// flush comes goes on, and a later call tells what became of it.
 #[derive(Clone)]
 pub struct Telemetry {
     pub(crate) engine: Arc<Engine>,
@@ -111,7 +127,8 @@ impl Telemetry {
     /// that waits, whether or not it is over; what follows goes by the decision.
     ///
     /// While it waits, a thread watches the deadline, since the runtime whose
-    /// task drives the pipeline may not be running.
+    /// task drives the pipeline may not be running. See [`Telemetry`] for when a batch may be
+    /// sent twice.
     pub async fn flush(&self, within: Duration) -> Receipt {
         if let Some(receipt) = self.engine.refuse() {
             return receipt;
@@ -120,7 +137,8 @@ impl Telemetry {
         self.engine.settle(goal, within).await
     }
 
-    /// Sends everything that has ended by now, and blocks meanwhile.
+    /// Sends everything that has ended by now, and blocks meanwhile. See [`Telemetry`] for
+    /// when a batch may be sent twice.
     pub fn flush_blocking(&self, within: Duration) -> Receipt {
         if let Some(receipt) = self.engine.refuse() {
             return receipt;
@@ -130,7 +148,8 @@ impl Telemetry {
     }
 
     /// Sends everything that has ended by now and ends the pipeline: later spans
-    /// are not recorded. A second call waits for the first. Where
+    /// are not recorded. A second call waits for the first. What is under way at the deadline
+    /// is given up and counted as lost, though it may arrive. Where
     /// [`wait_at_shutdown`](PipelineOptions::wait_at_shutdown) is off, it ends at once.
     pub async fn shutdown(&self, within: Duration) -> Receipt {
         if let Some(receipt) = self.engine.refuse_shutdown() {
