@@ -145,10 +145,13 @@ impl Engine {
             if now >= deadline {
                 return;
             }
-            let is_patient = now < began + patience_with_request(within);
-            let (ends, seat) = self.with(|state| match is_over(state) {
-                true => (true, None),
-                false => (false, state.take_seat(question, is_patient)),
+            let (ends, seat) = self.with(|state| {
+                if is_over(state) {
+                    return (true, None);
+                }
+                let most = state.flusher.export_timeout();
+                let is_patient = now < began + patience_with_request(within, most);
+                (false, state.take_seat(question, is_patient))
             });
             if ends {
                 return;
@@ -259,13 +262,13 @@ impl Engine {
 
 /// How long a caller waits for a request of a background task that does not answer: it may
 /// be in the middle of other work, or its thread may wait for a processor. What it sends
-/// would be sent twice.
-fn patience_with_request(within: Duration) -> Duration {
-    (within / 2).max(STARVED)
+/// would be sent twice. Whoever polled it after the timeout would give it up as well.
+fn patience_with_request(within: Duration, export_timeout: Option<Duration>) -> Duration {
+    (within / 2).min(export_timeout.unwrap_or(Duration::MAX)).max(STARVED)
 }
 
 /// How long a thread that is well may not come to run.
-const STARVED: Duration = Duration::from_secs(1);
+const STARVED: Duration = Duration::from_millis(500);
 
 /// How long a caller waits for an answer of whoever drives, at first.
 const PATIENCE: Duration = Duration::from_millis(50);

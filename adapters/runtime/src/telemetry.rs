@@ -38,8 +38,9 @@ use crate::{
 ///   ([OTLP](https://opentelemetry.io/docs/specs/otlp/#failures));
 /// - its request was dropped with the runtime that polled it;
 /// - a flush or shutdown waits, and that runtime polls nothing of the pipeline for half of
-///   the time that it has, and for a second at least: it is blocked, mostly by the caller.
-///   One that has a second or less sends nothing again;
+///   the time that it has, or for the export timeout if that is less, and for half a second
+///   at least: it is blocked, mostly by the caller. One that has half a second or less sends
+///   nothing again;
 /// - a caller who drives could have no thread, and its deadline came.
 ///
 /// While the runtime runs and the collector answers in time, nothing is sent twice, however

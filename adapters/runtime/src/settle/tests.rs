@@ -113,6 +113,20 @@ fn a_request_that_was_dropped_with_its_runtime_is_sent_again() {
     assert_eq!(stage.exporter.begun(), 2);
 }
 
+#[test]
+fn a_request_that_stands_still_is_awaited_for_a_part_of_the_time() {
+    let millis = |within, timeout: Option<u64>| {
+        let within = Duration::from_millis(within);
+        super::patience_with_request(within, timeout.map(Duration::from_millis)).as_millis()
+    };
+    assert_eq!(millis(6_000, Some(10_000)), 3_000);
+    assert_eq!(millis(6_000, None), 3_000);
+    assert_eq!(millis(60_000, Some(10_000)), 10_000);
+    // All that such a flush has: it sends nothing twice.
+    assert_eq!(millis(500, Some(10_000)), 500);
+    assert_eq!(millis(60_000, Some(0)), 500);
+}
+
 /// And here: its runtime polls it no more, for half of the time that the caller has.
 #[test]
 fn a_request_that_stands_still_with_its_runtime_is_sent_again() {
