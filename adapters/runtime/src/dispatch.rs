@@ -72,12 +72,14 @@ impl State {
     /// Moves spans from the rings to the lanes, as far as there is room.
     pub(crate) fn hand_on(&mut self, now: Duration, anchor: Anchor) -> Step {
         let action = self.flusher.poll(now, |ticks| anchor.unix_nanos(ticks));
+        let Some(fan_out) = &mut self.fan_out else { return Step::Done };
+        // Before anything new is handed over, which no flush so far waits for.
+        fan_out.mark(self.flusher.served());
         if self.can_hand_over() {
             self.hand_over();
             return Step::Yield;
         }
         let Some(fan_out) = &mut self.fan_out else { return Step::Done };
-        fan_out.mark(self.flusher.served());
         if self.flusher.is_finished() {
             fan_out.close();
         }

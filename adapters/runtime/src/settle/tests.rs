@@ -41,7 +41,7 @@ fn a_request_goes_on_after_the_deadline_of_the_caller_who_began_it() {
     let stage = Stage::new(PipelineOptions::default());
     stage.end_a_span();
     // Nobody runs the runtime, so the caller drives.
-    let receipt = stage.telemetry.flush_blocking(SHORT);
+    let receipt = stage.flush_until_a_request_begins();
     assert_eq!((receipt.outcome(), stage.exporter.begun()), (Outcome::DeadlinePassed, 1));
     stage.exporter.answer(1);
     let receipt = stage.telemetry.flush_blocking(LONG);
@@ -53,7 +53,7 @@ fn a_request_goes_on_after_the_deadline_of_the_caller_who_began_it() {
 fn the_runtime_goes_on_behind_the_request_of_a_caller_who_has_left() {
     let stage = Stage::new(PipelineOptions::default());
     stage.end_a_span();
-    let receipt = stage.telemetry.flush_blocking(SHORT);
+    let receipt = stage.flush_until_a_request_begins();
     assert_eq!((receipt.outcome(), stage.exporter.begun()), (Outcome::DeadlinePassed, 1));
     stage.end_a_span();
     stage.exporter.answer(2);
@@ -70,7 +70,7 @@ fn a_request_that_begins_while_a_caller_makes_up_its_mind_is_not_sent_twice() {
     stage.end_a_span();
     // The first look at the clock by the caller is before it takes the seat.
     stage.runtime.at_the_next_look(stage.telemetry.engine.clone());
-    let receipt = stage.telemetry.flush_blocking(SHORT);
+    let receipt = stage.flush_until_a_request_begins();
     assert_eq!((receipt.outcome(), stage.exporter.begun()), (Outcome::DeadlinePassed, 1));
     stage.exporter.answer(1);
     let receipt = stage.flush_on_runtime();
@@ -127,15 +127,18 @@ fn a_request_that_stands_still_is_awaited_for_a_part_of_the_time() {
     assert_eq!(millis(60_000, Some(0)), 500);
 }
 
-/// And here: its runtime polls it no more, for half of the time that the caller has.
+/// And here: its runtime polls it no more, for a part of the time that the caller has.
 #[test]
 fn a_request_that_stands_still_with_its_runtime_is_sent_again() {
-    let stage = Stage::new(PipelineOptions::default());
+    let mut options = PipelineOptions::default();
+    // The caller waits as long as that, or half a second.
+    options.flusher.export_timeout = Some(Duration::from_millis(1));
+    let stage = Stage::new(options);
     stage.end_a_span();
     stage.telemetry.engine.with(|state| state.flusher.flush());
     stage.runtime.turn();
     stage.exporter.answer(2);
-    let receipt = stage.telemetry.flush_blocking(4 * super::STARVED);
+    let receipt = stage.telemetry.flush_blocking(LONG);
     assert_eq!((receipt.outcome(), receipt.ledger().exported()), (Outcome::Complete, 1));
     assert_eq!(stage.exporter.begun(), 2);
     // What comes back too late is nobody's.
@@ -168,6 +171,23 @@ fn of_several_requests_those_go_on_that_a_flush_does_not_wait_for() {
     assert_eq!(stage.exporter.begun(), 2);
 }
 
+#[test]
+fn with_several_requests_a_flush_does_not_wait_for_what_ended_after_it() {
+    let mut options = PipelineOptions { max_concurrent_exports: 2, ..PipelineOptions::default() };
+    options.flusher.max_export_batch_size = 1;
+    let stage = Stage::new(options);
+    let engine = &stage.telemetry.engine;
+    stage.end_a_span();
+    let goal = engine.begin_flush();
+    stage.end_a_span();
+    (0..9).for_each(|_| stage.runtime.turn());
+    assert_eq!(stage.exporter.begun(), 2);
+    stage.exporter.answer(1);
+    (0..9).for_each(|_| stage.runtime.turn());
+    assert_eq!(stage.telemetry.ledger().exported(), 1);
+    assert!(engine.lock_and(|state| state.has_reached(goal)), "it waits for the second");
+}
+
 /// A pipeline, and what drives it.
 struct Stage {
     runtime: Held,
@@ -185,6 +205,16 @@ impl Stage {
     fn end_a_span(&self) {
         let context = Context::current().with_pipeline(self.telemetry.pipeline());
         context.scope(|| Span::start(&CALLSITE, |_| ()).end());
+    }
+
+    /// Flushes, with deadlines that pass, until a caller drives.
+    fn flush_until_a_request_begins(&self) -> Receipt {
+        loop {
+            let receipt = self.telemetry.flush_blocking(SHORT);
+            if self.exporter.begun() > 0 {
+                return receipt;
+            }
+        }
     }
 
     /// Flushes while the runtime runs.
