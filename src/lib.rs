@@ -95,12 +95,13 @@ pub use {
     init_error::InitError,
     setup::{Builder, builder, init},
     throughline_runtime::{
-        Config, DestinationReport, Destinations, Exporter, LiveSpan, LiveSpans, LiveState, Origin,
+        Config, DestinationReport, Destinations, Exporter, FailedExport, LiveSpan, LiveSpans, LiveState, Origin,
         Outcome, PipelineOptions, ProcessorReport, Receipt, Resource, Runtime, Setting, Telemetry, Thread,
     },
 };
 
 // What the pipeline says about itself.
+pub use throughline_core::{ExportError, Failure};
 #[cfg(feature = "pipeline")]
 pub use throughline_runtime::{
     Diagnostic, Diagnostics, ExportDurations, ExportOperation, Health, HealthState, MetricPoint,

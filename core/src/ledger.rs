@@ -73,7 +73,7 @@ impl DropReason {
 ///
 /// Counts are of recording spans; spans that the sampler did not keep are
 /// counted apart. They wrap on 32-bit targets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ledger {
     started: u64,
     unsampled: u64,
@@ -230,6 +230,30 @@ impl fmt::Display for Ledger {
     }
 }
 
+/// Losses by their reasons, and only those that there are.
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger")
+            .field("started", &self.started)
+            .field("unsampled", &self.unsampled)
+            .field("exported", &self.exported)
+            .field("dropped", &Losses(self))
+            .field("in_flight", &self.in_flight())
+            .field("heartbeats", &self.heartbeats)
+            .field("limited", &self.limited)
+            .field("memory_limited", &self.memory_limited())
+            .finish()
+    }
+}
+
+struct Losses<'a>(&'a Ledger);
+
+impl fmt::Debug for Losses<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.0.losses()).finish()
+    }
+}
+
 /// The counters behind a [`Ledger`], apart from those of the shards: on cache lines that no
 /// span looks at.
 #[derive(Debug)]
@@ -328,5 +352,31 @@ impl Counters {
             // Ordering: Relaxed, as they were counted.
             memory_limited: self.memory_limited.load(Ordering::Relaxed) as u64,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+
+    use super::*;
+
+    #[test]
+    fn it_names_the_reasons_that_there_are() {
+        let mut ledger = Ledger::default();
+        ledger.add_started(9);
+        ledger.add_exported(4);
+        assert_eq!(format!("{ledger}"), "started 9 = exported 4 + dropped 0 + in flight 5");
+        ledger.add_dropped(DropReason::QueueFull, 2);
+        ledger.add_dropped(DropReason::ExportFailed, 3);
+        assert_eq!(
+            format!("{ledger}"),
+            "started 9 = exported 4 + dropped 5 (queue_full 2, export_failed 3) + in flight 0"
+        );
+        assert_eq!(
+            format!("{ledger:?}"),
+            "Ledger { started: 9, unsampled: 0, exported: 4, dropped: {QueueFull: 2, \
+             ExportFailed: 3}, in_flight: 0, heartbeats: 0, limited: 0, memory_limited: 0 }"
+        );
     }
 }

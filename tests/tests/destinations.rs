@@ -252,8 +252,13 @@ fn an_exporter_that_panics_costs_its_own_destination_its_batch() {
         make_spans(&telemetry);
         let receipt = telemetry.flush_blocking(LONG);
         assert!(receipt.is_complete(), "{receipt}");
-        assert_eq!(receipt.failure(), Some(ExportError::Permanent(Failure::Panicked)));
+        let failed = receipt.failure().expect("one of them");
+        assert_eq!(failed.error(), ExportError::Permanent(Failure::Panicked));
+        assert!(failed.detail().is_some_and(|text| text.contains("as the test wants")), "{failed}");
+        assert_eq!(failed.endpoint(), None);
         let [panicked, took] = receipt.destinations() else { panic!("two: {receipt}") };
+        assert_eq!((panicked.failing(), took.failing()), (Some(failed), None), "{receipt}");
+        assert_eq!(panicked.last_failure().map(|(last, _)| last), Some(failed), "{receipt}");
         assert_eq!(panicked.ledger().dropped(DropReason::ExportFailed), SPANS, "{receipt}");
         assert_eq!(took.ledger().exported(), SPANS, "{receipt}");
         assert_eq!((receipt.ledger().exported(), memory.spans().len() as u64), (SPANS, SPANS));
@@ -376,7 +381,11 @@ fn every_exporter_completes_its_work_at_a_flush_and_at_the_end() {
     make_spans(&telemetry);
     assert!(telemetry.flush_blocking(LONG).is_complete());
     let receipt = telemetry.shutdown_blocking(LONG);
-    assert_eq!(receipt.failure(), Some(ExportError::Permanent(Failure::Exporter)), "{receipt}");
+    assert_eq!(
+        receipt.failure().map(|failed| failed.error()),
+        Some(ExportError::Permanent(Failure::Exporter)),
+        "{receipt}"
+    );
     for calls in calls {
         assert_eq!(*calls.lock().expect("no panic"), ["flush", "shutdown"]);
     }

@@ -28,8 +28,13 @@ fn each_span_is_accounted_for(case: Case, protocol: Protocol, driver: Driver) {
     let receiver = Receiver::start(protocol, [case.fault]);
     // Only those that never answer reach it.
     let exporter = receiver.exporter().timeout(case.timeout);
+    let url = exporter.url();
     let (flushed, shut, made) = driver.settle(quick(), exporter, LONG);
     let what = format!("{:?}, {protocol:?}, {driver:?}: {flushed}", case.fault);
+    if let Some(failed) = flushed.failure() {
+        assert_eq!(failed.endpoint(), Some(&*url), "{what}");
+        assert!(flushed.to_string().ends_with(&failed.to_string()), "{what}");
+    }
     let (exported, lost) = case.expected(protocol);
     let failure = case.failure(protocol);
     assert_eq!(flushed.outcome(), Outcome::Complete, "{what}");
@@ -41,12 +46,12 @@ fn each_span_is_accounted_for(case: Case, protocol: Protocol, driver: Driver) {
         // Whether it was seen before or after the first byte left.
         Fault::HangsUp => assert!(
             matches!(
-                flushed.failure(),
+                flushed.failure().map(|failed| failed.error()),
                 Some(ExportError::Retry { failure: Failure::Connect | Failure::Disconnected, .. })
             ),
             "{what}"
         ),
-        _ => assert_eq!(flushed.failure(), failure, "{what}"),
+        _ => assert_eq!(flushed.failure().map(|failed| failed.error()), failure, "{what}"),
     }
     // Nothing is left for the shutdown to do.
     assert_eq!(shut.outcome(), Outcome::Complete, "{what}");
@@ -138,7 +143,11 @@ fn a_shutdown_does_not_wait_as_long_as_the_receiver_asks() {
             assert_eq!(lost, [(DropReason::RetriesExhausted, SPANS)], "{what}");
             let after = Some(Duration::from_secs(3_600));
             let failure = UNAVAILABLE(protocol);
-            assert_eq!(shut.failure(), Some(ExportError::Retry { after, failure }), "{what}");
+            assert_eq!(
+                shut.failure().map(|failed| failed.error()),
+                Some(ExportError::Retry { after, failure }),
+                "{what}"
+            );
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, mpsc};
 
 use throughline::{
     Additions, Builder, Carried, Context, Decision, Diagnostic, Diagnostics, DropReason,
-    ExportOperation, Exporter, HealthState, Runtime, Sampler, SamplingParameters, SdkMetric,
+    ExportOperation, Exporter, HealthState, Retry, Runtime, Sampler, SamplingParameters, SdkMetric,
     SpanContext, SpanId, Telemetry, Thread, TraceFlags, TraceId, builder, span,
 };
 use throughline_core::{Accepted, Batch, ExportError, Failure, SpanExporter};
@@ -109,16 +109,42 @@ fn health_follows_what_becomes_of_the_spans() {
     let health = telemetry.health();
     assert_eq!((health.state(), health.lost(), health.is_ok()), (HealthState::Failing, 1, false));
     let failure = ExportError::Permanent(Failure::Http(401));
-    assert_eq!(health.last_failure().map(|(error, _)| error), Some(failure));
+    assert_eq!(health.last_failure().map(|(failed, _)| failed.error()), Some(failure));
     assert!(health.to_string().starts_with("failing for "), "{health}");
     exporter.now(ACCEPTS);
     export_one(&telemetry);
     let health = telemetry.health();
     assert_eq!((health.state(), health.queue_fill()), (HealthState::Ok, 0.0));
     // When it was is still worth knowing.
-    assert_eq!(health.last_failure().map(|(error, _)| error), Some(failure));
+    assert_eq!(health.last_failure().map(|(failed, _)| failed.error()), Some(failure));
     telemetry.shutdown_blocking(LONG);
     assert_eq!(telemetry.health().state(), HealthState::Stopped);
+}
+
+/// What happened is there for a program, for people, and without a diagnostic that was missed.
+#[test]
+fn a_receipt_and_the_health_say_why_a_transmission_failed() {
+    let mut once = Retry::new();
+    once.max_repetitions = 0;
+    let limit = Some(Duration::from_millis(1));
+    let (telemetry, exporter, _told) = start(builder().export_timeout(limit).retry(once));
+    exporter.now(HANGS);
+    telemetry.context().scope(|| span!("work").in_scope(|| ()));
+    let receipt = telemetry.flush_blocking(LONG);
+    let failed = receipt.failure().expect("it failed");
+    assert_eq!(failed.error(), ExportError::Retry { after: None, failure: Failure::Timeout });
+    assert_eq!(failed.error_type(), "timeout");
+    assert_eq!(failed.detail(), Some("the export timeout is 1ms"));
+    let line = "no answer in time (the export timeout is 1ms); it may pass later";
+    assert_eq!(failed.to_string(), line);
+    assert!(receipt.to_string().ends_with(&format!(" + in flight 0; {line}")), "{receipt}");
+    let health = telemetry.health();
+    assert_eq!(health.last_failure().map(|(last, _)| last), Some(failed));
+    assert!(health.to_string().ends_with(&format!(" ago: {line}")), "{health}");
+    exporter.now(ACCEPTS);
+    telemetry.context().scope(|| span!("work").in_scope(|| ()));
+    assert_eq!(telemetry.shutdown_blocking(LONG).failure(), None);
+    assert!(telemetry.health().last_failure().is_some(), "when it was is still worth knowing");
 }
 
 /// BSP-9: said when loss starts

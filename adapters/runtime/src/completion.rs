@@ -1,16 +1,20 @@
 //! What exporters do after the last batch of a flush or of the pipeline, and processors
 //! meanwhile.
 
-use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
-use throughline_core::{ExportError, Failure};
-
 use crate::engine::{Engine, Goal};
 use crate::processors::Call;
-use crate::{Completion, Context, ProcessorReport, Receipt};
+use crate::transmission::{exporting, panicked};
+use crate::{Completion, Context, FailedExport, ProcessorReport, Receipt, remark};
+
+/// What one exporter does, and where it sends to.
+pub(crate) struct Completing {
+    pub(crate) completion: Arc<dyn Completion>,
+    pub(crate) endpoint: Option<Arc<str>>,
+}
 
 /// What was done besides sending batches.
 pub(crate) struct Completed {
@@ -20,7 +24,7 @@ pub(crate) struct Completed {
 
 /// What the exporters said when they completed their work; the outer one says that all
 /// did in time, the inner one what failed.
-type Completions = Option<Result<(), ExportError>>;
+type Completions = Option<Result<(), FailedExport>>;
 
 impl Completed {
     pub(crate) fn tell(self, receipt: &mut Receipt) {
@@ -63,10 +67,10 @@ impl Engine {
 
 /// Has each exporter complete its work on a thread of its own, and waits for all of them
 /// until the deadline.
-fn completed(completions: &[Arc<dyn Completion>], goal: Goal, deadline: Instant) -> Completions {
+fn completed(completions: &[Completing], goal: Goal, deadline: Instant) -> Completions {
     let within = deadline.saturating_duration_since(Instant::now());
     let begun: Vec<_> =
-        completions.iter().map(|completion| begin(completion.clone(), goal, within)).collect();
+        completions.iter().map(|completing| begin(completing, goal, within)).collect();
     let mut failure = Ok(());
     let mut is_late = false;
     for told in begun {
@@ -81,19 +85,23 @@ fn completed(completions: &[Arc<dyn Completion>], goal: Goal, deadline: Instant)
 
 /// `None` where there is no thread left.
 fn begin(
-    completion: Arc<dyn Completion>,
+    completing: &Completing,
     goal: Goal,
     within: Duration,
-) -> Option<mpsc::Receiver<Result<(), ExportError>>> {
+) -> Option<mpsc::Receiver<Result<(), FailedExport>>> {
+    let Completing { completion, endpoint } = completing;
+    let (completion, endpoint) = (completion.clone(), endpoint.clone());
     let (tell, told) = mpsc::channel();
     let work = move || {
         let complete = || match goal {
             Goal::Served(_) => completion.force_flush(),
             Goal::Finished => completion.shutdown(within),
         };
-        let result = std::panic::catch_unwind(AssertUnwindSafe(complete));
+        let answer = exporting(complete).unwrap_or_else(|panic| Err(panicked(panic)));
+        let detail = remark::take();
+        let result = answer.map_err(|error| FailedExport { error, endpoint, detail });
         // Nobody may be waiting any more.
-        let _ = tell.send(result.unwrap_or(Err(ExportError::Permanent(Failure::Panicked))));
+        let _ = tell.send(result);
     };
     let thread = std::thread::Builder::new().name("throughline-exporter".to_owned());
     thread.spawn(move || Context::empty().suppressed().scope(work)).ok()?;

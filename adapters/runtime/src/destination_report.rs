@@ -4,9 +4,9 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
-use throughline_core::{ExportError, Ledger};
+use throughline_core::Ledger;
 
-use crate::HealthState;
+use crate::{FailedExport, HealthState};
 
 /// How one of the [destinations](crate::Destinations) of a pipeline fares at a moment.
 ///
@@ -18,8 +18,8 @@ pub struct DestinationReport {
     pub(crate) name: Arc<str>,
     pub(crate) ledger: Ledger,
     pub(crate) state: HealthState,
-    pub(crate) failing: Option<ExportError>,
-    pub(crate) last_failure: Option<(ExportError, Duration)>,
+    pub(crate) failing: Option<FailedExport>,
+    pub(crate) last_failure: Option<(FailedExport, Duration)>,
     /// For how long transmissions have succeeded, or failed.
     pub(crate) lasting: Duration,
 }
@@ -42,20 +42,20 @@ impl DestinationReport {
     }
 
     /// The failure of its last transmission, if that one failed.
-    pub fn failing(&self) -> Option<ExportError> {
-        self.failing
+    pub fn failing(&self) -> Option<&FailedExport> {
+        self.failing.as_ref()
     }
 
     /// Its last failure, also if one has succeeded since, and how long ago it was.
-    pub fn last_failure(&self) -> Option<(ExportError, Duration)> {
-        self.last_failure
+    pub fn last_failure(&self) -> Option<(&FailedExport, Duration)> {
+        self.last_failure.as_ref().map(|(failure, ago)| (failure, *ago))
     }
 }
 
 impl fmt::Display for DestinationReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: {}", self.name, self.state, self.ledger)?;
-        match self.failing {
+        match &self.failing {
             Some(failure) => write!(f, "; {failure}"),
             None => Ok(()),
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use throughline_core::{DropReason, ExportError, ProcessorError};
 
+use crate::failed_export::Detailed;
 use crate::{Context, PipelineOptions, TailError, Warning};
 
 /// Something that went wrong and was not passed to a caller, or that is over.
@@ -278,15 +279,8 @@ impl fmt::Display for Diagnostic {
                 write!(f, "the resource detector {name} failed: {problem}")
             }
             Diagnostic::ExportFailing { target, error, detail } => {
-                write!(f, "spans{target} cannot be exported: ")?;
-                match (error, detail) {
-                    (ExportError::Retry { failure, .. }, Some(detail)) => {
-                        write!(f, "{failure} ({detail}); it may pass later")?;
-                    }
-                    (error, Some(detail)) => write!(f, "{error} ({detail})")?,
-                    (error, None) => error.fmt(f)?,
-                }
-                f.write_str("; told again once they can")
+                let why = Detailed(*error, detail.as_deref());
+                write!(f, "spans{target} cannot be exported: {why}; told again once they can")
             }
             Diagnostic::PartialSuccess { target, rejected: 0, message } => {
                 write!(f, "the receiver of spans{target} warns: {message}")

@@ -15,7 +15,7 @@ use crate::clock;
 use crate::engine::{Engine, Goal, Seat, State};
 use crate::observe::ONLY;
 use crate::race::{First, race};
-use crate::transmission::{FAR, PANICKED, exporting, with_timeout, yield_now};
+use crate::transmission::{FAR, exporting, panicked_at_once, with_timeout, yield_now};
 use crate::{Diagnostic, ExportOperation, Runtime};
 
 /// Drives the flusher until it is finished, the goal is reached, or the caller who drives
@@ -54,8 +54,8 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                     let batch = state.flusher.batch();
                     match exporting(|| connection.export(&batch)) {
                         Ok(sending) => Step::send(sending, What::Batch, state, seat),
-                        Err(_) => {
-                            engine.on_export(state, Err(PANICKED).into());
+                        Err(panic) => {
+                            engine.on_export(state, panicked_at_once(panic));
                             Step::Yield
                         }
                     }
@@ -70,8 +70,8 @@ pub(crate) async fn drive<R: Runtime, C: SpanExporter>(
                             let batch = batch.unwrap_or_else(|| state.flusher.batch());
                             match exporting(|| connection.export(&batch)) {
                                 Ok(sending) => Step::send(sending, What::Heartbeats, state, seat),
-                                Err(_) => {
-                                    state.on_heartbeats(Err(PANICKED));
+                                Err(panic) => {
+                                    state.on_heartbeats(panicked_at_once(panic).result);
                                     Step::Yield
                                 }
                             }

@@ -6,9 +6,10 @@ use core::time::Duration;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use throughline_core::{Entry, ExportError, Heartbeats, Pipeline, Ticket};
+use throughline_core::{Entry, Heartbeats, Pipeline, Ticket};
 
 use crate::anchor::{Anchor, FixedClock};
+use crate::completion::Completing;
 use crate::fan_out::{FanOut, Place};
 use crate::flights::Flights;
 use crate::guarded_sampler::GuardedSampler;
@@ -17,7 +18,7 @@ use crate::operation::{Listeners, Operations};
 use crate::pipeline::{DriverWaker, StdFlusher};
 use crate::processors::Rounds;
 use crate::watch::Watch;
-use crate::{Completion, Diagnostic, Diagnostics, ExportOperation, TailSampler};
+use crate::{Diagnostic, Diagnostics, ExportOperation, TailSampler};
 
 pub(crate) struct Engine {
     pub(crate) pipeline: &'static Pipeline,
@@ -61,7 +62,8 @@ pub(crate) struct Engine {
     /// Whether the only exporter [discards](crate::Exporter::discards); of several, their
     /// lanes know.
     pub(crate) discards: bool,
-    pub(crate) completions: Arc<[Arc<dyn Completion>]>,
+    /// What exporters do besides sending, and where they send to.
+    pub(crate) completions: Arc<[Completing]>,
     pub(crate) take_over: Box<TakeOver>,
     /// Whether there was a batch when the driver looked last.
     pub(crate) is_busy: AtomicBool,
@@ -234,11 +236,6 @@ impl State {
     /// Whether the end came before something was settled.
     pub(crate) fn is_cut_short(&self) -> bool {
         self.flusher.is_cut_short() || self.fan_out.as_ref().is_some_and(FanOut::is_cut_short)
-    }
-
-    /// The failure of the last transmission, of the first destination that has one.
-    pub(crate) fn failing(&self) -> Option<ExportError> {
-        self.fan_out.as_ref().map_or_else(|| self.flusher.failing(), FanOut::failing)
     }
 }
 

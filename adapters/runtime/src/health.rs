@@ -3,9 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use throughline_core::ExportError;
-
-use crate::DestinationReport;
+use crate::{DestinationReport, FailedExport};
 
 /// How a pipeline fares at a moment.
 ///
@@ -18,7 +16,7 @@ use crate::DestinationReport;
 pub struct Health {
     pub(crate) state: HealthState,
     pub(crate) lasting: Duration,
-    pub(crate) last_failure: Option<ExportError>,
+    pub(crate) last_failure: Option<FailedExport>,
     pub(crate) last_failure_ago: Duration,
     pub(crate) queue_fill: f64,
     pub(crate) lost: u64,
@@ -82,10 +80,10 @@ impl Health {
         self.lasting
     }
 
-    /// The last failure of a transmission, also if one has succeeded since, and
-    /// how long ago it was.
-    pub fn last_failure(&self) -> Option<(ExportError, Duration)> {
-        self.last_failure.map(|error| (error, self.last_failure_ago))
+    /// The last failure of a transmission, also if one has succeeded since, with where it
+    /// was sent to and what it said, and how long ago it was.
+    pub fn last_failure(&self) -> Option<(&FailedExport, Duration)> {
+        self.last_failure.as_ref().map(|failure| (failure, self.last_failure_ago))
     }
 
     /// How full the queue is, from 0 to 1.
@@ -128,8 +126,8 @@ impl fmt::Display for Health {
         let percent = self.queue_fill * 100.0;
         write!(f, "{} for {:.0?}, queue {percent:.0} %", self.state, self.lasting)?;
         write!(f, ", {} spans lost", self.lost)?;
-        if let Some(error) = self.last_failure {
-            write!(f, "; last failure {:.0?} ago: {error}", self.last_failure_ago)?;
+        if let Some(failure) = &self.last_failure {
+            write!(f, "; last failure {:.0?} ago: {failure}", self.last_failure_ago)?;
         }
         if self.destinations.len() > 1 {
             self.destinations
@@ -142,7 +140,7 @@ impl fmt::Display for Health {
 
 #[cfg(test)]
 mod tests {
-    use throughline_core::Failure;
+    use throughline_core::{ExportError, Failure};
 
     use super::*;
 
@@ -151,7 +149,11 @@ mod tests {
         let health = Health {
             state: HealthState::Failing,
             lasting: Duration::from_secs(90),
-            last_failure: Some(ExportError::Permanent(Failure::Http(401))),
+            last_failure: Some(FailedExport {
+                error: ExportError::Permanent(Failure::Http(401)),
+                endpoint: Some("http://h:4318/v1/traces".into()),
+                detail: Some("token expired".into()),
+            }),
             last_failure_ago: Duration::from_secs(3),
             queue_fill: 0.254,
             lost: 7,
@@ -160,7 +162,8 @@ mod tests {
         assert_eq!(
             health.to_string(),
             "failing for 90s, queue 25 %, 7 spans lost; \
-             last failure 3s ago: the receiver answered HTTP status 401"
+             last failure 3s ago: http://h:4318/v1/traces: the receiver answered HTTP status \
+             401 (token expired)"
         );
         assert_eq!(Health::off().to_string(), "off");
     }

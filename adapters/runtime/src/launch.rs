@@ -20,6 +20,7 @@ use std::time::Instant;
 
 use throughline_core::{Entry, Heartbeats, Pipeline};
 
+use crate::completion::Completing;
 use crate::destinations::{Destination, Destinations};
 use crate::dispatch::dispatch;
 use crate::engine::{Engine, Goal, Seat, State};
@@ -58,6 +59,12 @@ pub(crate) fn launch<R: Runtime>(
     let now = runtime.now();
     let origin = tail.as_ref().map_or(now, |tail| tail.origin(now));
     let taken = destinations.clone();
+    let names = Arc::new(Names::new(destinations.iter().map(Destination::component)));
+    let completing = |(index, destination): (usize, &dyn Destination<R>)| {
+        let completion = destination.completion()?;
+        Some(Completing { completion, endpoint: names.endpoint(index) })
+    };
+    let completions = destinations.iter().enumerate().filter_map(completing).collect();
     let engine = Arc::new(Engine {
         pipeline,
         waker,
@@ -66,7 +73,7 @@ pub(crate) fn launch<R: Runtime>(
         process: std::process::id(),
         origin,
         diagnostics: options.diagnostics.clone(),
-        names: Arc::new(Names::new(destinations.iter().map(Destination::component))),
+        names,
         service: options.resource.get("service.name").map(Arc::from),
         listeners: Listeners::default(),
         sampler,
@@ -82,7 +89,7 @@ pub(crate) fn launch<R: Runtime>(
         apart: destinations.iter().map(|each| fans_out && each.may_block()).collect(),
         now: Box::new(move || clock.now()),
         discards: destinations.iter().all(Destination::discards),
-        completions: destinations.iter().filter_map(Destination::completion).collect(),
+        completions,
         time: Box::new(move |engine, goal, within, over| {
             // In a task, where a runtime that shuts down drops it instead of
             // having its timer used.

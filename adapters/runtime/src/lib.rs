@@ -58,6 +58,8 @@ mod engine;
 #[cfg(feature = "pipeline")]
 mod exporter;
 #[cfg(feature = "pipeline")]
+mod failed_export;
+#[cfg(feature = "pipeline")]
 mod fan_out;
 #[cfg(feature = "pipeline")]
 mod flights;
@@ -135,6 +137,7 @@ pub use self::{
     detector::{DetectError, Detector},
     diagnostics::{Diagnostic, Diagnostics, Severity, Target},
     exporter::{Completion, Exporter},
+    failed_export::FailedExport,
     health::{Health, HealthState},
     live::{LiveSpan, LiveSpans, LiveState},
     metrics::{MetricPoint, SdkMetric, SdkMetrics},

@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use throughline_core::{DropReason, ExportError, Ledger};
+use throughline_core::{Accepted, DropReason, ExportError, Ledger};
 
 use crate::engine::{Engine, State};
 use crate::fan_out::Place;
@@ -13,8 +13,8 @@ use crate::pipeline::SLOT;
 use crate::transmission::{Answer, is_exporting_here};
 use crate::watch::{Delivery, Watch};
 use crate::{
-    DestinationReport, Diagnostic, Diagnostics, ExportOperation, Health, HealthState, SdkMetrics,
-    TailSampler, Target, Telemetry, presumed,
+    DestinationReport, Diagnostic, Diagnostics, ExportOperation, FailedExport, Health, HealthState,
+    SdkMetrics, TailSampler, Target, Telemetry, presumed,
 };
 
 impl Telemetry {
@@ -26,7 +26,7 @@ impl Telemetry {
         let queue_fill = pipeline.queue_used() as f64 / pipeline.queue_capacity().max(1) as f64;
         // A fork may have copied a lock that nobody will release.
         let is_forked = engine.is_forked();
-        let watch = if is_forked { Watch::default() } else { *engine.fares() };
+        let watch = if is_forked { Watch::default() } else { engine.fares().clone() };
         // The state is locked while the one exporter begins to send, and that may ask.
         let destinations = match engine.fans_out && !is_forked {
             true => engine.destinations(&engine.lock()),
@@ -42,15 +42,16 @@ impl Telemetry {
             Some(worst) => worst.state,
         };
         let is_short = watch.is_losing() || queue_fill > NEARLY_FULL;
-        let latest = destinations.iter().filter_map(|each| each.last_failure);
+        let latest = destinations.iter().filter_map(|each| each.last_failure());
         let last_failure = latest
             .min_by_key(|(_, ago)| *ago)
-            .or_else(|| watch.last_failure().map(|(error, at)| (error, now.saturating_sub(at))));
+            .or_else(|| watch.last_failure().map(|(failed, at)| (failed, now.saturating_sub(*at))))
+            .map(|(failed, ago)| (failed.clone(), ago));
         Health {
             state: if state == HealthState::Ok && is_short { HealthState::Degraded } else { state },
             lasting: worst.map_or_else(|| now.saturating_sub(since), |worst| worst.lasting),
-            last_failure: last_failure.map(|(error, _)| error),
-            last_failure_ago: last_failure.map_or(now, |(_, ago)| ago),
+            last_failure_ago: last_failure.as_ref().map_or(now, |(_, ago)| *ago),
+            last_failure: last_failure.map(|(failed, _)| failed),
             queue_fill,
             lost: ledger
                 .losses()
@@ -168,7 +169,7 @@ impl Engine {
             self.keep(state, ended);
         }
         let mut fares = self.fares();
-        let said = fares.on_export(now, result, &before, &after);
+        let said = fares.on_export(now, self.outcome(ONLY.lane, &answer), &before, &after);
         let warned = fares.on_warning(result, answer.remark.as_ref());
         drop(fares);
         let said = said.into_iter().chain(warned);
@@ -193,7 +194,8 @@ impl Engine {
         }
         let Some(fan_out) = &mut state.fan_out else { return };
         let Some(lane) = fan_out.lane_mut(place.lane) else { return };
-        let said = lane.watch.on_export(now, result, &before, &lane.ledger);
+        let outcome = self.outcome(place.lane, &answer);
+        let said = lane.watch.on_export(now, outcome, &before, &lane.ledger);
         let said = said.into_iter().chain(lane.watch.on_warning(result, answer.remark.as_ref()));
         state.said.extend(said.map(|what| {
             let what = what.about(self.target(place.lane), answer.remark.as_ref());
@@ -246,6 +248,23 @@ impl Engine {
         }
     }
 
+    /// The failure of the last transmission, of the first destination that has one.
+    pub(crate) fn failing(&self, state: &State) -> Option<FailedExport> {
+        match &state.fan_out {
+            Some(fan_out) => fan_out.lanes().iter().find_map(|lane| lane.watch.failing().cloned()),
+            None => self.fares().failing().cloned(),
+        }
+    }
+
+    /// An answer, with all that is known of a failure.
+    fn outcome(&self, lane: usize, answer: &Answer) -> Result<Accepted, FailedExport> {
+        answer.result.map_err(|error| FailedExport {
+            error,
+            endpoint: self.names.endpoint(lane),
+            detail: answer.remark.clone(),
+        })
+    }
+
     /// Where the exporter of this lane sends to, as far as it is known.
     pub(crate) fn target(&self, lane: usize) -> Target {
         Target { service: self.service.clone(), endpoint: self.names.endpoint(lane) }
@@ -263,7 +282,7 @@ impl Engine {
     pub(crate) fn destinations(&self, state: &State) -> Vec<DestinationReport> {
         let now = self.now();
         let is_closed = self.pipeline.is_closed();
-        let report = |(index, watch, ledger, failing): (usize, Watch, Ledger, _)| {
+        let report = |(index, watch, ledger): (usize, &Watch, Ledger)| {
             let (delivery, since) = watch.delivery();
             let state = match health_of(delivery) {
                 _ if is_closed => HealthState::Stopped,
@@ -275,19 +294,20 @@ impl Engine {
                 name: self.names.exporter(index),
                 ledger,
                 state,
-                failing,
-                last_failure: last_failure.map(|(error, at)| (error, now.saturating_sub(at))),
+                failing: watch.failing().cloned(),
+                last_failure: last_failure
+                    .map(|(failed, at)| (failed.clone(), now.saturating_sub(*at))),
                 lasting: now.saturating_sub(since),
             }
         };
         match &state.fan_out {
             Some(fan_out) => {
                 let lanes = fan_out.lanes().iter().enumerate();
-                lanes.map(|(i, lane)| report((i, lane.watch, lane.ledger, lane.failing))).collect()
+                lanes.map(|(i, lane)| report((i, &lane.watch, lane.ledger))).collect()
             }
             None => {
                 let ledger = metrics::at_export(&self.pipeline.ledger(), state.flusher.in_export());
-                vec![report((0, *self.fares(), ledger, state.flusher.failing()))]
+                vec![report((0, &self.fares(), ledger))]
             }
         }
     }

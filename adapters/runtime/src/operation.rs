@@ -146,6 +146,11 @@ impl End {
     }
 }
 
+/// A failure in a word, as the attribute `error.type` has it.
+pub(crate) fn error_type(error: ExportError) -> Cow<'static, str> {
+    End::of(Err(error)).error_type().unwrap_or(Cow::Borrowed(OTHER))
+}
+
 fn with_attributes<R>(
     names: &Names,
     exporter: usize,

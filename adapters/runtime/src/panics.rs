@@ -1,5 +1,6 @@
 //! Panics, with their messages, on the spans in which they happen.
 
+use core::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic;
 use std::sync::Once;
@@ -29,6 +30,12 @@ pub fn record_panics() {
     });
 }
 
+/// What something panicked with.
+pub(crate) fn text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or(NO_TEXT)
+}
+
 fn record(info: &panic::PanicHookInfo<'_>) {
     let backtrace = Backtrace::capture();
     let mut place = info.location().map(|at| format!("at {at}")).unwrap_or_default();
@@ -37,7 +44,9 @@ fn record(info: &panic::PanicHookInfo<'_>) {
     }
     CurrentSpan::record_exception(&Exception {
         kind: "panic",
-        message: info.payload_as_str().unwrap_or("a panic without a text"),
+        message: info.payload_as_str().unwrap_or(NO_TEXT),
         stacktrace: &place,
     });
 }
+
+const NO_TEXT: &str = "a panic without a text";

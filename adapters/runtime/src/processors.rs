@@ -17,7 +17,7 @@ use throughline_core::{
     EndedSpan, EndingSpan, Pipeline, ProcessorError, Processors, SpanProcessor, StartedSpan,
 };
 
-use crate::{Context, Diagnostic, Diagnostics, PipelineOptions, anchor};
+use crate::{Context, Diagnostic, Diagnostics, PipelineOptions, anchor, panics};
 
 /// The pipeline, whose spans the processors of the options see, and what flushes them.
 pub(crate) fn with_processors(
@@ -104,11 +104,9 @@ impl Apart {
         };
         // Ordering: Relaxed, no value is read through it.
         if !self.has_panicked.swap(true, Ordering::Relaxed) {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
             self.diagnostics.say(&Diagnostic::ProcessorPanicked {
                 processor: self.name.clone(),
-                problem: text.unwrap_or("a panic without a text").to_owned(),
+                problem: panics::text(&*panic).to_owned(),
             });
         }
         // What was thrown may throw when it is dropped.

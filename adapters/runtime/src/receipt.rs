@@ -3,9 +3,9 @@
 use core::time::Duration;
 use std::fmt;
 
-use throughline_core::{ExportError, Ledger, ProcessorError};
+use throughline_core::{Ledger, ProcessorError};
 
-use crate::{DestinationReport, LiveSpan, ProcessorReport};
+use crate::{DestinationReport, FailedExport, LiveSpan, ProcessorReport};
 
 /// What became of the spans by the end of a flush or shutdown.
 #[derive(Clone, Debug)]
@@ -13,7 +13,7 @@ pub struct Receipt {
     pub(crate) outcome: Outcome,
     pub(crate) ledger: Ledger,
     pub(crate) elapsed: Duration,
-    pub(crate) failure: Option<ExportError>,
+    pub(crate) failure: Option<FailedExport>,
     pub(crate) destinations: Vec<DestinationReport>,
     pub(crate) processors: Vec<ProcessorReport>,
     pub(crate) leaked: usize,
@@ -52,10 +52,12 @@ impl Receipt {
     }
 
     /// Adds what the exporter did after the last batch; nothing, if it was too late.
-    pub(crate) fn complete(&mut self, completed: Option<Result<(), ExportError>>) {
+    pub(crate) fn complete(&mut self, completed: Option<Result<(), FailedExport>>) {
         match completed {
             Some(Ok(())) => {}
-            Some(Err(failure)) => self.failure = self.failure.or(Some(failure)),
+            Some(Err(failure)) => {
+                self.failure.get_or_insert(failure);
+            }
             None => self.outcome = Outcome::DeadlinePassed,
         }
     }
@@ -115,13 +117,18 @@ impl Receipt {
         &self.processors
     }
 
-    /// The failure of the last transmission, if it failed; of several destinations, that
-    /// of the first which has one.
-    pub fn failure(&self) -> Option<ExportError> {
-        self.failure
+    /// The failure of the last transmission, if it failed, with where it was sent to and
+    /// what it said; of several destinations, that of the first which has one, and
+    /// [theirs](DestinationReport::failing) have each its own.
+    ///
+    /// A flush or shutdown may be [complete](Self::is_complete) all the same: then the spans
+    /// are counted as lost.
+    pub fn failure(&self) -> Option<&FailedExport> {
+        self.failure.as_ref()
     }
 }
 
+/// One line: how it ended, the ledger, and why the last transmission failed if it did.
 impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outcome = match self.outcome {
@@ -130,7 +137,7 @@ impl fmt::Display for Receipt {
             Outcome::Forked => "forked, nothing sent",
         };
         write!(f, "{outcome} after {:.1?}: {}", self.elapsed, self.ledger)?;
-        if let Some(failure) = self.failure {
+        if let Some(failure) = &self.failure {
             write!(f, "; {failure}")?;
         }
         if self.destinations.len() > 1 {

@@ -226,7 +226,7 @@ impl Engine {
                 outcome: if in_time { Outcome::Complete } else { Outcome::DeadlinePassed },
                 ledger: self.pipeline.ledger(),
                 elapsed: began.elapsed(),
-                failure: state.failing(),
+                failure: self.failing(state),
                 destinations: self.destinations(state),
                 ..Receipt::nothing()
             }

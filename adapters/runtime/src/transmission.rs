@@ -1,5 +1,6 @@
 //! One transmission: its time, and the code of the exporter, which may panic.
 
+use core::any::Any;
 use core::cell::Cell;
 use core::future::Future;
 use core::panic::AssertUnwindSafe;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use throughline_core::{Accepted, ExportError, Failure};
 
 use crate::race::{First, race};
-use crate::{Runtime, remark};
+use crate::{Runtime, panics, remark};
 
 /// What became of a transmission, and what there is to say of it.
 #[derive(Debug)]
@@ -40,9 +41,10 @@ where
     let Some(timeout) = timeout else { return sending.await };
     match race(sending, pin!(runtime.sleep(timeout.min(FAR)))).await {
         First::Left(answer) => answer,
-        First::Right(()) => {
-            Err(ExportError::Retry { after: None, failure: Failure::Timeout }).into()
-        }
+        First::Right(()) => Answer {
+            result: Err(ExportError::Retry { after: None, failure: Failure::Timeout }),
+            remark: Some(format!("the export timeout is {timeout:?}").into()),
+        },
     }
 }
 
@@ -56,7 +58,8 @@ where
     let mut said = None;
     core::future::poll_fn(move |context| {
         let sending: Pin<&mut S> = sending.as_mut();
-        let polled = exporting(|| sending.poll(context)).unwrap_or(Poll::Ready(Err(PANICKED)));
+        let polled = exporting(|| sending.poll(context))
+            .unwrap_or_else(|panic| Poll::Ready(Err(panicked(panic))));
         if let Some(remark) = remark::take() {
             said = Some(remark);
         }
@@ -71,6 +74,20 @@ pub(crate) fn exporting<T>(work: impl FnOnce() -> T) -> std::thread::Result<T> {
     let result = std::panic::catch_unwind(AssertUnwindSafe(work));
     EXPORTING.set(before);
     result
+}
+
+/// What a panic of the exporter is to the batch. Its text becomes the remark.
+pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> ExportError {
+    exporting(|| remark::remark(panics::text(&*panic))).ok();
+    // What was thrown may throw when it is dropped.
+    core::mem::forget(panic);
+    ExportError::Permanent(Failure::Panicked)
+}
+
+/// The same, as the answer to a transmission that did not begin.
+pub(crate) fn panicked_at_once(panic: Box<dyn Any + Send>) -> Answer {
+    let result = Err(panicked(panic));
+    Answer { result, remark: remark::take() }
 }
 
 /// Whether the current thread runs code of an exporter.
@@ -94,8 +111,6 @@ pub(crate) async fn yield_now() {
 thread_local! {
     static EXPORTING: Cell<bool> = const { Cell::new(false) };
 }
-
-pub(crate) const PANICKED: ExportError = ExportError::Permanent(Failure::Panicked);
 
 /// A year: longer than anybody waits, and no clock overflows.
 pub(crate) const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -19,14 +19,16 @@ use std::sync::Arc;
 use throughline_core::tail::TailStats;
 use throughline_core::{Accepted, DropReason, ExportError, Ledger};
 
-use crate::{Diagnostic, Target};
+use crate::{Diagnostic, FailedExport, Target};
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Watch {
     delivery: Delivery,
     /// When that state began.
     since: Duration,
-    last_failure: Option<(ExportError, Duration)>,
+    /// The failure of the last transmission; `None` after a success.
+    failing: Option<FailedExport>,
+    last_failure: Option<(FailedExport, Duration)>,
     /// Whether the last success came with a remark.
     warned: bool,
     losing: Option<Losing>,
@@ -67,17 +69,19 @@ impl Watch {
     pub(crate) fn on_export(
         &mut self,
         now: Duration,
-        result: Result<Accepted, ExportError>,
+        result: Result<Accepted, FailedExport>,
         before: &Ledger,
         after: &Ledger,
     ) -> Option<Diagnostic> {
-        let error = match result {
+        self.failing = result.as_ref().err().cloned();
+        let failed = match result {
             Ok(_) => return self.on_success(now, after),
             // The halves may pass: nothing has failed yet.
-            Err(ExportError::TooLarge) => return None,
-            Err(error) => error,
+            Err(FailedExport { error: ExportError::TooLarge, .. }) => return None,
+            Err(failed) => failed,
         };
-        self.last_failure = Some((error, now));
+        let error = failed.error;
+        self.last_failure = Some((failed, now));
         let is_lost = given_up(after) > given_up(before);
         let (given_up_before, is_new) = match self.delivery {
             Delivery::Delivered => (given_up(before), true),
@@ -178,9 +182,14 @@ impl Watch {
         (self.delivery, self.since)
     }
 
+    /// The failure of the last transmission, if it failed.
+    pub(crate) fn failing(&self) -> Option<&FailedExport> {
+        self.failing.as_ref()
+    }
+
     /// The last failure of a transmission and its time, also after a success.
-    pub(crate) fn last_failure(&self) -> Option<(ExportError, Duration)> {
-        self.last_failure
+    pub(crate) fn last_failure(&self) -> Option<&(FailedExport, Duration)> {
+        self.last_failure.as_ref()
     }
 
     /// Whether spans are being lost for want of room.
@@ -229,8 +238,13 @@ mod tests {
 
     const DOWN: ExportError = ExportError::Retry { after: None, failure: Failure::Connect };
 
+    fn failed(error: ExportError) -> FailedExport {
+        FailedExport { error, endpoint: None, detail: Some("refused".into()) }
+    }
+
     fn fail(watch: &mut Watch, seconds: u64) -> Option<Diagnostic> {
-        watch.on_export(now(seconds), Err(DOWN), &Ledger::default(), &Ledger::default())
+        let ledger = Ledger::default();
+        watch.on_export(now(seconds), Err(failed(DOWN)), &ledger, &ledger)
     }
 
     fn succeed(watch: &mut Watch, seconds: u64) -> Option<Diagnostic> {
@@ -247,10 +261,13 @@ mod tests {
         assert_eq!(fail(&mut watch, 2), Some(Diagnostic::failing(DOWN)));
         assert_eq!(fail(&mut watch, 3), None);
         assert_eq!(watch.delivery(), (Delivery::Failing { given_up_before: 0 }, now(2)));
-        assert_eq!(watch.last_failure(), Some((DOWN, now(3))));
+        assert_eq!(watch.last_failure(), Some(&(failed(DOWN), now(3))));
+        assert_eq!(watch.failing(), Some(&failed(DOWN)));
         let recovered = Diagnostic::ExportRecovered { after: now(8), lost: 0 };
         assert_eq!(succeed(&mut watch, 10), Some(recovered));
         assert_eq!(succeed(&mut watch, 11), None);
+        assert_eq!(watch.failing(), None);
+        assert_eq!(watch.last_failure(), Some(&(failed(DOWN), now(3))));
         assert_eq!(watch.delivery(), (Delivery::Delivered, now(10)));
         assert_eq!(fail(&mut watch, 12), Some(Diagnostic::failing(DOWN)));
     }
@@ -280,7 +297,9 @@ mod tests {
     fn a_batch_that_is_halved_has_not_failed() {
         let mut watch = Watch::default();
         let ledger = Ledger::default();
-        assert_eq!(watch.on_export(now(1), Err(ExportError::TooLarge), &ledger, &ledger), None);
+        let too_large = failed(ExportError::TooLarge);
+        assert_eq!(watch.on_export(now(1), Err(too_large.clone()), &ledger, &ledger), None);
+        assert_eq!((watch.failing(), watch.last_failure()), (Some(&too_large), None));
         assert_eq!(watch.delivery().0, Delivery::Delivered);
     }
 

@@ -14,7 +14,7 @@ use crate::Runtime;
 use crate::engine::{Engine, Seat, State};
 use crate::fan_out::{Body, FanOut, Order, Place};
 use crate::race::{First, race};
-use crate::transmission::{FAR, PANICKED, exporting, with_timeout};
+use crate::transmission::{FAR, exporting, panicked_at_once, with_timeout};
 
 /// Works at this place until everything is settled; begins something only while this seat
 /// drives, if it depends on one. What is under way goes on without the seat, unless it is
@@ -41,7 +41,7 @@ pub(crate) async fn work<R: Runtime, C: SpanExporter>(
                 let begun = exporting(|| connection.export(&body.batch(spans)));
                 drop(body);
                 let answer = match begun {
-                    Err(_) => Some(Err(PANICKED).into()),
+                    Err(panic) => Some(panicked_at_once(panic)),
                     Ok(sending) => {
                         let sending = pin!(with_timeout(&runtime, sending, timeout));
                         let over = |state: &State| {

@@ -18,6 +18,7 @@ mod logging;
 mod orders;
 mod outliving;
 mod progress;
+mod receipt_json;
 mod report;
 mod sampling;
 mod server;

@@ -9,6 +9,8 @@ use throughline::{DropReason, Ledger, Receipt, SURPLUS_COUNT_ATTRIBUTE};
 use throughline_console::{Colour, Options, Trace, Value, waterfall};
 use throughline_viewer::{Integrity, Store, TraceSummary};
 
+use crate::receipt_json::{dropped_json, receipt_json};
+
 /// Everything that is reported.
 pub(crate) struct Report<'a> {
     pub(crate) requests: usize,
@@ -101,10 +103,6 @@ impl Report<'_> {
 
     fn json(&self) -> Json {
         let ledger = self.ledger();
-        let dropped: Map<_, _> = ledger
-            .losses()
-            .map(|(reason, spans)| (reason.as_str().to_owned(), json!(spans)))
-            .collect();
         let integrity = self.integrity();
         json!({
             "requests": self.requests,
@@ -118,7 +116,7 @@ impl Report<'_> {
             "foreign_parents": integrity.map(|i| i.foreign_parents),
             "spans_started": ledger.started(),
             "spans_exported": ledger.exported(),
-            "dropped": dropped,
+            "dropped": dropped_json(&ledger),
             "in_flight": ledger.in_flight(),
             "flood": {
                 "spans": self.flood,
@@ -129,12 +127,7 @@ impl Report<'_> {
                 tail_json(names, stats, self.error_traces_kept(stats))
             }),
             "receipt": self.receipts.iter().map(|(service, receipt)| {
-                ((*service).to_owned(), json!({
-                    "complete": receipt.is_complete(),
-                    "elapsed_ms": u64::try_from(receipt.elapsed().as_millis()).unwrap_or(u64::MAX),
-                    "failure": receipt.failure().map(|failure| failure.to_string()),
-                    "ledger": receipt.ledger().to_string(),
-                }))
+                ((*service).to_owned(), receipt_json(receipt))
             }).collect::<Map<_, _>>(),
         })
     }

@@ -5,7 +5,7 @@ use core::future::Future;
 use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
-use std::panic::catch_unwind;
+use std::panic::{catch_unwind, resume_unwind};
 use std::sync::{Arc, MutexGuard, PoisonError, TryLockError};
 
 use opentelemetry::Context as OtelContext;
@@ -14,7 +14,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter as Theirs};
 use throughline_core::{Accepted, ExportError, Failure};
 
 use crate::home::{Home, Question};
-use crate::shared::{PANICKED, Shared, UnderWay};
+use crate::shared::{Shared, UnderWay};
 
 /// The transmission of one batch.
 ///
@@ -110,14 +110,15 @@ impl<E: Theirs + 'static> Sending<E> {
         let result = match polled {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(result)) => {
-                self.shared.outcome(result, self.retries).map(|()| Accepted::default())
+                Ok(self.shared.outcome(result, self.retries).map(|()| Accepted::default()))
             }
-            Err(_) => Err(PANICKED),
+            Err(panic) => Err(panic),
         };
         let finished = under_way.export.take();
         drop(under_way);
         self.discard(finished);
-        Poll::Ready(result)
+        // Whoever polls an exporter catches what it throws, and tells the text.
+        Poll::Ready(result.unwrap_or_else(|panic| resume_unwind(panic)))
     }
 }
 

@@ -189,7 +189,10 @@ fn without_repetitions_a_failure_costs_the_batch() {
     let telemetry = start(OpenTelemetry::new(script.clone()).retry_failures(false));
     make(&telemetry, "a");
     let receipt = flushed(&telemetry);
-    assert_eq!(receipt.failure(), Some(ExportError::Permanent(Failure::Exporter)));
+    assert_eq!(
+        receipt.failure().map(|failed| failed.error()),
+        Some(ExportError::Permanent(Failure::Exporter))
+    );
     assert_eq!(lost(&receipt, DropReason::ExportFailed), 1);
     assert_eq!(script.0.exports.load(Ordering::SeqCst), 1);
     telemetry.shutdown_blocking(DEADLINE);
@@ -197,13 +200,20 @@ fn without_repetitions_a_failure_costs_the_batch() {
 
 #[test]
 fn an_exporter_that_is_shut_down_or_panics_costs_the_batch_and_nothing_else() {
-    for (does, failure) in [(Does::BeShutDown, Failure::Shutdown), (Does::Panic, Failure::Panicked)]
-    {
+    for (does, failure, detail) in [
+        (Does::BeShutDown, Failure::Shutdown, "Shutdown already invoked"),
+        (Does::Panic, Failure::Panicked, "as asked"),
+    ] {
         let script = Scripted::that([does]);
         let telemetry = start(OpenTelemetry::new(script.clone()));
         make(&telemetry, "lost");
         let receipt = flushed(&telemetry);
-        assert_eq!(receipt.failure(), Some(ExportError::Permanent(failure)));
+        assert_eq!(
+            receipt.failure().map(|failed| failed.error()),
+            Some(ExportError::Permanent(failure))
+        );
+        let told = receipt.failure().and_then(|failed| failed.detail());
+        assert_eq!(told, Some(detail));
         make(&telemetry, "kept");
         flushed(&telemetry);
         assert_eq!(script.log(), ["resource shop", "force_flush", "export kept", "force_flush"]);
@@ -275,7 +285,9 @@ fn a_flush_or_shutdown_of_the_exporter_that_fails_or_hangs_is_told_by_the_deadli
     let telemetry = start(OpenTelemetry::new(Stubborn));
     make(&telemetry, "a");
     let receipt = flushed(&telemetry);
-    assert_eq!(receipt.failure(), Some(ExportError::Permanent(Failure::Exporter)));
+    let failed = receipt.failure().expect("it failed");
+    assert_eq!(failed.error(), ExportError::Permanent(Failure::Exporter));
+    assert_eq!(failed.detail(), Some("Operation failed: no"));
     assert_eq!(receipt.ledger().exported(), 1);
     let receipt = telemetry.shutdown_blocking(Duration::from_millis(200));
     assert_eq!(receipt.outcome(), Outcome::DeadlinePassed);
@@ -298,7 +310,10 @@ fn a_tokio_exporter_whose_runtime_is_blocked_says_so_and_loses_nothing() {
         let receipt = telemetry.flush_blocking(Duration::from_secs(1));
         assert_eq!(receipt.outcome(), Outcome::DeadlinePassed);
         let failure = Failure::NoRuntime;
-        assert_eq!(receipt.failure(), Some(ExportError::Retry { after: None, failure }));
+        assert_eq!(
+            receipt.failure().map(|failed| failed.error()),
+            Some(ExportError::Retry { after: None, failure })
+        );
         assert_eq!(script.0.exports.load(Ordering::SeqCst), 0);
         // It runs again.
         assert!(telemetry.flush(DEADLINE).await.is_complete());
@@ -354,5 +369,7 @@ fn an_exporter_without_the_reactor_that_it_needs_costs_the_batch() {
     let receipt = telemetry.shutdown_blocking(DEADLINE);
     assert!(receipt.is_complete(), "{receipt}");
     assert_eq!(lost(&receipt, DropReason::ExportFailed), 1, "{receipt}");
-    assert_eq!(receipt.failure(), Some(ExportError::Permanent(Failure::Panicked)));
+    let failed = receipt.failure().expect("it failed");
+    assert_eq!(failed.error(), ExportError::Permanent(Failure::Panicked));
+    assert!(failed.detail().is_some_and(|text| text.contains("no reactor running")), "{failed}");
 }

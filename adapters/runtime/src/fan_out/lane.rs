@@ -14,7 +14,7 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use throughline_core::{DropReason, ExportError, Ledger};
+use throughline_core::{DropReason, Ledger};
 
 use super::Bounds;
 use crate::watch::Watch;
@@ -31,8 +31,6 @@ pub(crate) struct Lane {
     pub(crate) watch: Watch,
     /// Whether what its exporter accepts goes nowhere.
     pub(crate) discards: bool,
-    /// The failure of the last transmission; `None` after a success.
-    pub(crate) failing: Option<ExportError>,
     /// The end is near and the destination cannot be reached: nothing more is tried.
     hopeless: bool,
 }
@@ -81,7 +79,6 @@ impl Lane {
             ledger: Ledger::default(),
             watch: Watch::default(),
             discards: false,
-            failing: None,
             hopeless: false,
         }
     }

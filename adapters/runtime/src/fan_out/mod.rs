@@ -224,7 +224,6 @@ impl FanOut {
             }
         };
         let spans = flight.to - flight.from;
-        lane.failing = result.err();
         let outcome = match result {
             Ok(_) if lane.discards => Outcome::lost(DropReason::RecordOnly),
             Ok(Accepted { rejected }) => {
@@ -361,10 +360,5 @@ impl FanOut {
     /// How long one transmission may take.
     pub(crate) fn export_timeout(&self) -> Option<Duration> {
         self.settings.export_timeout
-    }
-
-    /// The failure of the last transmission of a lane whose last one failed.
-    pub(crate) fn failing(&self) -> Option<ExportError> {
-        self.lanes.iter().find_map(|lane| lane.failing)
     }
 }

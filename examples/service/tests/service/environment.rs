@@ -4,7 +4,9 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::process::Output;
 
-use crate::process::{Report, service};
+use serde_json::json;
+
+use crate::process::{Report, SERVICES, service};
 
 fn run(variables: &[(&str, &str)], arguments: &[&str]) -> (Output, String) {
     let mut command = service(arguments);
@@ -110,7 +112,28 @@ fn what_a_collector_refuses_is_a_loss_and_told_in_its_words() {
     let report = Report(serde_json::from_slice(&output.stdout).expect("JSON"));
     let lost = report.number("dropped/export_failed");
     assert!(lost > 0 && lost == report.number("spans_started"), "{report:?}");
-    assert_eq!(report.0["receipt"]["orders"]["complete"], true, "{report:?}");
+    let refused = json!({
+        "kind": "400",
+        "retryable": false,
+        "endpoint": format!("{url}/v1/traces"),
+        "message": "the receiver answered HTTP status 400",
+        "detail": "bad tenant",
+    });
+    for service in SERVICES {
+        let receipt = &report.0["receipt"][service];
+        let started = report.ledger(service, "started");
+        assert_eq!(receipt["complete"], true, "{report:?}");
+        assert_eq!(receipt["failure"], refused, "{report:?}");
+        assert_eq!(
+            receipt["ledger"],
+            json!({
+                "started": started,
+                "exported": 0,
+                "dropped": { "export_failed": started },
+                "in_flight": 0,
+            })
+        );
+    }
     let told = format!(
         "spans of orders to {url}/v1/traces cannot be exported: \
          the receiver answered HTTP status 400 (bad tenant)"

@@ -50,6 +50,12 @@ impl Report {
         numbers.values().map(|number| number.as_u64().expect("a number")).sum()
     }
 
+    /// A number of the ledger of a service.
+    #[track_caller]
+    pub(crate) fn ledger(&self, service: &str, count: &str) -> u64 {
+        self.number(&format!("receipt/{service}/ledger/{count}"))
+    }
+
     /// Every span is accounted for, and every trace at the receiver is whole.
     #[track_caller]
     pub(crate) fn assert_balanced(&self) {
@@ -59,11 +65,21 @@ impl Report {
         for flaw in ["orphan_spans", "incomplete_traces", "foreign_parents"] {
             assert_eq!(self.number(flaw), 0, "{flaw} in {self:?}");
         }
-        for service in ["orders", "inventory"] {
+        for service in SERVICES {
             assert_eq!(self.0["receipt"][service]["complete"], true, "{self:?}");
+        }
+        for (whole, part) in [
+            ("spans_started", "started"),
+            ("spans_exported", "exported"),
+            ("in_flight", "in_flight"),
+        ] {
+            let parts = SERVICES.map(|service| self.ledger(service, part));
+            assert_eq!(self.number(whole), parts.iter().sum::<u64>(), "{part}: {self:?}");
         }
     }
 }
+
+pub(crate) const SERVICES: [&str; 2] = ["orders", "inventory"];
 
 /// What the load does, by the number of the request: see `examples/service/src/load.rs`
 /// and `orders.rs`.

@@ -33,8 +33,21 @@ async fn told(otlp: Otlp) -> Diagnostic {
     options.flusher.retry.max_repetitions = 0;
     let telemetry = Telemetry::start(&options, Tokio::new(), otlp);
     telemetry.context().scope(|| Span::start(&CALLSITE, |_| ()).end());
-    telemetry.flush(WITHIN).await;
-    told.recv_timeout(WITHIN).expect("something is told")
+    let receipt = telemetry.flush(WITHIN).await;
+    let health = telemetry.health();
+    let told = told.recv_timeout(WITHIN).expect("something is told");
+    // Who asks learns what was told.
+    for failed in [receipt.failure(), health.last_failure().map(|(failed, _)| failed)] {
+        match (&told, failed) {
+            (Diagnostic::ExportFailing { target, error, detail }, Some(failed)) => {
+                assert_eq!(failed.error(), *error);
+                assert_eq!(failed.endpoint(), target.endpoint.as_deref());
+                assert_eq!(failed.detail(), detail.as_deref());
+            }
+            (_, failed) => assert_eq!(failed, None),
+        }
+    }
+    told
 }
 
 /// Taken apart: whose spans, where to, why, and in which words.
