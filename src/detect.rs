@@ -14,7 +14,7 @@ const VARIABLE: &str = "THROUGHLINE_RESOURCE_DETECTORS";
 /// `all`, `none`, or names with commas between.
 pub(crate) fn from_env(env: &mut Env, builder: &mut Builder) {
     let Some(text) = env.text(VARIABLE) else { return };
-    let mut chosen: Vec<&'static dyn Detector> = Vec::new();
+    let (mut chosen, mut unknown): (Vec<&'static dyn Detector>, _) = (Vec::new(), Vec::new());
     for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
         if name.eq_ignore_ascii_case("none") {
             chosen.clear();
@@ -23,15 +23,28 @@ pub(crate) fn from_env(env: &mut Env, builder: &mut Builder) {
         } else if let Some(known) = KNOWN.iter().find(|d| d.name().eq_ignore_ascii_case(name)) {
             chosen.push(*known);
         } else if KNOWN.is_empty() {
-            env.warn(VARIABLE, &text, "needs the feature `detectors` of throughline, ignored");
+            let problem = "needs the feature `detectors` of throughline, ignored";
+            let acts = names(&builder.detectors);
+            env.warn(VARIABLE, &text, &format!("{problem}; {acts} acts"));
             return;
         } else {
-            let known: Vec<&str> = KNOWN.iter().map(|detector| detector.name()).collect();
-            let problem = format!("`{name}` is none of all, none, {}, ignored", known.join(", "));
-            env.warn(VARIABLE, &text, &problem);
+            unknown.push(name);
         }
     }
+    for name in unknown {
+        let (known, acts) = (names(KNOWN).replace(',', ", "), names(&chosen));
+        let problem = format!("has `{name}`, which is none of all, none, {known}");
+        env.warn(VARIABLE, &text, &format!("{problem}, ignored; {acts} acts"));
+    }
     builder.detectors = chosen;
+}
+
+/// The names of detectors with commas between them, or `none`.
+fn names(detectors: &[&dyn Detector]) -> String {
+    match detectors {
+        [] => "none".to_owned(),
+        some => some.iter().map(|detector| detector.name()).collect::<Vec<_>>().join(","),
+    }
 }
 
 #[cfg(feature = "detectors")]

@@ -29,7 +29,8 @@ pub(crate) fn apply(env: &mut Env, builder: &mut Builder) {
     detect::from_env(env, builder);
     propagators(env, builder);
     describe(env, builder);
-    if let Some((sampler, variable)) = sampler(env) {
+    let of_code = builder.origins.of("sampler") == Origin::Code;
+    if let Some((sampler, variable)) = sampler(env, of_code) {
         builder.options.sampler = sampler;
         builder.origins.note("sampler", variable);
     }
@@ -76,12 +77,15 @@ impl Reader<'_> {
     where
         T: FromStr + PartialOrd + Display,
     {
-        let Some((number, variable)) = self.env.first_number(variables, range, Some(&*value))
-        else {
-            return false;
-        };
+        let number = self.env.number(variables, range, &*value);
+        self.set(setting, number, value)
+    }
+
+    /// Sets what a variable says, if one does. Returns whether it does.
+    fn set<T>(&mut self, setting: &str, found: Option<(T, &str)>, value: &mut T) -> bool {
+        let Some((found, variable)) = found else { return false };
         self.origins.note(setting, Origin::Variable(variable.to_owned()));
-        *value = number;
+        *value = found;
         true
     }
 }
@@ -102,10 +106,14 @@ fn log_level(env: &mut Env, builder: &mut Builder) {
         return;
     }
     let mut reader = Reader { env, origins: &mut builder.origins };
-    let level = |env: &mut Env, name: &str| env.choice(name, &LEVELS);
-    if let Some(level) = reader.read("diagnostics", &["OTEL_LOG_LEVEL"], level) {
-        builder.options.diagnostics = Diagnostics::stderr(level);
-        builder.least_severity = level;
+    let least = &mut builder.least_severity;
+    let acts: &dyn Display = match &*least {
+        Some(severity) => severity,
+        None => &"none",
+    };
+    let level = reader.env.choice(&["OTEL_LOG_LEVEL"], &LEVELS, acts);
+    if reader.set("diagnostics", level, least) {
+        builder.options.diagnostics = Diagnostics::stderr(*least);
     }
 }
 
@@ -113,7 +121,11 @@ fn log_level(env: &mut Env, builder: &mut Builder) {
 fn no_config_file(env: &mut Env) {
     for variable in ["OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE"] {
         if let Some(path) = env.text(variable) {
-            env.warn(variable, &path, "is ignored: configuration by file is not supported");
+            env.warn(
+                variable,
+                &path,
+                "is ignored: configuration by file is not supported; variables and code act",
+            );
         }
     }
 }
@@ -131,7 +143,8 @@ fn no_exceptions_as_logs(env: &mut Env) {
 }
 
 fn propagators(env: &mut Env, builder: &mut Builder) {
-    if let Some(propagator) = throughline_propagation::from_env(env) {
+    let of_code = builder.propagator.as_ref().map(|_| "what the code says");
+    if let Some(propagator) = throughline_propagation::from_env(env, of_code) {
         builder.propagator = Some(Arc::new(propagator));
         builder.origins.note("propagators", Origin::Variable("OTEL_PROPAGATORS".to_owned()));
     }
@@ -153,7 +166,10 @@ fn describe(env: &mut Env, builder: &mut Builder) {
                 builder.resource = parsed.merge(&builder.resource);
             }
             Err(part) => {
-                let problem = format!("`{part}` is not a percent-encoded key=value");
+                let problem = format!(
+                    "has `{part}`, which is not a percent-encoded key=value, ignored whole; \
+                     the resource without it acts"
+                );
                 env.warn(ATTRIBUTES, &text, &problem);
             }
         }
@@ -164,7 +180,8 @@ fn describe(env: &mut Env, builder: &mut Builder) {
     }
 }
 
-fn sampler(env: &mut Env) -> Option<(Arc<dyn Sampler + Send + Sync>, Origin)> {
+/// The sampler that is named. Where none is, the program's own acts, or the default.
+fn sampler(env: &mut Env, of_code: bool) -> Option<(Arc<dyn Sampler + Send + Sync>, Origin)> {
     const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
     const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
     const NAMES: [&str; 6] = [
@@ -175,12 +192,14 @@ fn sampler(env: &mut Env) -> Option<(Arc<dyn Sampler + Send + Sync>, Origin)> {
         "parentbased_always_off",
         "parentbased_traceidratio",
     ];
-    let name = env.choice(SAMPLER, &NAMES.map(|name| (name, name)))?;
+    let acts = if of_code { "the sampler of the code" } else { "parentbased_always_on" };
+    let (name, _) = env.choice(&[SAMPLER], &NAMES.map(|name| (name, name)), &acts)?;
     let ratio = if name.ends_with("traceidratio") {
-        env.first_number(&[ARGUMENT], 0.0..=1.0, Some(&1)).map_or(1.0, |(ratio, _)| ratio)
+        env.number(&[ARGUMENT], 0.0..=1.0, &1).map_or(1.0, |(ratio, _)| ratio)
     } else {
         if let Some(argument) = env.text(ARGUMENT) {
-            env.warn(ARGUMENT, &argument, "is ignored: the sampler takes no argument");
+            let problem = format!("is ignored: {name}, which acts, takes no argument");
+            env.warn(ARGUMENT, &argument, &problem);
         }
         1.0
     };
@@ -253,7 +272,7 @@ fn budget(env: &mut Env, name: &str, least: u32, now: Option<u32>) -> Option<Opt
         Some(most) => most,
         None => &"none",
     };
-    env.first_number(&[name], least..=u32::MAX, Some(acts)).map(|(most, _)| Some(most))
+    env.number(&[name], least..=u32::MAX, acts).map(|(most, _)| Some(most))
 }
 
 fn batches(env: &mut Env, builder: &mut Builder) {
@@ -261,14 +280,12 @@ fn batches(env: &mut Env, builder: &mut Builder) {
     let (options, origins) = (&mut builder.options, &mut builder.origins);
     let flusher = &mut options.flusher;
     let mut reader = Reader { env, origins };
-    let delay = reader.read("schedule_delay", &["OTEL_BSP_SCHEDULE_DELAY"], Env::duration_millis);
-    if let Some(delay) = delay {
-        flusher.schedule_delay = delay;
-    }
-    let timeout = reader.read("export_timeout", &["OTEL_BSP_EXPORT_TIMEOUT"], Env::timeout_millis);
-    if let Some(timeout) = timeout {
-        flusher.export_timeout = timeout;
-    }
+    let delay = &mut flusher.schedule_delay;
+    let found = reader.env.duration_millis(&["OTEL_BSP_SCHEDULE_DELAY"], *delay);
+    reader.set("schedule_delay", found, delay);
+    let timeout = &mut flusher.export_timeout;
+    let found = reader.env.timeout_millis(&["OTEL_BSP_EXPORT_TIMEOUT"], *timeout);
+    reader.set("export_timeout", found, timeout);
     let sizes = 1..=PipelineOptions::LARGEST_QUEUE;
     let queue = &mut options.max_queue_size;
     reader.number("max_queue_size", &["OTEL_BSP_MAX_QUEUE_SIZE"], sizes.clone(), queue);
@@ -282,8 +299,11 @@ fn batches(env: &mut Env, builder: &mut Builder) {
     if reader.number("max_export_batch_size", &[BATCH], sizes, size)
         && *size > options.max_queue_size
     {
-        let problem = "larger than the queue; the queue's size is used";
-        env.warn(BATCH, &size.to_string(), problem);
+        let problem = format!(
+            "is larger than the queue, ignored; the queue's size acts, {}",
+            options.max_queue_size
+        );
+        env.warn(BATCH, &size.to_string(), &problem);
     }
     // A queue that was made smaller takes the batch with it.
     flusher.max_export_batch_size = flusher.max_export_batch_size.min(options.max_queue_size);
@@ -292,7 +312,7 @@ fn batches(env: &mut Env, builder: &mut Builder) {
 /// Installs the pipeline with the exporters that the variables name.
 pub(crate) fn install(mut builder: Builder, env: &mut Env) -> Result<Guard, InitError> {
     let names = exporters(env, &mut builder.origins);
-    builder.exporter = Some(names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(","));
+    builder.exporter = Some(listed(&names));
     if builder.disabled {
         builder.propagate();
         return Ok(Guard::disabled(&builder));
@@ -365,26 +385,31 @@ where
 fn exporters(env: &mut Env, origins: &mut Origins) -> Vec<Name> {
     const NAMES: [Name; 3] = [Name::Otlp, Name::Console, Name::None];
     let Some(text) = env.text(EXPORTER) else { return vec![Name::Otlp] };
-    let mut chosen = Vec::new();
+    let (mut chosen, mut problems) = (Vec::new(), Vec::new());
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         match NAMES.into_iter().find(|name| name.as_str().eq_ignore_ascii_case(part)) {
             Some(name) if chosen.contains(&name) => {}
             Some(name) => chosen.push(name),
-            None => {
-                let problem = format!("`{part}` is none of otlp, console, none, ignored");
-                env.warn(EXPORTER, &text, &problem);
-            }
+            None => problems.push(format!("has `{part}`, which is none of otlp, console, none")),
         }
     }
     if chosen.len() > 1 && chosen.contains(&Name::None) {
         chosen.retain(|name| *name != Name::None);
-        env.warn(EXPORTER, &text, "`none` is ignored beside the others");
+        problems.push("has `none` beside others".to_owned());
     }
-    if chosen.is_empty() {
-        return vec![Name::Otlp];
+    match chosen.is_empty() {
+        true => chosen.push(Name::Otlp),
+        false => origins.note("exporter", Origin::Variable(EXPORTER.to_owned())),
     }
-    origins.note("exporter", Origin::Variable(EXPORTER.to_owned()));
+    for problem in problems {
+        env.warn(EXPORTER, &text, &format!("{problem}, ignored; {} acts", listed(&chosen)));
+    }
     chosen
+}
+
+/// The names, with commas between them.
+fn listed(names: &[Name]) -> String {
+    names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(",")
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -413,3 +438,7 @@ const CALLSITE: &str = "THROUGHLINE_SPANS_PER_CALLSITE_PER_SECOND";
 #[cfg(test)]
 #[path = "from_env_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "from_env_warning_tests.rs"]
+mod warning_tests;

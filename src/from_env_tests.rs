@@ -172,7 +172,7 @@ fn each_exporter_of_a_list_is_used_once() {
     }
     let (names, warnings) = chosen("console,none");
     assert_eq!((names.as_str(), warnings.len()), ("console", 1));
-    assert!(warnings[0].contains("`none` is ignored"), "{warnings:?}");
+    assert!(warnings[0].contains("`none` beside others, ignored"), "{warnings:?}");
 }
 
 /// ENV-6: an unknown word is told, with the user's own spelling, and ignored
@@ -181,7 +181,7 @@ fn each_exporter_of_a_list_is_used_once() {
 fn an_exporter_that_is_unknown_is_told_and_the_known_one_of_the_list_is_used() {
     let (name, warnings) = chosen("Zipkin,console");
     assert_eq!((name.as_str(), warnings.len()), ("console", 1));
-    assert!(warnings[0].contains("`Zipkin` is none of otlp, console, none"), "{warnings:?}");
+    assert!(warnings[0].contains("`Zipkin`, which is none of otlp, console, none"), "{warnings:?}");
     let (name, warnings) = chosen("logging");
     assert_eq!((name.as_str(), warnings.len()), ("otlp", 1));
 }

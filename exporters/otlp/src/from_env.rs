@@ -61,9 +61,10 @@ impl Otlp {
         let (compression, variable) = compression(env)?;
         otlp.compression = compression;
         otlp.note(config::COMPRESSION, variable);
-        if let Some((timeout, variable)) = first(env, "TIMEOUT", Env::timeout_millis) {
+        let (own, general) = (signal("TIMEOUT"), general("TIMEOUT"));
+        if let Some((timeout, variable)) = env.timeout_millis(&[&own, &general], otlp.timeout) {
             otlp.timeout = timeout;
-            otlp.note(config::TIMEOUT, Some(variable));
+            otlp.note(config::TIMEOUT, Some(variable.to_owned()));
         }
         #[cfg(feature = "tls")]
         otlp.tls_from(env)?;
@@ -145,10 +146,10 @@ impl Otlp {
 /// The protocol, and the variable that chose it.
 fn chosen_protocol(env: &mut Env) -> Result<(Protocol, Option<String>), ConfigError> {
     let options = [("grpc", Protocol::Grpc), ("http/protobuf", Protocol::HttpProtobuf)];
-    let chosen = first(env, "PROTOCOL", |env, variable| env.choice(variable, &options));
-    let (protocol, variable) = match chosen {
+    let default = Protocol::HttpProtobuf;
+    let (protocol, variable) = match choice(env, "PROTOCOL", &options, default.as_str()) {
         Some((protocol, variable)) => (protocol, Some(variable)),
-        None => (Protocol::HttpProtobuf, None),
+        None => (default, None),
     };
     let named = || variable.clone().unwrap_or_else(|| signal("PROTOCOL"));
     let protocol = built_in(protocol, named)?;
@@ -174,7 +175,7 @@ fn built_in(protocol: Protocol, setting: impl FnOnce() -> String) -> Result<Prot
 /// The compression, and the variable that chose it.
 fn compression(env: &mut Env) -> Result<(Compression, Option<String>), ConfigError> {
     let options = [("none", false), ("gzip", true)];
-    match first(env, "COMPRESSION", |env, variable| env.choice(variable, &options)) {
+    match choice(env, "COMPRESSION", &options, "none") {
         None => Ok((Compression::None, None)),
         Some((false, variable)) => Ok((Compression::None, Some(variable))),
         #[cfg(feature = "gzip")]
@@ -184,6 +185,18 @@ fn compression(env: &mut Env) -> Result<(Compression, Option<String>), ConfigErr
             Err(ConfigError::NeedsFeature { setting, value: "gzip".to_owned(), feature: "gzip" })
         }
     }
+}
+
+/// The word for this signal, or else the one for all, with the variable's name.
+fn choice<T: Clone>(
+    env: &mut Env,
+    option: &str,
+    options: &[(&str, T)],
+    default: &str,
+) -> Option<(T, String)> {
+    let (own, general) = (signal(option), general(option));
+    let (chosen, variable) = env.choice(&[&own, &general], options, &default)?;
+    Some((chosen, variable.to_owned()))
 }
 
 /// The value for this signal, or else the one for all, with the variable's name.
@@ -293,15 +306,35 @@ mod tests {
         assert_eq!(otlp.protocol(), Protocol::Grpc);
         assert_eq!(otlp.compression, Compression::Gzip);
         assert_eq!(otlp.timeout, Some(Duration::from_millis(2500)));
-        assert_eq!(warnings.len(), 3, "{warnings:?}");
-        for (warning, (name, value)) in warnings.iter().zip([
-            ("TRACES_PROTOCOL", "http/json"),
-            ("TRACES_COMPRESSION", "zstd"),
-            ("TRACES_TIMEOUT", "-1"),
-        ]) {
-            let start = format!("OTEL_EXPORTER_OTLP_{name}={value:?} ");
-            assert!(warning.starts_with(&start), "{warning}");
-        }
+        let told = [
+            "PROTOCOL=\"http/json\" is none of grpc, http/protobuf, ignored; grpc acts, of ",
+            "COMPRESSION=\"zstd\" is none of none, gzip, ignored; gzip acts, of ",
+            "TIMEOUT=\"-1\" is not a whole number of milliseconds from 0 on, ignored; 2.5s acts, of ",
+        ];
+        assert_eq!(
+            warnings,
+            told.map(|told| {
+                let (option, _) = told.split_once('=').expect("a value");
+                format!("OTEL_EXPORTER_OTLP_TRACES_{told}OTEL_EXPORTER_OTLP_{option}")
+            })
+        );
+    }
+
+    /// OTLP-1, ENV-17 ([Configuration options](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#configuration-options)).
+    #[test]
+    fn a_bad_value_without_another_one_leaves_the_default_and_says_so() {
+        let (otlp, warnings) =
+            read(&[("PROTOCOL", "thrift"), ("COMPRESSION", "zstd"), ("TRACES_TIMEOUT", "10s")]);
+        assert_eq!(format!("{:?}", otlp.unwrap()), format!("{:?}", Otlp::http()));
+        assert_eq!(
+            warnings,
+            [
+                "PROTOCOL=\"thrift\" is none of grpc, http/protobuf, ignored; http/protobuf acts",
+                "COMPRESSION=\"zstd\" is none of none, gzip, ignored; none acts",
+                "TRACES_TIMEOUT=\"10s\" is not a whole number of milliseconds from 0 on, ignored; 10s acts",
+            ]
+            .map(|told| format!("OTEL_EXPORTER_OTLP_{told}"))
+        );
     }
 
     /// What a program's own options say stands in for the variables, and only for those.
