@@ -21,6 +21,12 @@ pub(crate) struct Load {
 }
 
 impl Load {
+    /// Of so many requests, those that were begun and not done.
+    pub(crate) fn under_way(&self, requests: usize) -> usize {
+        let begun = self.next.load(Ordering::Relaxed).min(requests);
+        begun.saturating_sub(self.done.load(Ordering::Relaxed))
+    }
+
     /// Makes the requests. Dropping the future stops it, a little later: callers
     /// hold `outliving` until they are gone.
     pub(crate) async fn run<R: ServiceRuntime>(

@@ -25,7 +25,7 @@ pub(crate) fn diagnostics() -> Diagnostics {
             Severity::Warn => Level::Warn,
             _ => Level::Info,
         };
-        log::log!(level, "{diagnostic}");
+        log::log!(target: "throughline", level, "{diagnostic}");
     })
 }
 

@@ -28,6 +28,7 @@ use core::error::Error;
 use core::pin::pin;
 use core::sync::atomic::Ordering;
 use core::time::Duration;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -50,7 +51,10 @@ use server::Server;
 use wire::HttpClient;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return refuse(&error),
+    };
     let started = logging::start().map_err(Box::from);
     let started = started.and_then(|()| args.runtime.block_on(Service(&args)));
     match started {
@@ -61,6 +65,16 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Says what is wrong with the arguments, or what was asked about them: to people as it is,
+/// and to a program that reads stderr as a line of the log.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() || io::stderr().is_terminal() || logging::start().is_err() {
+        error.exit();
+    }
+    log::error!("{}", error.to_string().trim_end());
+    ExitCode::from(2)
 }
 
 struct Service<'a>(&'a Args);
@@ -134,7 +148,7 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn
         requests: load.done.load(Ordering::Relaxed),
         errors: load.errors.load(Ordering::Relaxed),
         abandoned: load.abandoned.load(Ordering::Relaxed),
-        interrupted,
+        interrupted: interrupted.then(|| load.under_way(args.requests)),
         elapsed: began.elapsed(),
         receipts,
         tail: args
@@ -147,7 +161,7 @@ async fn run<R: ServiceRuntime>(args: &Args, runtime: R) -> Result<bool, Box<dyn
     };
     match report.print(args.json) {
         // Who reads the report may have seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         result => result?,
     }
     Ok(report.is_good())
@@ -172,9 +186,10 @@ fn ctrl_c() -> Result<oneshot::Receiver<()>, ctrlc::Error> {
 fn exporter(args: &Args, env: &mut Env) -> Result<(Otlp, Option<Viewer>), Box<dyn Error>> {
     let endpoint = args.endpoint.as_deref();
     let otlp = Otlp::from_env_with(env, args.protocol.map(Protocol::of_otlp), endpoint);
-    let otlp = otlp.map_err(|error| match endpoint {
-        Some(_) => format!("--endpoint: {error}"),
-        None => error.to_string(),
+    // What is wrong is said of the flag, and not of the method that is given its value.
+    let otlp = otlp.map_err(|error| match error.to_string().strip_prefix("base_endpoint=") {
+        Some(rest) if endpoint.is_some() => format!("--endpoint={rest}"),
+        _ => error.to_string(),
     })?;
     let named = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
     if endpoint.is_some() || named.iter().any(|name| env.text(name).is_some()) {

@@ -11,7 +11,9 @@ use crate::load::Load;
 
 /// Shows how far the load is, until it is dropped.
 pub(crate) async fn show(runtime: impl Runtime, load: Arc<Load>, requests: usize) {
-    if !std::io::stderr().is_terminal() {
+    // A dumb one cannot clear a line.
+    let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    if is_dumb || !std::io::stderr().is_terminal() {
         return core::future::pending().await;
     }
     let _clear = ClearLine;

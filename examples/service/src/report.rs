@@ -16,7 +16,8 @@ pub(crate) struct Report<'a> {
     pub(crate) requests: usize,
     pub(crate) errors: usize,
     pub(crate) abandoned: usize,
-    pub(crate) interrupted: bool,
+    /// How many requests were under way when the load was interrupted, if it was.
+    pub(crate) interrupted: Option<usize>,
     pub(crate) elapsed: Duration,
     /// A receipt per service.
     pub(crate) receipts: [(&'static str, Receipt); 2],
@@ -67,26 +68,30 @@ impl Report<'_> {
                 }
             }
             for (titles, trace) in shown {
-                writeln!(out, "The {titles} trace\n\n{}\n", waterfall(&trace, options))?;
+                writeln!(out, "The {titles} trace\n\n{}", waterfall(&trace, options))?;
             }
         }
         let Report { requests, errors, abandoned, elapsed, .. } = self;
-        let interrupted = if self.interrupted { ", interrupted" } else { "" };
+        let requests = count(*requests, "request");
+        let interrupted = match self.interrupted {
+            Some(more) => format!(", interrupted with {more} more under way"),
+            None => String::new(),
+        };
         writeln!(
             out,
-            "{requests} requests in {elapsed:.1?}{interrupted}: {errors} failed, {abandoned} abandoned by their callers"
+            "{requests} in {elapsed:.1?}{interrupted}: {errors} failed, {abandoned} abandoned by their callers"
         )?;
         match self.integrity() {
             Some(found) => writeln!(
                 out,
-                "{} traces of {} spans at the receiver: {} incomplete, {} orphans, {} foreign parents",
-                found.traces,
-                found.spans,
+                "{} of {} at the receiver: {} incomplete, {}, {}",
+                count(found.traces, "trace"),
+                count(found.spans, "span"),
                 found.incomplete_traces,
-                found.orphan_spans,
-                found.foreign_parents
+                count(found.orphan_spans, "orphan"),
+                count(found.foreign_parents, "foreign parent")
             )?,
-            None => writeln!(out, "exported to another receiver, which is not asked")?,
+            None => writeln!(out, "the receiver is another one: what arrived there is not known")?,
         }
         if let Some((names, stats)) = &self.tail {
             print_tail(out, names, stats, self.error_traces_kept(stats))?;
@@ -108,7 +113,8 @@ impl Report<'_> {
             "requests": self.requests,
             "errors": self.errors,
             "abandoned": self.abandoned,
-            "interrupted": self.interrupted,
+            "interrupted": self.interrupted.is_some(),
+            "under_way": self.interrupted.unwrap_or(0),
             "elapsed_ms": u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX),
             "traces": integrity.map(|i| i.traces),
             "orphan_spans": integrity.map(|i| i.orphan_spans),
@@ -190,6 +196,11 @@ impl Report<'_> {
     }
 }
 
+/// `1 trace`, `2 traces`.
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// What was kept, and why.
 fn print_tail(
     out: &mut impl Write,
@@ -202,7 +213,8 @@ fn print_tail(
     let TailStats { traces_kept, traces_dropped, error_traces, .. } = stats;
     writeln!(
         out,
-        "{traces_kept} traces kept at the tail ({}), {traces_dropped} dropped",
+        "{} kept at the tail ({}), {traces_dropped} dropped",
+        count(usize::try_from(*traces_kept).unwrap_or(usize::MAX), "trace"),
         kept.join(", ")
     )?;
     writeln!(

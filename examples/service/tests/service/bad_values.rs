@@ -1,12 +1,22 @@
 //! What the command line says of values that make no sense.
 
+use serde_json::Value;
+
 use crate::process::output;
+
+/// What the one line of the log says of the error: nothing is plain text in it.
+#[track_caller]
+fn error_said(stderr: &[u8]) -> String {
+    let line: Value = serde_json::from_slice(stderr).expect("one line of JSON");
+    assert_eq!(line["level"], "ERROR", "{line}");
+    line["message"].as_str().expect("a text").to_owned()
+}
 
 /// The program does not run, and says which flag has which value, and what is wrong.
 #[track_caller]
 fn is_refused(flag: &str, value: &str, why: &str) {
     let output = output(&[&format!("{flag}={value}")]);
-    let said = String::from_utf8(output.stderr).expect("text");
+    let said = error_said(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{flag} {value}: {said}");
     assert!(output.stdout.is_empty(), "{flag} {value}");
     let named = format!("invalid value '{value}' for '{flag} <");
@@ -75,7 +85,23 @@ fn other_flags_name_themselves_and_their_value_too() {
     is_refused("--requests", "-1", "invalid digit");
     is_refused("--runtime", "thread", "possible values: tokio, smol, async-std");
     let unknown = output(&["--nope"]);
-    let said = String::from_utf8(unknown.stderr).expect("text");
+    let said = error_said(&unknown.stderr);
     assert_eq!(unknown.status.code(), Some(2), "{said}");
     assert!(said.contains("unexpected argument '--nope'"), "{said}");
+}
+
+#[test]
+fn an_endpoint_that_is_no_url_is_named_as_it_was_given() {
+    let output = output(&["--endpoint", "nope"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = error_said(&output.stderr);
+    assert_eq!(said, "--endpoint=\"nope\" does not begin with http:// or https://");
+}
+
+#[test]
+fn help_is_plain_text_on_stdout() {
+    let output = output(&["--help"]);
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(text.contains("Usage: service [OPTIONS]"), "{text}");
 }

@@ -70,6 +70,8 @@ mod signals {
             let report = Report(report);
             report.assert_balanced();
             assert_eq!(report.0["interrupted"], true, "{report:?}");
+            // Each caller has one request under way, as there are always more.
+            assert!((1..=32).contains(&report.number("under_way")), "{report:?}");
             assert!(report.number("traces") > 0, "{report:?}");
         }
     }

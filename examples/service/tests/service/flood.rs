@@ -36,6 +36,15 @@ fn the_usual_run_has_a_flood_and_shows_its_summary() {
 }
 
 #[test]
+fn traces_and_summary_have_one_blank_line_between_them_and_one_is_no_plural() {
+    let output = output(&["--requests", "1", "--flood", "5"]);
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(text.contains("\n\n1 request in "), "{text}");
+    assert!(text.contains("\n1 trace of "), "{text}");
+    assert!(!text.contains("\n\n\n"), "{text}");
+}
+
+#[test]
 fn without_a_flood_nobody_is_too_many() {
     let report = report(&["--requests", "10", "--flood", "200"]);
     assert_eq!((report.number("flood/spans"), report.number("flood/surplus")), (200, 0));
