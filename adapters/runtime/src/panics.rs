@@ -1,5 +1,6 @@
 //! Panics, with their messages, on the spans in which they happen.
 
+#[cfg(feature = "pipeline")]
 use core::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic;
@@ -31,6 +32,7 @@ pub fn record_panics() {
 }
 
 /// What something panicked with.
+#[cfg(feature = "pipeline")]
 pub(crate) fn text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or(NO_TEXT)
