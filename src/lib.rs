@@ -95,8 +95,9 @@ pub use {
     init_error::InitError,
     setup::{Builder, builder, init},
     throughline_runtime::{
-        Config, DestinationReport, Destinations, Exporter, FailedExport, LiveSpan, LiveSpans, LiveState, Origin,
-        Outcome, PipelineOptions, ProcessorReport, Receipt, Resource, Runtime, Setting, Telemetry, Thread,
+        Config, DestinationReport, Destinations, Exporter, FailedExport, LiveSpan, LiveSpans,
+        LiveState, Origin, Outcome, PipelineOptions, ProcessorReport, Receipt, Resource, Runtime,
+        Setting, Telemetry, Thread,
     },
 };
 

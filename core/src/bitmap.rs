@@ -110,16 +110,15 @@ impl Bitmap {
         }
     }
 
-    /// Calls back for each taken place. Words without any cost a load.
-    pub(crate) fn each_taken(&self, mut visit: impl FnMut(usize)) {
+    /// Calls back for each taken place, having announced it beside those near it. Words without
+    /// any cost a load.
+    pub(crate) fn each_taken(&self, mut announce: impl FnMut(usize), mut visit: impl FnMut(usize)) {
         for (number, word) in self.words.iter().enumerate() {
             // Ordering: Acquire synchronizes with the Release of the places that
             // are free.
-            let mut taken = word.0.load(Ordering::Acquire);
-            while taken != 0 {
-                visit(number * BITS + taken.trailing_zeros() as usize);
-                taken &= taken - 1;
-            }
+            let taken = word.0.load(Ordering::Acquire);
+            each_bit(taken, |bit| announce(number * BITS + bit));
+            each_bit(taken, |bit| visit(number * BITS + bit));
         }
     }
 
@@ -140,6 +139,14 @@ impl Bitmap {
         // Ordering: Relaxed, no value is read through it.
         let ones = |word: &TakenWord| word.0.load(Ordering::Relaxed).count_ones() as usize;
         self.words.iter().map(ones).sum()
+    }
+}
+
+#[inline]
+fn each_bit(mut bits: usize, mut visit: impl FnMut(usize)) {
+    while bits != 0 {
+        visit(bits.trailing_zeros() as usize);
+        bits &= bits - 1;
     }
 }
 

@@ -60,6 +60,7 @@ mod platform;
 mod poll_profile;
 #[cfg(all(not(target_has_atomic = "ptr"), not(throughline_loom)))]
 mod portable;
+mod prefetch;
 #[cfg(not(target_os = "none"))]
 mod processor;
 mod resource;

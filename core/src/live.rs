@@ -25,6 +25,7 @@ use core::ptr;
 pub(crate) use record::INLINE;
 use record::{NO_BLOCK, Record};
 pub(crate) use table::LiveTable;
+pub(crate) use view::LocalRoot;
 pub use view::{LastPoll, LiveView};
 
 #[cfg(not(target_os = "none"))]

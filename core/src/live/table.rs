@@ -10,6 +10,7 @@ use super::{IS_SMALL, KIND_SHIFT, LIVE, Live, LiveView, Opening, SURPLUS, Slot};
 use crate::bitmap::Bitmap;
 use crate::body::{self, Body};
 use crate::flood::SUPPORTED;
+use crate::prefetch::prefetch;
 use crate::sync::{Ordering, Region, const_fn};
 use crate::{Pipeline, Shard, TakenWord};
 
@@ -132,7 +133,9 @@ impl LiveTable {
     /// whose owner is held up while it takes it or gives it back may be a root.
     pub(crate) fn each_local_root(&self, mut visit: impl FnMut(LocalRoot)) -> bool {
         let mut is_sure = true;
-        self.taken.each_taken(|index| {
+        // Slots are far away, in the caches of those who own them.
+        let expect = |index| self.slots.get(index).into_iter().for_each(prefetch);
+        self.taken.each_taken(expect, |index| {
             let Some(slot) = self.slots.get(index) else { return };
             for _ in 0..PATIENCE {
                 match slot.as_local_root() {

@@ -64,6 +64,29 @@ impl<T: Send> Consumer<T> {
         matches!(self.ring.distance(self.position, mark.position), None | Some(0))
     }
 
+    /// The first unit of the frame at the mark, if it is committed and waits, and moves the mark
+    /// behind it. A mark that has been passed is where the oldest frame is.
+    #[inline(always)]
+    pub(crate) fn look_at(&self, mark: &mut Mark) -> Option<&[u8; UNIT]> {
+        let ring = self.ring;
+        if self.has_passed(*mark) {
+            mark.position = self.position;
+        }
+        let unit = mark.position & UNIT_MASK;
+        // Ordering: Acquire, as in `peek`.
+        let commit = ring.units.get(unit)?.commit.load(Ordering::Acquire);
+        if commit & SKIP != 0 {
+            mark.position = ring.advance(mark.position, (commit & !SKIP) as usize);
+            return None;
+        }
+        if commit & COMMITTED == 0 {
+            return None;
+        }
+        mark.position = ring.advance(mark.position, units_of((commit & !COMMITTED) as usize));
+        // SAFETY: it is committed, and is not released while the consumer is borrowed.
+        Some(unsafe { ring.unit_bytes(unit) })
+    }
+
     /// The units in use, as a moment's estimate.
     pub fn used(&self) -> usize {
         self.ring.used()
@@ -154,17 +177,6 @@ impl<T: Send> Frame<'_, T> {
         let unit = self.consumer.position & UNIT_MASK;
         // SAFETY: as in `bytes`; a frame has whole units.
         unsafe { self.consumer.ring.unit_bytes(unit) }
-    }
-
-    /// The same of the frame behind this one, if it is committed.
-    #[inline(always)]
-    pub(crate) fn next_unit(&self) -> Option<&[u8; UNIT]> {
-        let Consumer { ring, position, .. } = *self.consumer;
-        let unit = ring.advance(position, units_of(self.len)) & UNIT_MASK;
-        // Ordering: Acquire, as in `peek`.
-        let commit = ring.units.get(unit)?.commit.load(Ordering::Acquire);
-        // SAFETY: as in `bytes`; it is behind this frame, and is not released before.
-        (commit & (SKIP | COMMITTED) == COMMITTED).then(|| unsafe { ring.unit_bytes(unit) })
     }
 
     /// Takes the frame out of the ring and returns its tag. Its memory is free soon: when an

@@ -117,7 +117,10 @@ fn the_frame_behind_the_oldest_is_seen_once_it_is_committed() {
     let ring = ring(4);
     let mut consumer = ring.consumer().expect("the first");
     let next = |consumer: &mut Consumer<u32>| {
-        consumer.peek().and_then(|frame| frame.next_unit().map(|unit| unit[..2].to_vec()))
+        consumer.peek()?;
+        let mut mark = Mark::default();
+        consumer.look_at(&mut mark)?;
+        consumer.look_at(&mut mark).map(|unit| unit[..2].to_vec())
     };
     // Across the end of the memory too, and past what is skipped there to nothing.
     for tag in 0..40 {

@@ -7,6 +7,7 @@ use super::mark::Mark;
 use super::table::Table;
 use super::trace::{State, Trace};
 use super::{Facts, Rules, TailStats, Traces};
+use crate::live::LocalRoot;
 use crate::sampler::Randomness;
 use crate::w3c::TraceState;
 use crate::{OtelTraceState, Pipeline, Threshold, TraceId, frame};
@@ -396,7 +397,7 @@ where
         let table = &mut self.table;
         let mut is_sure = true;
         for Member { pipeline, keeps_roots, .. } in self.members.iter().flatten() {
-            is_sure &= pipeline.live_table().each_local_root(|root| {
+            let note = |table: &mut Table<M>, root: LocalRoot| {
                 if let Some(index) = table.find(root.trace)
                     && let Some(trace) = table.get_mut(index)
                 {
@@ -406,7 +407,18 @@ where
                         trace.begin = trace.begin.min(frame::unix_of(root.start, unix_nanos));
                     }
                 }
+            };
+            // One is noted while the trace of the next one comes near.
+            let mut last = None;
+            is_sure &= pipeline.live_table().each_local_root(|root| {
+                table.expect(root.trace);
+                if let Some(last) = last.replace(root) {
+                    note(table, last);
+                }
             });
+            if let Some(last) = last {
+                note(table, last);
+            }
         }
         is_sure
     }

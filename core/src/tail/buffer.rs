@@ -142,6 +142,18 @@ where
     }
 }
 
+/// The trace of the frame at the mark comes near, while those before it are put away.
+#[inline(always)]
+fn expect<M, R>(book: &Book<M, R>, consumer: &Consumer<FrameTag>, mark: &mut RingMark)
+where
+    M: AsRef<[Traces]> + AsMut<[Traces]>,
+    R: Rules,
+{
+    if let Some(unit) = consumer.look_at(mark) {
+        book.table.expect(head_of(unit).1);
+    }
+}
+
 /// What a buffer has besides the book.
 #[derive(Debug)]
 struct Waiting<U, C> {
@@ -220,11 +232,16 @@ where
         'rings: for shard in first_shard..first_shard + shards {
             let shard = if shard < shards { shard } else { shard - shards };
             let Some(consumer) = consumers.get_mut(shard) else { continue };
+            let mut ahead = RingMark::default();
+            for _ in 0..AHEAD {
+                expect(book, consumer, &mut ahead);
+            }
             loop {
                 if moved == super::stage::TURN {
                     result = Turn::Limit;
                     break 'rings;
                 }
+                expect(book, consumer, &mut ahead);
                 let is_put = self.put(book, consumer, me, longest, &unix_nanos);
                 if !is_put {
                     let Some(frame) = consumer.peek() else { break };
@@ -274,10 +291,6 @@ where
         R: Rules,
     {
         let Some(frame) = consumer.peek() else { return false };
-        // Its trace comes near while this frame is put away.
-        if let Some(next) = frame.next_unit() {
-            book.table.expect(head_of(next).1);
-        }
         let len = frame.bytes().len();
         let (header, id) = head_of(frame.first_unit());
         let is_below_another = is_below_another(frame.first_unit(), header, len);
@@ -451,6 +464,8 @@ impl Read<'_> {
     }
 }
 
+/// So many frames ahead, what a frame will ask for is fetched: the memory is that far away.
+const AHEAD: usize = 4;
 /// A trace may have this part of the memory before it is decided: one that is
 /// very large must not have all others decided early.
 const SHARE: usize = 4;

@@ -4,7 +4,8 @@
 //! or, where others were before it, at the next places behind. No more than half of
 //! the places are in use, so that there is an empty one soon, where a search ends.
 
-use super::{Traces, prefetch};
+use super::Traces;
+use crate::prefetch;
 
 /// A trace, by a part of the hash of its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

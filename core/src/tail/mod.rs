@@ -44,7 +44,6 @@ mod ended;
 mod index;
 mod mark;
 mod predicate;
-mod prefetch;
 mod rule;
 mod stage;
 mod stats;

@@ -12,9 +12,9 @@
 //! Each list is in the order in which its traces came into it.
 
 use super::index::{self, Entry};
-use super::prefetch::prefetch;
 use super::trace::{State, Trace};
 use crate::TraceId;
+use crate::prefetch::prefetch;
 
 /// Room for 16 traces in a book, 2.5 KB.
 ///

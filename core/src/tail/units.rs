@@ -7,7 +7,7 @@
 //!              ▲ read from here               ▲ written here
 //! ```
 
-use super::prefetch::prefetch;
+use crate::prefetch::prefetch;
 use crate::{Scope, UNIT, wire};
 
 /// Memory for waiting frames: 960 bytes, of which frames take 856.
@@ -262,6 +262,14 @@ impl<U: AsRef<[Unit]> + AsMut<[Unit]>> Units<U> {
         chain.units -= 1;
         self.first_free = freed;
         self.free += 1;
+    }
+
+    /// Says that a chain is emptied soon.
+    #[inline]
+    pub(super) fn expect(&self, chain: &Chain) {
+        if let Some(unit) = self.memory.as_ref().get(chain.last as usize) {
+            prefetch(&unit.next);
+        }
     }
 
     /// Frees all units of a chain. Returns how many frames were in it.

@@ -120,6 +120,11 @@ where
         let mut next = book.table.first(State::Settling);
         while let Some(index) = next {
             next = book.table.next(index);
+            if let Some(next) = next
+                && let Some(chain) = self.chains.as_ref().get(next as usize)
+            {
+                self.units.expect(chain);
+            }
             if !book.holds(index, me) || self.settle_one(book, index, me, sink, lost) {
                 continue;
             }
