@@ -2,7 +2,7 @@
 //!
 //! `scripts/instructions` runs this below callgrind, which counts what is inside of
 //! [`Stopwatch::time`] only. Nothing but this thread takes part: the runtime below
-//! runs nothing, so a flush drains the queue here.
+//! runs nothing, and queues are drained by hand.
 
 use std::io;
 use std::process::ExitCode;
@@ -37,10 +37,8 @@ pub fn main() -> ExitCode {
 #[derive(Clone, Copy)]
 enum Path {
     Of(Scenario),
-    /// What was made by total CPU's spans, from the queue to OTLP bytes.
-    Drain,
-    /// From the queue to the batch, by way of tail sampling.
-    Tail(Way),
+    /// From the queue to the batch, or further.
+    Drain(Way),
 }
 
 fn count(path: Path, times: u32) {
@@ -48,12 +46,7 @@ fn count(path: Path, times: u32) {
     let system = || Throughline::on(|| Nowhere);
     match path {
         Path::Of(scenario) => drop(system().run(scenario, times, &mut watch)),
-        Path::Drain => {
-            let mut system = system();
-            system.make(times);
-            watch.time(|| system.settle(Scenario::TotalCpu));
-        }
-        Path::Tail(way) => tail::drain(way, times, &mut watch),
+        Path::Drain(way) => tail::drain(way, times, &mut watch),
     }
 }
 
@@ -94,8 +87,8 @@ const PATHS: [(&str, Path); 15] = [
     ("traceparent", Path::Of(Scenario::Traceparent)),
     ("ids as hex", Path::Of(Scenario::Hex)),
     ("log fields", Path::Of(Scenario::LogFields)),
-    ("drain to OTLP bytes", Path::Drain),
-    ("drain to a batch", Path::Tail(Way::Without)),
-    ("drain, 5 % kept by tail sampling", Path::Tail(Way::FewKept)),
-    ("drain, all kept by tail sampling", Path::Tail(Way::AllKept)),
+    ("drain to OTLP bytes", Path::Drain(Way::Encoded)),
+    ("drain to a batch", Path::Drain(Way::Without)),
+    ("drain, 5 % kept by tail sampling", Path::Drain(Way::FewKept)),
+    ("drain, all kept by tail sampling", Path::Drain(Way::AllKept)),
 ];

@@ -16,11 +16,12 @@ use throughline::tail::{
 use throughline::{AlwaysOn, Context, ParentBased, Span, SpanLimits, span};
 use throughline_core::{
     Accepted, Action, Entry, Flusher, FlusherSettings, FrameTag, Parts, Pipeline, Shard, Slot,
-    TakenWord, UNIT, Wakeup,
+    SpanExporter, TakenWord, UNIT, Wakeup,
 };
 
 use crate::alloc;
 use crate::stopwatch::Stopwatch;
+use crate::throughline::Encode;
 
 /// Nanoseconds per span.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,6 +62,8 @@ pub(crate) fn run(time: Duration) -> Tail {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Way {
     Without,
+    /// Without, and the batches made OTLP bytes.
+    Encoded,
     FewKept,
     AllKept,
 }
@@ -69,6 +72,10 @@ pub(crate) enum Way {
 pub(crate) fn drain(way: Way, spans: u32, watch: &mut Stopwatch) {
     match way {
         Way::Without => Driven::new(NoTail).drain_all(spans, watch),
+        Way::Encoded => {
+            let encode = Some(Encode::default());
+            Driven { encode, ..Driven::new(NoTail) }.drain_all(spans, watch);
+        }
         Way::FewKept => Driven::new(tail(FEW, FEW_TRACES)).drain_all(spans, watch),
         Way::AllKept => Driven::new(tail(1.0, FEW_TRACES)).drain_all(spans, watch),
     }
@@ -92,6 +99,8 @@ fn tail(ratio: f64, traces: usize) -> Buffer<Vec<Unit>, Vec<Chain>, Book<Vec<Tra
 struct Driven<T> {
     context: Context,
     flusher: Flusher<Vec<u8>, Vec<Entry>, T>,
+    /// The exporter, if it does anything.
+    encode: Option<Encode>,
     now: Duration,
     _under_way: Vec<Span>,
 }
@@ -122,7 +131,7 @@ impl<T: Stage> Driven<T> {
         let context = Context::empty().with_pipeline(pipeline);
         let under_way = (0..200).map(|_| span!(parent: &context, "long")).collect();
         let flusher = flusher.expect("the first flusher of the pipeline");
-        Driven { context, flusher, now: Duration::ZERO, _under_way: under_way }
+        Driven { context, flusher, encode: None, now: Duration::ZERO, _under_way: under_way }
     }
 
     /// Nanoseconds per span of draining.
@@ -171,7 +180,12 @@ impl<T: Stage> Driven<T> {
         watch.time(|| {
             loop {
                 match self.flusher.poll(self.now, |ticks| ticks) {
-                    Action::Export => self.flusher.on_export(self.now, Ok(Accepted::default())),
+                    Action::Export => {
+                        if let Some(encode) = &mut self.encode {
+                            drop(encode.export(&self.flusher.batch()));
+                        }
+                        self.flusher.on_export(self.now, Ok(Accepted::default()));
+                    }
                     Action::Yield => {}
                     Action::Wait { .. } | Action::Finished => break,
                 }

@@ -75,14 +75,6 @@ impl Throughline {
         span.in_scope(work);
     }
 
-    /// Spans of total CPU, which are not flushed.
-    pub(crate) fn make(&self, spans: u32) {
-        self.encoding.context().scope(|| {
-            let child = || Self::child_with_attributes(&self.path);
-            span!("root").in_scope(|| repeat(spans, child));
-        });
-    }
-
     async fn awaits_in_children() {
         for _ in 0..future::AWAITS {
             tokio::task::yield_now().in_span(span!("child")).await;
