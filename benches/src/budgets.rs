@@ -2,7 +2,7 @@
 
 use crate::figures::{FASTRACE, FLOOR, Figures, OPENTELEMETRY, THROUGHLINE, TRACING_OPENTELEMETRY};
 use crate::scenario::Scenario::{self, *};
-use crate::{size, socket};
+use crate::{machine, size, socket};
 
 /// A row of the table.
 struct Budget {
@@ -107,11 +107,15 @@ fn missed_tail(figures: &Figures) -> Vec<String> {
 fn missed_flat_out(figures: &Figures) -> Vec<String> {
     let Some(own) = figures.flat_out.get(THROUGHLINE) else { return Vec::new() };
     let mut missed = Vec::new();
-    if own.scaling() < 1.9 {
-        missed.push(format!(
-            "two threads flat out: ≥ 1.9 × one thread; it is {:.2} ×",
-            own.scaling()
-        ));
+    // The thread that exports needs a processor too: without one of its own it takes turns with
+    // those that make spans, and the clock on the wall tells what it costs, not what they do
+    // to each other.
+    let (scaling, by) = match machine::processors() {
+        0..3 => (own.scaling_per_cpu(), ", by their CPU time"),
+        _ => (own.scaling(), ""),
+    };
+    if scaling < 1.9 {
+        missed.push(format!("two threads flat out: ≥ 1.9 × one thread{by}; it is {scaling:.2} ×"));
     }
     if let Some(fastrace) = figures.flat_out.get(FASTRACE) {
         let ratio = own.delivered / fastrace.delivered;

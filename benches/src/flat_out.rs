@@ -1,9 +1,11 @@
 //! Threads that do nothing but make spans: what is produced, what arrives as OTLP
 //! bytes, and whether each span is accounted for.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use cpu_time::ThreadTime;
 
 use crate::figures::Figures;
 use crate::scenario::CHILDREN_PER_TRACE;
@@ -38,13 +40,29 @@ pub(crate) struct FlatOut {
     /// Spans per second that became OTLP bytes while two threads produced, and until
     /// a flush was done, in the best round.
     pub(crate) delivered: f64,
+    /// Spans per second of the CPU time of the threads that make them, one and two, in the
+    /// best rounds: what they do to each other, whoever else has the processors.
+    pub(crate) per_cpu: [f64; 2],
     pub(crate) account: Account,
 }
 
 impl FlatOut {
+    /// By the clock on the wall.
     pub(crate) fn scaling(&self) -> f64 {
         self.two / self.one
     }
+
+    /// By the CPU time of the threads.
+    pub(crate) fn scaling_per_cpu(&self) -> f64 {
+        2.0 * self.per_cpu[1] / self.per_cpu[0]
+    }
+}
+
+/// What a burst came to, per second.
+struct Burst {
+    made: f64,
+    made_per_cpu: f64,
+    delivered: f64,
 }
 
 /// The systems take turns, for so long each time.
@@ -61,11 +79,14 @@ pub(crate) fn run(
                 continue;
             }
             let all = figures.flat_out.entry(system.name()).or_default();
-            let (one, _) = burst(&mut **system, &traces, 1, turn, &mut all.account);
-            let (two, delivered) = burst(&mut **system, &traces, 2, turn, &mut all.account);
-            all.one = all.one.max(one);
-            all.two = all.two.max(two);
-            all.delivered = all.delivered.max(delivered);
+            let one = burst(&mut **system, &traces, 1, turn, &mut all.account);
+            let two = burst(&mut **system, &traces, 2, turn, &mut all.account);
+            all.one = all.one.max(one.made);
+            all.two = all.two.max(two.made);
+            all.delivered = all.delivered.max(two.delivered);
+            for (best, burst) in all.per_cpu.iter_mut().zip([one, two]) {
+                *best = best.max(burst.made_per_cpu);
+            }
         }
     }
 }
@@ -92,31 +113,36 @@ fn burst(
     threads: u32,
     turn: Duration,
     account: &mut Account,
-) -> (f64, f64) {
+) -> Burst {
     let before = account.clone();
     let mut seconds = 0.0;
+    let cpu = Mutex::new(Duration::ZERO);
     let began = Instant::now();
     accounted(system, account, || {
         let made = Arc::new(AtomicU64::new(0));
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
-                    let mut count = 0;
+                    let (mut count, own) = (0, ThreadTime::now());
                     while began.elapsed() < turn {
                         traces(CHILDREN_PER_TRACE);
                         count += u64::from(CHILDREN_PER_TRACE) + 1;
                     }
                     // Ordering: Relaxed, read after the threads are joined.
                     made.fetch_add(count, Ordering::Relaxed);
+                    *cpu.lock().unwrap() += own.elapsed();
                 });
             }
         });
         seconds = began.elapsed().as_secs_f64();
         made.load(Ordering::Relaxed)
     });
-    let made = (account.made - before.made) as f64 / seconds;
-    let delivered = (account.delivered - before.delivered) as f64 / began.elapsed().as_secs_f64();
-    (made, delivered)
+    let (made, delivered) = (account.made - before.made, account.delivered - before.delivered);
+    Burst {
+        made: made as f64 / seconds,
+        made_per_cpu: made as f64 / cpu.into_inner().unwrap().as_secs_f64(),
+        delivered: delivered as f64 / began.elapsed().as_secs_f64(),
+    }
 }
 
 /// Makes spans, of which `make` says the number, and adds what became of them.

@@ -73,6 +73,7 @@ fn flat_out(figures: &Figures) -> Value {
             "one_thread": all.one,
             "two_threads": all.two,
             "scaling": all.scaling(),
+            "scaling_per_cpu": all.scaling_per_cpu(),
             "delivered": all.delivered,
             "account": account(&all.account),
         })

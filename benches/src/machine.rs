@@ -6,19 +6,23 @@ use serde_json::{Value, json};
 
 /// The processor, the system, the compiler, and the versions in the lock file.
 pub(crate) fn describe() -> Value {
-    let cpus = std::thread::available_parallelism().map_or(0, usize::from);
     let versions: serde_json::Map<String, Value> = PACKAGES
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), json!(version(name)?))))
         .collect();
     json!({
         "processor": processor(),
-        "cpus": cpus,
+        "cpus": processors(),
         "system": std::env::consts::OS,
         "architecture": std::env::consts::ARCH,
         "rustc": rustc(),
         "versions": versions,
     })
+}
+
+/// How many threads run at once.
+pub(crate) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn processor() -> Option<String> {

@@ -111,16 +111,17 @@ fn cell(entry: &Value) -> String {
 }
 
 fn flat_out(figures: &Value) -> String {
-    let mut out = "| million spans per second | one thread | two | scaling | as OTLP bytes | lost, counted | lost without a word | of 20,000 children |\n|---|---:|---:|---:|---:|---:|---:|---|\n".to_owned();
+    let mut out = "| million spans per second | one thread | two | scaling | by CPU | as OTLP bytes | lost, counted | lost without a word | of 20,000 children |\n|---|---:|---:|---:|---:|---:|---:|---:|---|\n".to_owned();
     for (system, all) in figures["flat_out"].as_object().into_iter().flatten() {
         let million = |field: &str| number(&all[field]) / 1e6;
         let large = &figures["large_trace"][system];
         let _ = writeln!(
             out,
-            "| {system} | {:.2} | {:.2} | {:.2} | {:.2} | {} | {} | {} delivered, {} counted, {} not |",
+            "| {system} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {} | {} | {} delivered, {} counted, {} not |",
             million("one_thread"),
             million("two_threads"),
             number(&all["scaling"]),
+            number(&all["scaling_per_cpu"]),
             million("delivered"),
             all["account"]["dropped"].as_u64().map_or("–".to_owned(), |count| count.to_string()),
             all["account"]["unaccounted"],

@@ -82,15 +82,16 @@ fn write_flat_out(figures: &Figures, out: &mut String) -> std::fmt::Result {
     }
     writeln!(
         out,
-        "\nflat out, million spans/s: one thread, two, scaling, as OTLP bytes; spans lost"
+        "\nflat out, million spans/s: one thread, two, scaling, by CPU, as OTLP bytes; spans lost"
     )?;
     for (system, all) in &figures.flat_out {
         writeln!(
             out,
-            "{system:24}{:>8.2}{:>8.2}{:>8.2}{:>8.2}   {}",
+            "{system:24}{:>8.2}{:>8.2}{:>8.2}{:>8.2}{:>8.2}   {}",
             all.one / 1e6,
             all.two / 1e6,
             all.scaling(),
+            all.scaling_per_cpu(),
             all.delivered / 1e6,
             lost(all.account.dropped, all.account.unaccounted()),
         )?;
