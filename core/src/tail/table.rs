@@ -261,8 +261,9 @@ fn recent_of(id: TraceId) -> usize {
     id.halves()[1] as usize % RECENT
 }
 
-/// More than there are requests at once in most programs.
-const RECENT: usize = 1_024;
+/// More than there are requests at once in most programs. Bare targets have few and little
+/// memory, and models a small stack.
+const RECENT: usize = if cfg!(any(target_os = "none", throughline_loom)) { 64 } else { 1_024 };
 /// No trace.
 const NONE: u32 = u32::MAX;
 
