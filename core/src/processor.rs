@@ -89,7 +89,7 @@ pub trait SpanProcessor: Sync {
 
     /// Passes on what it holds back and ends, within this time. Called once, when the pipeline
     /// is shut down, after the last call about a span has returned; no other method is called
-    /// later. It is not called behind a processor whose own does not return. A
+    /// later, but a `force_flush` that is late may not have returned yet. It is not called behind a processor whose own does not return. A
     /// [`force_flush`](Self::force_flush), if not said otherwise.
     /// ([Shutdown](https://opentelemetry.io/docs/specs/otel/trace/sdk/#shutdown-1))
     ///

@@ -163,8 +163,9 @@ impl What {
 
 impl<S> Step<S> {
     fn send(sending: S, what: What, state: &mut State, seat: Seat) -> Self {
-        let place = matches!(what, What::Batch).then_some(ONLY);
-        let number = state.flights.begin(place, Some(seat));
+        let is_of_spans = matches!(what, What::Batch);
+        let place = is_of_spans.then_some(ONLY);
+        let number = state.flights.begin(place, is_of_spans, Some(seat));
         Step::Export { sending, what, timeout: state.flusher.export_timeout(), number }
     }
 }
@@ -211,8 +212,13 @@ impl Engine {
                     Some(Action::Wait { until }) => {
                         self.idle(runtime, seat, until, |_| false).await;
                     }
+                    None => {
+                        let is_ours =
+                            |state: &State| state.seat == seat && state.flusher.is_exporting();
+                        self.changed(is_ours).await;
+                    }
                     // The deadline has come.
-                    Some(Action::Export | Action::Finished) | None => core::future::pending().await,
+                    Some(Action::Export | Action::Finished) => core::future::pending().await,
                 }
             };
             if let First::Left(output) = race(sending.as_mut(), pin!(pause)).await {

@@ -105,7 +105,7 @@ pub(crate) struct State {
     pub(crate) ended: Vec<ExportOperation>,
 }
 
-/// Who drives the flusher: the background task, or a blocked caller.
+/// Who drives the flusher: the background task, or a thread for a caller who waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seat {
     Background,

@@ -62,7 +62,7 @@ impl Env {
     /// A value that is not Unicode is a warning and unset.
     pub fn text(&mut self, name: &str) -> Option<String> {
         self.look_up(name).unwrap_or_else(|value| {
-            self.warn(name, &value, &format!("{NOT_UNICODE}, ignored"));
+            self.warn(name, &value, &format!("{NOT_UNICODE}, taken as unset"));
             None
         })
     }

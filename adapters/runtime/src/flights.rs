@@ -20,17 +20,24 @@ pub(crate) struct Flights {
 #[derive(Clone, Copy, Debug)]
 struct Flight {
     number: u64,
-    /// Where its batch is; `None` for records of live spans, which nobody repeats.
+    /// Where it is sent from; `None` for records of live spans that have no place of their own.
     place: Option<Place>,
+    /// Whether it is a batch, and no records of live spans.
+    is_of_spans: bool,
     /// Who polls it; `None` for a thread that drives nothing but its own place.
     seat: Option<Seat>,
 }
 
 impl Flights {
     /// A request begins. Returns its number.
-    pub(crate) fn begin(&mut self, place: Option<Place>, seat: Option<Seat>) -> u64 {
+    pub(crate) fn begin(
+        &mut self,
+        place: Option<Place>,
+        is_of_spans: bool,
+        seat: Option<Seat>,
+    ) -> u64 {
         self.begun += 1;
-        self.list.push(Flight { number: self.begun, place, seat });
+        self.list.push(Flight { number: self.begun, place, is_of_spans, seat });
         self.begun
     }
 
@@ -48,7 +55,7 @@ impl Flights {
 
     /// Whether a batch is on its way that this one sends.
     pub(crate) fn are_of(&self, seat: Seat) -> bool {
-        self.list.iter().any(|flight| flight.place.is_some() && flight.seat == Some(seat))
+        self.list.iter().any(|flight| flight.is_of_spans && flight.seat == Some(seat))
     }
 
     /// Takes all away that this one sends, and says where they were.

@@ -7,7 +7,7 @@
 //!   └──────────────────────────┘               └──────────┘           └────────┘
 //! ```
 //!
-//! Each is a task of the runtime. A caller who takes the seat runs all of them on its own
+//! Each is a task of the runtime. A caller who takes the seat has all of them run on a
 //! thread; only exporters that may block have threads of their own, which nobody takes.
 
 use core::future::Future;

@@ -129,6 +129,10 @@ impl SpanProcessor for Apart {
     }
 
     fn force_flush(&self, within: Duration) -> Result<(), ProcessorError> {
+        // Not held while the processor works: a shutdown does not wait for a flush that is late.
+        if *self.is_shut_down.read().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(());
+        }
         self.pass_on(|processor| processor.force_flush(within))
     }
 
@@ -151,6 +155,9 @@ impl SpanProcessor for Apart {
 /// Asked once: it is the program's code, and may panic.
 fn name_of(processor: &dyn SpanProcessor) -> String {
     let name = || processor.name().to_owned();
-    let unknown = |_| "a processor whose name panics".to_owned();
-    catch_unwind(AssertUnwindSafe(name)).unwrap_or_else(unknown)
+    catch_unwind(AssertUnwindSafe(name)).unwrap_or_else(|panic| {
+        // What was thrown may throw when it is dropped.
+        core::mem::forget(panic);
+        "a processor whose name panics".to_owned()
+    })
 }

@@ -84,7 +84,6 @@ impl Engine {
                 engine.with(|_| ());
             };
             let thread = std::thread::Builder::new().name("throughline-complete".to_owned());
-            // Without a thread there is nothing that may block.
             if thread.spawn(wait).is_ok() {
                 let is_done = || done.lock().unwrap_or_else(PoisonError::into_inner).is_some();
                 self.changed(|_| is_done()).await;
@@ -92,6 +91,9 @@ impl Engine {
                     done.tell(&mut receipt);
                     return receipt;
                 }
+            } else if !self.completions.is_empty() {
+                // Without a thread there is nothing that may block.
+                receipt.complete(None);
             }
         }
         self.processed(call, Instant::now()).tell(&mut receipt);
@@ -158,7 +160,7 @@ impl Engine {
             }
             if let Some(seat) = seat {
                 self.take_over(seat, goal, deadline);
-                self.wait_until(deadline, |state| is_over(state) || state.has_left(seat));
+                self.wait_until(deadline, is_over);
                 return self.with(|state| state.leave(seat));
             }
             patience = (2 * patience).min(LONGEST);

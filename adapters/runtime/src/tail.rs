@@ -97,8 +97,8 @@ impl TailSampling {
         self.rule(traces, Amount::rate(most, per))
     }
 
-    /// The memory for frames of undecided traces, in bytes, for each pipeline; a
-    /// span takes a multiple of 128. What it cannot hold is decided early, the
+    /// The memory for frames of undecided traces, in bytes, for each pipeline, in units of
+    /// 960 bytes of which a trace has one at least. What it cannot hold is decided early, the
     /// oldest trace first, and one that takes a quarter of it for itself. 16 MiB
     /// by default, [`LARGEST_BUFFER`](Self::LARGEST_BUFFER) at most.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
@@ -108,14 +108,14 @@ impl TailSampling {
 
     /// The most undecided traces; where there are more, the oldest is decided
     /// early. 8,192 by default, [`MOST_TRACES`](Self::MOST_TRACES) at most, about
-    /// 170 bytes each.
+    /// 180 bytes each.
     pub fn max_traces(mut self, traces: usize) -> Self {
         self.settings.max_traces = traces.clamp(1, Self::MOST_TRACES);
         self
     }
 
     /// How many decisions are remembered, for spans that come later. 16,384 by
-    /// default, [`MOST_TRACES`](Self::MOST_TRACES) at most, about 170 bytes each. A
+    /// default, [`MOST_TRACES`](Self::MOST_TRACES) at most, about 180 bytes each. A
     /// span that comes after its trace was forgotten is the first one of another trace
     /// with the same id.
     pub fn max_decisions(mut self, decisions: usize) -> Self {

@@ -43,6 +43,10 @@ use crate::{
 ///   nothing again;
 /// - a caller who drives could have no thread, and its deadline came.
 ///
+/// A request has an end, which is the export timeout: without one
+/// ([`export_timeout`](throughline_core::FlusherSettings::export_timeout)), or with an exporter
+/// that blocks where it is polled, others wait behind it for as long as it takes.
+///
 /// While the runtime runs and the collector answers in time, nothing is sent twice, however
 /// many callers flush at the same time. A request that is under way when the deadline of a
 /// flush comes goes on, and a later call tells what became of it.

@@ -1,8 +1,7 @@
 //! The runtime that is a plain thread.
 //!
 //! It carries the flusher where there is no executor, and it drives the flusher
-//! on the caller's own thread when that caller blocks the only thread of a
-//! runtime: its sockets need no reactor but the loop below.
+//! on a thread of its own when a caller blocks the only thread of a runtime: its sockets need no reactor but the loop below.
 //!
 //! ```text
 //!   loop: poll every task ──▶ sleep until a socket, a timer or a wake ──▶ again

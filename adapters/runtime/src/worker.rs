@@ -62,12 +62,13 @@ pub(crate) async fn work<R: Runtime, C: SpanExporter>(
                 });
                 engine.say(said);
             }
-            Step::Wait(until) => {
+            Step::Wait { until, for_another } => {
                 let is_stirred = |state: &State| {
                     let now = engine.now();
-                    let ready =
-                        state.fan_out.as_ref().is_none_or(|lanes| lanes.is_ready(place, now));
-                    !is_seated(state) || ready
+                    let is_ready = |lanes: &FanOut| {
+                        lanes.is_ready(place, now) || for_another && !lanes.is_sending(place)
+                    };
+                    !is_seated(state) || state.fan_out.as_ref().is_none_or(is_ready)
                 };
                 let stirred = pin!(engine.changed(is_stirred));
                 match until {
@@ -94,7 +95,11 @@ enum Step {
         timeout: Option<Duration>,
         number: u64,
     },
-    Wait(Option<Duration>),
+    Wait {
+        until: Option<Duration>,
+        /// Also for the answer to a request that another one began here.
+        for_another: bool,
+    },
     NotMine,
     Done,
 }
@@ -108,10 +113,13 @@ impl State {
                 if is_of_spans && let Some(operations) = self.operations.get_mut(place.lane) {
                     operations.begin(now, place);
                 }
-                let number = self.flights.begin(Some(place), seat);
+                let number = self.flights.begin(Some(place), is_of_spans, seat);
                 Step::Export { body, spans, timeout, number }
             }
-            Order::Wait(until) => Step::Wait(until),
+            Order::Wait(until) => {
+                let for_another = self.fan_out.as_ref().is_some_and(|all| all.is_sending(place));
+                Step::Wait { until, for_another }
+            }
             Order::Finished => Step::Done,
         }
     }

@@ -9,7 +9,7 @@ use super::ended::{Ended, head_of, is_below_another, trace_of};
 use super::mark::{Marker, ROOM};
 use super::stage::{Sink, Taken, Turn};
 use super::trace::State;
-use super::units::Units;
+use super::units::{Units, units_for};
 use super::{Book, Chain, Rules, Traces, Unit};
 use crate::frame::{self, FrameTag};
 use crate::ring::{Consumer, Frame, Mark as RingMark};
@@ -364,7 +364,7 @@ where
     {
         let Some(chain) = self.chains.as_mut().get_mut(index as usize) else { return false };
         let is_added = book.is_open(index)
-            && (chain.units as usize) < self.share
+            && chain.units as usize + units_for(chain, read.bytes.len()) <= self.share
             && read.append_to(chain, &mut self.units);
         if is_added {
             self.held += 1;

@@ -291,7 +291,7 @@ impl<U: AsRef<[Unit]> + AsMut<[Unit]>> Units<U> {
 }
 
 /// How many units have to be added to a chain for a frame of this length.
-fn units_for(chain: &Chain, len: usize) -> usize {
+pub(super) fn units_for(chain: &Chain, len: usize) -> usize {
     len.saturating_sub(chain.left()).div_ceil(Unit::BYTES)
 }
 

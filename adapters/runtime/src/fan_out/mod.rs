@@ -198,6 +198,11 @@ impl FanOut {
         self.is_finished() || is_over || self.lanes.get(place.lane).is_none_or(is_ready)
     }
 
+    /// Whether something is on its way from this place.
+    pub(crate) fn is_sending(&self, place: Place) -> bool {
+        self.lanes.get(place.lane).is_some_and(|lane| lane.flying(place.slot).is_some())
+    }
+
     /// What became of what was sent at this place; ignored unless something is. Returns
     /// whether it is settled, and neither repeated nor halved.
     pub(crate) fn on_export(

@@ -9,9 +9,10 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use throughline_core::{Accepted, Batch, Callsite, ExportError, Scope, SpanExporter};
+use throughline_core::{Accepted, Batch, Callsite, ExportError, Failure, Scope, SpanExporter};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, State};
+use crate::fan_out::Place;
 use crate::{
     Context, Exporter, Outcome, PipelineOptions, Receipt, Runtime, Span, Telemetry, ThreadStream,
 };
@@ -171,6 +172,36 @@ fn of_several_requests_those_go_on_that_a_flush_does_not_wait_for() {
     assert_eq!(stage.exporter.begun(), 2);
 }
 
+/// Who has the seat hears of a request that another one began, and repeats it in time.
+#[test]
+fn with_several_requests_one_that_fails_behind_another_driver_is_repeated_by_that() {
+    let mut options = PipelineOptions { max_concurrent_exports: 2, ..PipelineOptions::default() };
+    options.flusher.retry.initial_delay = Duration::from_millis(400);
+    let stage = Stage::new(options);
+    stage.end_a_span();
+    let receipt = stage.flush_until_a_request_begins();
+    assert_eq!((receipt.outcome(), stage.exporter.begun()), (Outcome::DeadlinePassed, 1));
+    // The seat is the runtime's again.
+    (0..3).for_each(|_| stage.runtime.turn());
+    stage.exporter.fail(1);
+    let first = Place { lane: 0, slot: 0 };
+    let is_sending =
+        |state: &mut State| state.fan_out.as_ref().is_some_and(|lanes| lanes.is_sending(first));
+    while stage.telemetry.engine.with(is_sending) {
+        std::thread::yield_now();
+    }
+    lock(&stage.runtime.sleeps).clear();
+    (0..3).for_each(|_| stage.runtime.turn());
+    let until_then = Duration::from_millis(100)..Duration::from_secs(1);
+    assert!(lock(&stage.runtime.sleeps).iter().any(|time| until_then.contains(time)));
+    stage.runtime.advance(Duration::from_secs(1));
+    (0..3).for_each(|_| stage.runtime.turn());
+    assert_eq!(stage.exporter.begun(), 2);
+    stage.exporter.answer(2);
+    let receipt = stage.flush_on_runtime();
+    assert_eq!((receipt.outcome(), receipt.ledger().exported()), (Outcome::Complete, 1));
+}
+
 #[test]
 fn with_several_requests_a_flush_does_not_wait_for_what_ended_after_it() {
     let mut options = PipelineOptions { max_concurrent_exports: 2, ..PipelineOptions::default() };
@@ -231,12 +262,14 @@ impl Stage {
     }
 }
 
-/// A runtime that runs its tasks when it is told to, and whose time stands still.
+/// A runtime that runs its tasks when it is told to, and whose time stands still until then.
 #[derive(Clone)]
 struct Held {
     tasks: Arc<Mutex<Vec<Task>>>,
     next_look: Arc<Mutex<Option<Arc<Engine>>>>,
-    now: Instant,
+    now: Arc<Mutex<Instant>>,
+    /// Those that were asked for. None is ever over.
+    sleeps: Arc<Mutex<Vec<Duration>>>,
 }
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -256,6 +289,10 @@ impl Held {
         drop(tasks);
     }
 
+    fn advance(&self, by: Duration) {
+        *lock(&self.now) += by;
+    }
+
     /// Polls every task when somebody looks at the clock who has not locked the state.
     fn at_the_next_look(&self, engine: Arc<Engine>) {
         *lock(&self.next_look) = Some(engine);
@@ -264,7 +301,12 @@ impl Held {
 
 impl Default for Held {
     fn default() -> Self {
-        Held { tasks: Arc::default(), next_look: Arc::default(), now: Instant::now() }
+        Held {
+            tasks: Arc::default(),
+            next_look: Arc::default(),
+            now: Arc::new(Mutex::new(Instant::now())),
+            sleeps: Arc::default(),
+        }
     }
 }
 
@@ -275,7 +317,8 @@ impl Runtime for Held {
         lock(&self.tasks).push(Box::pin(task));
     }
 
-    fn sleep(&self, _: Duration) -> impl Future<Output = ()> + Send + 'static {
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send + 'static {
+        lock(&self.sleeps).push(time);
         pending()
     }
 
@@ -289,7 +332,7 @@ impl Runtime for Held {
                 self.at_the_next_look(engine);
             }
         }
-        self.now
+        *lock(&self.now)
     }
 
     fn connect(
@@ -309,6 +352,8 @@ struct Told(Arc<(Mutex<Requests>, Condvar)>);
 #[derive(Default)]
 struct Requests {
     begun: u64,
+    /// So many of the answers are that the same may pass later.
+    failed: u64,
     answered: u64,
     wakers: Vec<Waker>,
 }
@@ -321,6 +366,12 @@ impl Told {
         let wakers = core::mem::take(&mut state.wakers);
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Answers this many of all requests, that they may pass later.
+    fn fail(&self, requests: u64) {
+        self.requests().failed = requests;
+        self.answer(requests);
     }
 
     fn begun(&self) -> u64 {
@@ -359,6 +410,10 @@ impl SpanExporter for Told {
         let told = self.clone();
         Box::pin(poll_fn(move |task| {
             let mut state = told.requests();
+            if mine <= state.failed {
+                let failure = Failure::Timeout;
+                return Poll::Ready(Err(ExportError::Retry { after: None, failure }));
+            }
             if mine <= state.answered {
                 return Poll::Ready(Ok(Accepted::default()));
             }
