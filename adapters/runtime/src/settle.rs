@@ -144,7 +144,8 @@ impl Engine {
                 is_left || is_over(state)
             });
             let now = Instant::now();
-            if now >= deadline {
+            // A look alone wakes nobody.
+            if now >= deadline || self.lock_and(is_over) {
                 return;
             }
             let (ends, seat) = self.with(|state| {
