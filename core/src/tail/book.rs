@@ -522,14 +522,14 @@ impl Trace {
 
     /// It took as long as this span at least.
     #[inline(always)]
-    pub(super) fn last(&mut self, begin: u64, end: u64) {
+    pub(super) fn cover(&mut self, begin: u64, end: u64) {
         self.begin = self.begin.min(begin);
         self.end = self.end.max(end);
     }
 
     #[inline]
     pub(super) fn see(&mut self, span: &Ended<'_>, notes: u64) {
-        self.last(span.begin, span.end);
+        self.cover(span.begin, span.end);
         self.notes |= notes;
         self.seen |= span.seen;
         self.has_local_root |= span.is_local_root();

@@ -226,7 +226,7 @@ where
         if !self.settle(book, &mut sink, lost) && !sink.is_closed {
             return Turn::Full;
         }
-        let longest = sink.longest().min(frame::LONGEST_OF_SHORT_HEADER);
+        let longest = sink.longest();
         let (shards, mut moved) = (consumers.len(), 0);
         let mut result = Turn::Empty;
         'rings: for shard in first_shard..first_shard + shards {
@@ -242,10 +242,10 @@ where
                     break 'rings;
                 }
                 expect(book, consumer, &mut ahead);
-                let is_put = self.put(book, consumer, me, longest, &unix_nanos);
+                let is_put = self.put(book, consumer, me, longest.min(SHORT), &unix_nanos);
                 if !is_put {
                     let Some(frame) = consumer.peek() else { break };
-                    if !sink.could_hold(frame.bytes().len() + ROOM) {
+                    if frame.bytes().len() > longest {
                         frame.take();
                         counters.count_dropped(DropReason::TooLarge, 1);
                         continue;
@@ -309,7 +309,7 @@ where
         self.units.append(chain, bytes, tag.callsite.scope(), tag.is_remarkable());
         self.held += 1;
         trace.hold(me);
-        trace.last(begin, end);
+        trace.cover(begin, end);
         // Most spans say no more than that.
         if !is_below_another || tag.is_remarkable() || book.takes_notes() {
             let message = bytes.get(header..).unwrap_or_default();
@@ -464,6 +464,8 @@ impl Read<'_> {
     }
 }
 
+/// The longest frame of which the first unit alone tells the trace.
+const SHORT: usize = frame::LONGEST_OF_SHORT_HEADER;
 /// So many frames ahead, what a frame will ask for is fetched: the memory is that far away.
 const AHEAD: usize = 4;
 /// A trace may have this part of the memory before it is decided: one that is

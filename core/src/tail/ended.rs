@@ -40,6 +40,7 @@ pub(crate) fn head_of(unit: &[u8; UNIT]) -> (usize, TraceId) {
 /// Whether a span is no local root, by the first unit of its frame.
 #[inline(always)]
 pub(crate) fn is_below_another(unit: &[u8; UNIT], header: usize, len: usize) -> bool {
+    // As the compiler does not know that it is 3 at most.
     let message = &unit[header.min(3)..];
     let flags = message.get(FLAGS..).and_then(|flags| flags.first_chunk());
     let is_remote = flags.is_none_or(|flags| u32::from_le_bytes(*flags) & REMOTE != 0);

@@ -103,11 +103,6 @@ pub(crate) struct Sink<'a> {
 }
 
 impl Sink<'_> {
-    /// Whether an empty batch has room for a frame of this length.
-    pub(crate) fn could_hold(&self, len: usize) -> bool {
-        len <= self.bytes.len() && self.most > 0
-    }
-
     /// The length of the longest frame that an empty batch has room for, marked.
     pub(crate) fn longest(&self) -> usize {
         if self.most > 0 { self.bytes.len().saturating_sub(super::mark::ROOM) } else { 0 }

@@ -30,9 +30,9 @@ pub struct Unit {
 impl Unit {
     /// The most frames that begin in a unit.
     const FRAMES: usize = 8;
-    /// What frames take of it. A power of two less what is told of them would have all units
-    /// share a few lines of a cache.
-    const BYTES: usize = 960 - 4 - 12 * Unit::FRAMES - 4;
+    /// What frames take of it: of 15 cache lines, since of a power of two all units would share
+    /// a few lines of a cache, less what is told of them and where the next one is.
+    const BYTES: usize = 15 * 64 - 12 * Unit::FRAMES - 8;
 
     /// A unit with nothing in it.
     pub const EMPTY: Unit = Unit {
