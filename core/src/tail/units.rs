@@ -215,7 +215,13 @@ impl<U: AsRef<[Unit]> + AsMut<[Unit]>> Units<U> {
         (chain.last, chain.back) = (added, Place::BEGIN);
         chain.units += 1;
         // The one that is added next was not used since long.
-        if let Some(unit) = self.memory.as_ref().get(self.first_free as usize) {
+        self.expect_unit(self.first_free);
+    }
+
+    /// Says that all of a unit is asked for soon.
+    #[inline]
+    fn expect_unit(&self, index: u32) {
+        if let Some(unit) = self.memory.as_ref().get(index as usize) {
             prefetch(&unit.next);
             unit.bytes.iter().step_by(UNIT).for_each(prefetch);
         }
@@ -262,12 +268,18 @@ impl<U: AsRef<[Unit]> + AsMut<[Unit]>> Units<U> {
         chain.units -= 1;
         self.first_free = freed;
         self.free += 1;
+        // While this one is read the one behind it comes near.
+        if let Some(unit) = self.memory.as_ref().get(chain.first as usize) {
+            self.expect_unit(unit.next);
+        }
     }
 
-    /// Says that a chain is emptied soon.
+    /// Says that a chain is emptied soon, and whether its frames are read.
     #[inline]
-    pub(super) fn expect(&self, chain: &Chain) {
-        if let Some(unit) = self.memory.as_ref().get(chain.last as usize) {
+    pub(super) fn expect(&self, chain: &Chain, is_read: bool) {
+        if is_read {
+            self.expect_unit(chain.first);
+        } else if let Some(unit) = self.memory.as_ref().get(chain.last as usize) {
             prefetch(&unit.next);
         }
     }

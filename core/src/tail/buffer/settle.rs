@@ -123,7 +123,7 @@ where
             if let Some(next) = next
                 && let Some(chain) = self.chains.as_ref().get(next as usize)
             {
-                self.units.expect(chain);
+                self.units.expect(chain, book.kept(next).is_some());
             }
             if !book.holds(index, me) || self.settle_one(book, index, me, sink, lost) {
                 continue;
