@@ -242,20 +242,23 @@ where
                     break 'rings;
                 }
                 expect(book, consumer, &mut ahead);
-                let is_put = self.put(book, consumer, me, longest.min(SHORT), &unix_nanos);
-                if !is_put {
-                    let Some(frame) = consumer.peek() else { break };
-                    if frame.bytes().len() > longest {
-                        frame.take();
-                        counters.count_dropped(DropReason::TooLarge, 1);
-                        continue;
-                    }
-                    if !self.take(book, frame, now, &mut sink, lost, &unix_nanos) {
-                        if !sink.is_closed {
-                            return Turn::Full;
+                match self.put(book, consumer, me, longest.min(SHORT), &unix_nanos) {
+                    Next::Put => {}
+                    Next::Nothing => break,
+                    Next::Other(found) => {
+                        let Some(frame) = consumer.peek() else { break };
+                        if frame.bytes().len() > longest {
+                            frame.take();
+                            counters.count_dropped(DropReason::TooLarge, 1);
+                            continue;
                         }
-                        result = Turn::Full;
-                        break 'rings;
+                        if !self.take(book, (frame, found), now, &mut sink, lost, &unix_nanos) {
+                            if !sink.is_closed {
+                                return Turn::Full;
+                            }
+                            result = Turn::Full;
+                            break 'rings;
+                        }
                     }
                 }
                 moved += 1;
@@ -285,37 +288,38 @@ where
         me: u8,
         longest: usize,
         unix_nanos: &impl Fn(u64) -> u64,
-    ) -> bool
+    ) -> Next
     where
         M: AsRef<[Traces]> + AsMut<[Traces]>,
         R: Rules,
     {
-        let Some(frame) = consumer.peek() else { return false };
+        let Some(frame) = consumer.peek() else { return Next::Nothing };
         let len = frame.bytes().len();
         let (header, id) = head_of(frame.first_unit());
         let is_below_another = is_below_another(frame.first_unit(), header, len);
-        let Some(index) = book.table.find(id) else { return false };
+        let found = if len > longest { None } else { book.table.find(id) };
+        let Some(index) = found else { return Next::Other(None) };
         let (trace, chain) =
             (book.table.get_mut(index), self.chains.as_mut().get_mut(index as usize));
-        let (Some(trace), Some(chain)) = (trace, chain) else { return false };
+        let (Some(trace), Some(chain)) = (trace, chain) else { return Next::Other(found) };
         let is_open = trace.state == State::Open && (chain.units as usize) < self.share;
-        if !is_open || !self.units.has_room(chain, len) || len > longest {
-            return false;
+        if !is_open || !self.units.has_room(chain, len) {
+            return Next::Other(found);
         }
         let (tag, mut frame) = frame.hold();
         let bytes = frame.bytes();
         let unix_nanos = |ticks| frame::unix_of(ticks, unix_nanos);
         let (begin, end) = frame::stamp_behind(header, bytes, &tag, unix_nanos);
-        self.units.append(chain, bytes, tag.callsite.scope(), tag.is_remarkable());
+        let message = bytes.get(header..).unwrap_or_default();
+        self.units.append(chain, message, tag.callsite.scope(), tag.is_remarkable());
         self.held += 1;
         trace.hold(me);
         trace.cover(begin, end);
         // Most spans say no more than that.
         if !is_below_another || tag.is_remarkable() || book.takes_notes() {
-            let message = bytes.get(header..).unwrap_or_default();
             book.note(index, &Ended::of_span(message, id, tag.is_remarkable()), me);
         }
-        true
+        Next::Put
     }
 
     /// Takes a frame that cannot be put as it is; not if the batch is to be sent first.
@@ -323,7 +327,7 @@ where
     fn take<M, R>(
         &mut self,
         book: &mut Book<M, R>,
-        frame: Frame<'_, FrameTag>,
+        (frame, found): (Frame<'_, FrameTag>, Option<u32>),
         now: Duration,
         sink: &mut Sink<'_>,
         lost: &mut u64,
@@ -335,7 +339,8 @@ where
     {
         let (len, header) = (frame.bytes().len(), frame::header_len(frame.bytes()));
         let id = trace_of(frame.bytes().get(header..).unwrap_or_default());
-        let mut found = book.table.find(id);
+        // One that is long was not looked for.
+        let mut found = if len > SHORT { book.table.find(id) } else { found };
         if !self.has_room(book, found, len, sink) {
             let has_room = self.find_room(book, id, len, now, sink, lost);
             // Where nothing waits for the batch and there still is no room, the trace
@@ -352,7 +357,8 @@ where
         let (tag, mut frame) = frame.hold();
         let bytes = frame.bytes();
         frame::stamp_behind(header, bytes, &tag, |ticks| frame::unix_of(ticks, unix_nanos));
-        self.decide(book, found, Read { bytes, header, id, tag }, now, sink, lost);
+        let message = bytes.get(header..).unwrap_or_default();
+        self.decide(book, found, Read { message, id, tag }, now, sink, lost);
         true
     }
 
@@ -364,7 +370,7 @@ where
     {
         let Some(chain) = self.chains.as_mut().get_mut(index as usize) else { return false };
         let is_added = book.is_open(index)
-            && chain.units as usize + units_for(chain, read.bytes.len()) <= self.share
+            && chain.units as usize + units_for(chain, read.message.len()) <= self.share
             && read.append_to(chain, &mut self.units);
         if is_added {
             self.held += 1;
@@ -407,11 +413,11 @@ where
                 kept
             }
         };
-        let len = read.bytes.len();
-        match (kept, sink.place(len + ROOM)) {
+        let len = read.message.len();
+        match (kept, sink.place(wire::field_len(len) + ROOM)) {
             (Some(mark), Some(place)) => {
-                wire::copy(place.get_mut(..len).unwrap_or_default(), read.bytes);
-                let end = self.marker.write(mark, place, len, read.tag.is_remarkable());
+                let copy = |to: &mut [u8]| wire::copy(to, read.message);
+                let end = self.marker.write(mark, (len, read.tag.is_remarkable()), place, copy);
                 sink.commit(end, read.tag.callsite.scope());
             }
             _ => *lost += 1,
@@ -440,19 +446,26 @@ where
     }
 }
 
-/// A frame that is about to leave the ring, its times stamped.
+/// What became of the next frame.
+enum Next {
+    /// There is none.
+    Nothing,
+    /// It was put to its trace.
+    Put,
+    /// It waits, and this is its trace, if that is known and the frame not too long.
+    Other(Option<u32>),
+}
+
+/// A span that is about to leave the ring, its times stamped.
 struct Read<'a> {
-    bytes: &'a [u8],
-    /// The length of what comes before the span's message.
-    header: usize,
+    message: &'a [u8],
     id: TraceId,
     tag: FrameTag,
 }
 
 impl Read<'_> {
     fn span(&self) -> Ended<'_> {
-        let message = self.bytes.get(self.header..).unwrap_or_default();
-        Ended::of_span(message, self.id, self.tag.is_remarkable())
+        Ended::of_span(self.message, self.id, self.tag.is_remarkable())
     }
 
     /// Whether there was room.
@@ -460,7 +473,7 @@ impl Read<'_> {
     where
         U: AsRef<[Unit]> + AsMut<[Unit]>,
     {
-        units.append(chain, self.bytes, self.tag.callsite.scope(), self.tag.is_remarkable())
+        units.append(chain, self.message, self.tag.callsite.scope(), self.tag.is_remarkable())
     }
 }
 

@@ -1,114 +1,114 @@
-//! Which trace is where: a hash table with open addressing.
+//! Which trace is where: a hash table of buckets, a cache line each.
 //!
-//! An entry has its home at the place that its tag says, in proportion, and lies there
-//! or, where others were before it, at the next places behind. No more than half of
-//! the places are in use, so that there is an empty one soon, where a search ends.
+//! A trace is in the bucket that its tag says, in proportion, or where that was full, in one
+//! behind it, and each bucket counts those that had to pass it. All of a bucket is compared at
+//! once, so that there is nothing to guess for the processor.
 
 use super::Traces;
 use crate::prefetch;
 
-/// A trace, by a part of the hash of its id.
+/// Some traces, each by a part of the hash of its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    tag: u32,
-    /// The number of the trace; `NONE` where there is no entry.
-    number: u32,
+#[repr(C, align(64))]
+pub(super) struct Bucket {
+    tags: [u32; Bucket::WAYS],
+    /// How many are in a bucket behind this one, since it was full.
+    passed: u32,
+    /// The numbers of the traces; `NONE` where there is room.
+    numbers: [u32; Bucket::WAYS],
 }
 
-impl Entry {
-    pub(super) const EMPTY: Entry = Entry { tag: 0, number: NONE };
+impl Bucket {
+    const WAYS: usize = 7;
+    pub(super) const EMPTY: Bucket =
+        Bucket { tags: [0; Bucket::WAYS], passed: 0, numbers: [NONE; Bucket::WAYS] };
+}
+
+/// The places at which this is, a bit for each.
+#[inline(always)]
+fn places_of(what: u32, all: &[u32; Bucket::WAYS]) -> u32 {
+    let bits = all.iter().enumerate().map(|(place, one)| u32::from(*one == what) << place);
+    bits.fold(0, |all, bit| all | bit)
 }
 
 /// The trace with this tag that is the one.
 #[inline]
 pub(super) fn find(memory: &[Traces], tag: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
-    let home = home(memory, tag);
-    let (mut block, mut first) = (home / Traces::ENTRIES, home % Traces::ENTRIES);
-    loop {
-        for entry in memory.get(block)?.index.get(first..)? {
-            if entry.number == NONE {
-                return None;
+    for home in behind(memory, tag) {
+        let bucket = get(memory, home)?;
+        let mut places = places_of(tag, &bucket.tags);
+        while places != 0 {
+            let number = bucket.numbers.get(places.trailing_zeros() as usize)?;
+            if is_it(*number) {
+                return Some(*number);
             }
-            if entry.tag == tag && is_it(entry.number) {
-                return Some(entry.number);
-            }
+            places &= places - 1;
         }
-        (block, first) = (if block + 1 < memory.len() { block + 1 } else { 0 }, 0);
+        if bucket.passed == 0 {
+            return None;
+        }
     }
+    None
 }
 
 /// Adds a trace, which is not there yet.
 pub(super) fn insert(memory: &mut [Traces], tag: u32, number: u32) {
-    let mut place = home(memory, tag);
-    while let Some(entry) = get(memory, place) {
-        if entry.number == NONE {
-            return set(memory, place, Entry { tag, number });
+    for home in behind(memory, tag) {
+        let Some(bucket) = get_mut(memory, home) else { return };
+        let place = places_of(NONE, &bucket.numbers).trailing_zeros() as usize;
+        if let Some(free) = bucket.numbers.get_mut(place).zip(bucket.tags.get_mut(place)) {
+            (*free.0, *free.1) = (number, tag);
+            return;
         }
-        place = after(memory, place);
+        bucket.passed += 1;
     }
 }
 
-/// Takes a trace out, and closes the gap.
+/// Takes out a trace, which is there.
 pub(super) fn remove(memory: &mut [Traces], tag: u32, number: u32) {
-    let mut gap = home(memory, tag);
-    loop {
-        match get(memory, gap) {
-            None | Some(Entry { number: NONE, .. }) => return,
-            Some(entry) if entry.number == number => break,
-            Some(_) => gap = after(memory, gap),
+    for home in behind(memory, tag) {
+        let Some(bucket) = get_mut(memory, home) else { return };
+        let place = places_of(number, &bucket.numbers).trailing_zeros() as usize;
+        if let Some(taken) = bucket.numbers.get_mut(place) {
+            *taken = NONE;
+            return;
         }
+        bucket.passed = bucket.passed.saturating_sub(1);
     }
-    let mut place = gap;
-    loop {
-        place = after(memory, place);
-        let Some(entry) = get(memory, place).filter(|entry| entry.number != NONE) else { break };
-        // It may move up to its home, and not beyond.
-        let home = home(memory, entry.tag);
-        if distance(memory, home, place) >= distance(memory, gap, place) {
-            set(memory, gap, entry);
-            gap = place;
-        }
-    }
-    set(memory, gap, Entry::EMPTY);
 }
 
 /// Says that a trace with this tag is looked for soon.
 #[inline]
 pub(super) fn prefetch(memory: &[Traces], tag: u32) {
-    let home = home(memory, tag);
-    if let Some(block) = memory.get(home / Traces::ENTRIES) {
-        prefetch::prefetch(&block.index[home % Traces::ENTRIES]);
+    if let Some(bucket) = get(memory, home(memory, tag)) {
+        prefetch::prefetch(bucket);
     }
 }
 
-fn places(memory: &[Traces]) -> usize {
-    memory.len() * Traces::ENTRIES
+fn buckets(memory: &[Traces]) -> usize {
+    memory.len() * Traces::BUCKETS
 }
 
 #[inline]
 fn home(memory: &[Traces], tag: u32) -> usize {
-    ((u64::from(tag) * places(memory) as u64) >> 32) as usize
+    ((u64::from(tag) * buckets(memory) as u64) >> 32) as usize
+}
+
+/// All buckets, from the one that the tag says.
+#[inline]
+fn behind(memory: &[Traces], tag: u32) -> impl Iterator<Item = usize> + use<> {
+    let (home, all) = (home(memory, tag), buckets(memory));
+    (home..home + all).map(move |number| if number < all { number } else { number - all })
 }
 
 #[inline]
-fn after(memory: &[Traces], place: usize) -> usize {
-    if place + 1 < places(memory) { place + 1 } else { 0 }
-}
-
-/// How far it is from one place to another one behind it.
-fn distance(memory: &[Traces], from: usize, to: usize) -> usize {
-    if from <= to { to - from } else { to + places(memory) - from }
+fn get(memory: &[Traces], number: usize) -> Option<&Bucket> {
+    memory.get(number / Traces::BUCKETS)?.index.get(number % Traces::BUCKETS)
 }
 
 #[inline]
-fn get(memory: &[Traces], place: usize) -> Option<Entry> {
-    memory.get(place / Traces::ENTRIES).map(|block| block.index[place % Traces::ENTRIES])
-}
-
-fn set(memory: &mut [Traces], place: usize, entry: Entry) {
-    if let Some(block) = memory.get_mut(place / Traces::ENTRIES) {
-        block.index[place % Traces::ENTRIES] = entry;
-    }
+fn get_mut(memory: &mut [Traces], number: usize) -> Option<&mut Bucket> {
+    memory.get_mut(number / Traces::BUCKETS)?.index.get_mut(number % Traces::BUCKETS)
 }
 
 const NONE: u32 = u32::MAX;
@@ -117,15 +117,14 @@ const NONE: u32 = u32::MAX;
 mod tests {
     use std::collections::BTreeMap;
     use std::vec;
-    use std::vec::Vec;
 
     use proptest::prelude::*;
 
     use super::*;
 
     proptest! {
-        /// Few tags, some of them at the very end: entries share their homes, push each
-        /// other on, and around.
+        /// Few tags, some of them at the very end: traces share their buckets, and are pushed
+        /// on, and around.
         #[test]
         fn what_is_there_is_found_whatever_was_taken_out_before(
             steps in prop::collection::vec((0..48u32, 0..12u32), 1..400),
@@ -150,9 +149,14 @@ mod tests {
                     }
                 }
             }
-            let entries = memory.iter().flat_map(|block| block.index);
-            let left: Vec<Entry> = entries.filter(|entry| *entry != Entry::EMPTY).collect();
-            prop_assert_eq!(left.len(), known.len());
+            for (number, tag) in known {
+                remove(&mut memory, tag, number);
+            }
+            let all = memory.iter().flat_map(|block| block.index);
+            let is_empty = |bucket: Bucket| {
+                bucket.passed == 0 && bucket.numbers == Bucket::EMPTY.numbers
+            };
+            prop_assert!(all.into_iter().all(is_empty));
         }
     }
 

@@ -39,26 +39,28 @@ impl Marker {
         Marker { mark: None, suffix: Vec::new() }
     }
 
-    /// Marks the frame in the first `len` bytes, behind which there are [`ROOM`]
-    /// more. One that is not remarkable has no trace state. Returns its new length.
+    /// Makes the marked frame of a message of this length, which `read` puts where it is told.
+    /// There are [`ROOM`] bytes more than its frame takes. A span that is not remarkable has no
+    /// trace state. Returns the length of the frame.
+    #[inline]
     pub(crate) fn write(
         &mut self,
         mark: Mark,
+        (len, is_remarkable): (usize, bool),
         bytes: &mut [u8],
-        len: usize,
-        is_remarkable: bool,
+        read: impl FnOnce(&mut [u8]),
     ) -> usize {
-        let header = frame::header_len(bytes);
-        let span = bytes.get(header..len).unwrap_or_default();
-        let state = |entry: &Entry<'_>| entry.tag == TRACE_STATE;
-        let found = if is_remarkable { Remarks::of_span(span).find(state) } else { None };
-        if let Some(entry) = found {
-            let at = (header + entry.start, entry.len);
-            return self.write_beside(mark, bytes, len, at, header);
-        }
         self.prepare(mark);
-        let end = append(bytes, len, &self.suffix);
-        with_header(bytes, header, end)
+        let marked = len + self.suffix.len();
+        let header = wire::field_len(marked) - marked;
+        let Some(message) = bytes.get_mut(header..header + len) else { return 0 };
+        read(message);
+        if is_remarkable && let Some(state) = trace_state_of(message) {
+            return self.write_beside(mark, bytes, header + len, state, header);
+        }
+        append(bytes, header + len, &self.suffix);
+        Out::new(bytes).header(frame::SPAN, marked);
+        header + marked
     }
 
     /// The span has a trace state already.
@@ -71,6 +73,7 @@ impl Marker {
         (start, state_len): (usize, usize),
         header: usize,
     ) -> usize {
+        let start = header + start;
         let field = bytes.get(start..start + state_len).unwrap_or_default();
         let text = wire::Fields::of(field).next().map_or("", |field| field.payload.text());
         let Ok(state) = TraceState::parse(text) else {
@@ -83,7 +86,9 @@ impl Marker {
             None if mark.is_head_known => mark.threshold,
             None => return self.count(mark, bytes, len, header),
         };
-        let Some(changed) = former.with_threshold(Some(threshold)) else { return len };
+        let Some(changed) = former.with_threshold(Some(threshold)) else {
+            return with_header(bytes, header, len);
+        };
         let is_said = OtelTraceState::of(changed.as_trace_state()).threshold().is_some();
         let mut end = cut(bytes, start, state_len, len);
         if !changed.is_empty() {
@@ -102,10 +107,15 @@ impl Marker {
         with_header(bytes, header, end)
     }
 
+    #[inline]
     fn prepare(&mut self, mark: Mark) {
-        if self.mark == Some(mark) {
-            return;
+        if self.mark != Some(mark) {
+            self.prepare_another(mark);
         }
+    }
+
+    #[cold]
+    fn prepare_another(&mut self, mark: Mark) {
         self.mark = Some(mark);
         self.suffix.clear();
         if mark.is_head_known {
@@ -125,6 +135,14 @@ impl Marker {
             value::field(body::ATTRIBUTE, ADJUSTED_COUNT_ATTRIBUTE, value, bounds, &mut out);
         }
     }
+}
+
+/// Where the trace state of a span's message is, and its length.
+#[inline(never)]
+fn trace_state_of(message: &[u8]) -> Option<(usize, usize)> {
+    let mut remarks = Remarks::of_span(message);
+    let state = remarks.find(|entry: &Entry<'_>| entry.tag == TRACE_STATE)?;
+    Some((state.start, state.len))
 }
 
 /// Puts these bytes behind the frame. Returns its new end.
@@ -147,7 +165,7 @@ fn cut(bytes: &mut [u8], start: usize, len: usize, end: usize) -> usize {
     end - len
 }
 
-/// Writes the header anew for a message that begins behind the old one and goes
+/// Writes the header of a message that begins behind the room for one, of `old` bytes, and goes
 /// to `end`. Returns the frame's new end.
 fn with_header(bytes: &mut [u8], old: usize, end: usize) -> usize {
     let message = end.saturating_sub(old);
@@ -172,7 +190,7 @@ mod tests {
     use super::*;
     use crate::SpanView;
 
-    fn frame(trace_state: &str, filling: usize) -> Vec<u8> {
+    fn message(trace_state: &str, filling: usize) -> Vec<u8> {
         // The fixed fields as `frame.rs` has them, then the body.
         let mut span = vec![0; 54];
         (span[0], span[9], span[18], span[19]) = (7 << 3 | 1, 8 << 3 | 1, 1 << 3 | 2, 16);
@@ -187,17 +205,14 @@ mod tests {
             field(TRACE_STATE, trace_state.as_bytes());
         }
         field(15 << 3 | 2, &[3 << 3, 2]);
-        let mut frame = vec![];
-        wire::header(frame::SPAN, span.len(), &mut |part| frame.extend_from_slice(part));
-        frame.extend_from_slice(&span);
-        frame
+        span
     }
 
     fn marked(trace_state: &str, filling: usize, mark: Mark) -> (String, Option<f64>) {
-        let mut bytes = frame(trace_state, filling);
-        let len = bytes.len();
-        bytes.resize(len + ROOM, 0xee);
-        let len = Marker::new().write(mark, &mut bytes, len, true);
+        let message = message(trace_state, filling);
+        let mut bytes = vec![0xee; wire::field_len(message.len()) + ROOM];
+        let read = |to: &mut [u8]| to.copy_from_slice(&message);
+        let len = Marker::new().write(mark, (message.len(), true), &mut bytes, read);
         bytes.truncate(len);
         assert_eq!(wire::Fields::of(&bytes).next().unwrap().whole.len(), len, "one field");
         let span = SpanView::of_frame(&bytes);

@@ -11,7 +11,7 @@
 //!
 //! Each list is in the order in which its traces came into it.
 
-use super::index::{self, Entry};
+use super::index::{self, Bucket};
 use super::trace::{State, Trace};
 use crate::TraceId;
 use crate::prefetch::prefetch;
@@ -23,7 +23,7 @@ use crate::prefetch::prefetch;
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub struct Traces {
-    pub(super) index: [Entry; Traces::ENTRIES],
+    pub(super) index: [Bucket; Traces::BUCKETS],
     links: [Link; Traces::COUNT],
     traces: [Trace; Traces::COUNT],
 }
@@ -40,12 +40,12 @@ struct Link {
 impl Traces {
     /// The traces for which there is room.
     pub const COUNT: usize = 16;
-    /// Half of the index stays empty, so that a search is short.
-    pub(super) const ENTRIES: usize = 2 * Traces::COUNT;
+    /// A part of the index stays empty, so that a search nearly always ends where it begins.
+    pub(super) const BUCKETS: usize = Traces::COUNT / 4;
 
     /// Room with no trace in it.
     pub const EMPTY: Traces = Traces {
-        index: [Entry::EMPTY; Traces::ENTRIES],
+        index: [Bucket::EMPTY; Traces::BUCKETS],
         links: [Link { before: NONE, after: NONE, tag: 0 }; Traces::COUNT],
         traces: [Trace::EMPTY; Traces::COUNT],
     };

@@ -15,6 +15,9 @@ use crate::{Scope, UNIT, wire};
 /// Those of a trace lie one behind the other, in as many units as they need, which are
 /// chained: dropping a trace is one step however many spans it has. A trace that waits
 /// has one unit at least.
+///
+/// Of a frame only the span's message waits: its header tells a length, which changes when
+/// the span is marked.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub struct Unit {
@@ -237,7 +240,28 @@ impl<U: AsRef<[Unit]> + AsMut<[Unit]>> Units<U> {
     }
 
     /// Moves the first frame of a chain into this memory, which is as long.
+    #[inline]
     pub(super) fn take_first(&mut self, chain: &mut Chain, to: &mut [u8]) {
+        let begin = usize::from(chain.front.bytes);
+        // Most are in one unit, and followed by another frame there.
+        if chain.frames > 1
+            && usize::from(chain.front.frames) + 1 < Unit::FRAMES
+            && begin + to.len() < Unit::BYTES
+            && let Some(unit) = self.memory.as_ref().get(chain.first as usize)
+            && let Some(frame) = unit.bytes.get(begin..begin + to.len())
+        {
+            wire::copy(to, frame);
+            chain.front.bytes += to.len() as u16;
+            chain.front.frames += 1;
+            chain.frames -= 1;
+            return;
+        }
+        self.take_first_in_parts(chain, to);
+    }
+
+    /// The same, of what ends in another unit, or is the last frame of one.
+    #[inline(never)]
+    fn take_first_in_parts(&mut self, chain: &mut Chain, to: &mut [u8]) {
         chain.front.frames += 1;
         let mut rest = to;
         while let Some(unit) = self.unit_mut(chain.first) {

@@ -3,12 +3,12 @@
 use core::time::Duration;
 
 use super::Waiting;
-use crate::TraceId;
 use crate::tail::book::Why;
 use crate::tail::mark::{Mark, ROOM};
 use crate::tail::stage::Sink;
 use crate::tail::trace::State;
 use crate::tail::{Book, Chain, Rules, Traces, Unit};
+use crate::{TraceId, wire};
 
 impl<U, C> Waiting<U, C>
 where
@@ -168,10 +168,10 @@ where
         let Waiting { units, chains, marker, held, .. } = self;
         let Some(chain) = chains.as_mut().get_mut(index as usize) else { return true };
         while let Some((len, is_remarkable, scope)) = units.first(chain) {
-            let Some(copy) = sink.place(len + ROOM) else { return false };
-            units.take_first(chain, copy.get_mut(..len).unwrap_or_default());
+            let Some(place) = sink.place(wire::field_len(len) + ROOM) else { return false };
+            let read = |to: &mut [u8]| units.take_first(chain, to);
+            let end = marker.write(mark, (len, is_remarkable), place, read);
             *held -= 1;
-            let end = marker.write(mark, copy, len, is_remarkable);
             sink.commit(end, scope);
         }
         true
