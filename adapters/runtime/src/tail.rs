@@ -151,9 +151,10 @@ impl TailSampling {
     ///
     /// Its rules ask more about single spans than can be noted.
     pub fn build(self) -> Result<TailSampler, TailError> {
-        let blocks = (self.settings.max_traces + self.max_decisions).div_ceil(Traces::COUNT);
-        let (memory, traces) = (vec![Traces::EMPTY; blocks], blocks * Traces::COUNT);
-        let book = Book::new(memory, self.rules, self.settings, platform::random());
+        let (traces, mut settings) = (self.settings.max_traces + self.max_decisions, self.settings);
+        settings.max_known = traces;
+        let memory = vec![Traces::EMPTY; traces.div_ceil(Traces::COUNT)];
+        let book = Book::new(memory, self.rules, settings, platform::random());
         let book = Mutex::new(book.ok_or(TailError::TooManyConditions)?);
         let (max_bytes, origin, panicked) = (self.max_bytes, OnceLock::new(), self.panicked);
         let name = Component::of_type::<TailSampler>().unique_name().into();
@@ -353,7 +354,7 @@ mod tests {
         let none = TailSampling::new().max_bytes(0).max_traces(0).max_decisions(0);
         assert_eq!((none.settings.max_traces, none.max_decisions), (1, 1));
         let tail = none.build().expect("no conditions");
-        assert_eq!((tail.0.traces, tail.buffer().used_bytes()), (Traces::COUNT, 0));
+        assert_eq!((tail.0.traces, tail.buffer().used_bytes()), (2, 0));
     }
 
     /// ERR-4: as a defect of ours would, one that nobody catches kills whoever drives. Then

@@ -46,9 +46,12 @@ pub struct Book<M, R> {
 #[non_exhaustive]
 pub struct BookSettings {
     /// The most traces that are undecided at once; the oldest is decided early
-    /// where there are more. The rest of the memory remembers decisions. 8,192 by
-    /// default.
+    /// where there are more. 8,192 by default.
     pub max_traces: usize,
+    /// The most traces that are known at once, undecided or remembered: each has a
+    /// [`Chain`](super::Chain) in the [`Buffer`](super::Buffer) of each pipeline. By default as
+    /// many as there is memory for.
+    pub max_known: usize,
     /// When a trace is decided though local roots of it are under way, counted
     /// from its first span that ended. 30 s by default.
     pub decision_time: Duration,
@@ -62,6 +65,7 @@ impl BookSettings {
     pub const fn new() -> Self {
         BookSettings {
             max_traces: 8_192,
+            max_known: usize::MAX,
             decision_time: Duration::from_secs(30),
             look_interval: Duration::from_millis(25),
         }
@@ -116,7 +120,7 @@ where
         let look_interval = settings.look_interval.max(Duration::from_millis(1));
         let settings = BookSettings { look_interval, ..settings };
         (width <= Facts::MAX_NOTES).then(|| Book {
-            table: Table::new(memory, seed),
+            table: Table::new(memory, settings.max_known, seed),
             takes_notes: width > 0,
             rules,
             settings,

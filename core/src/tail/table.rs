@@ -16,10 +16,11 @@ use super::trace::{State, Trace};
 use crate::TraceId;
 use crate::prefetch::prefetch;
 
-/// Room for 16 traces in a book, 2.5 KB.
+/// Room for 256 traces in a book, 39 KB; on bare targets for 16 of them, 2.5 KB.
 ///
 /// What finds and links traces is kept apart from them, close together: a trace that is
-/// forgotten left the processor's caches long ago, and is not asked for once more.
+/// forgotten left the processor's caches long ago, and is not asked for once more. Pages of
+/// memory are found by caches too, so that what is asked for anywhere is on few of them.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub struct Traces {
@@ -39,7 +40,7 @@ struct Link {
 
 impl Traces {
     /// The traces for which there is room.
-    pub const COUNT: usize = 16;
+    pub const COUNT: usize = if IS_SMALL { 16 } else { 256 };
     /// A part of the index stays empty, so that a search nearly always ends where it begins.
     pub(super) const BUCKETS: usize = Traces::COUNT / 4;
 
@@ -64,6 +65,7 @@ pub(super) struct Table<M> {
     /// The last ones that were found, by the last bits of their ids: where a search begins.
     recent: [Recent; RECENT],
     seed: u64,
+    capacity: usize,
     /// The number of traces that had room so far.
     used: u32,
     lists: [List; 3],
@@ -94,14 +96,12 @@ struct List {
 }
 
 impl<M: AsRef<[Traces]> + AsMut<[Traces]>> Table<M> {
-    /// The seed keeps others from choosing ids that meet in one place.
-    pub(super) fn new(memory: M, seed: u64) -> Self {
-        let empty = List { first: NONE, last: NONE, len: 0 };
-        Table { memory, recent: [Recent::NONE; RECENT], seed, used: 0, lists: [empty; 3] }
-    }
-
-    pub(super) fn capacity(&self) -> usize {
-        (self.memory.as_ref().len() * Traces::COUNT).min(1 << 30)
+    /// For so many traces at most. The seed keeps others from choosing ids that meet in one
+    /// place.
+    pub(super) fn new(memory: M, most: usize, seed: u64) -> Self {
+        let capacity = (memory.as_ref().len() * Traces::COUNT).min(most).min(1 << 30);
+        let (recent, empty) = ([Recent::NONE; RECENT], List { first: NONE, last: NONE, len: 0 });
+        Table { memory, recent, seed, capacity, used: 0, lists: [empty; 3] }
     }
 
     /// The number of traces in this state.
@@ -112,7 +112,7 @@ impl<M: AsRef<[Traces]> + AsMut<[Traces]>> Table<M> {
     /// Whether one more trace has room, if need be in place of one that is only
     /// remembered.
     pub(super) fn can_open(&self) -> bool {
-        (self.used as usize) < self.capacity() || self.count(State::Remembered) > 0
+        (self.used as usize) < self.capacity || self.count(State::Remembered) > 0
     }
 
     #[inline]
@@ -140,8 +140,10 @@ impl<M: AsRef<[Traces]> + AsMut<[Traces]>> Table<M> {
 
     #[inline]
     pub(super) fn find(&mut self, id: TraceId) -> Option<u32> {
-        let recent = self.recent[recent_of(id)].number;
-        if self.is_at(id, recent) { Some(recent) } else { self.search(id) }
+        let Recent { bits, number } = self.recent[recent_of(id)];
+        // The trace itself may be far away, if it is another one.
+        let is_it = bits == Recent::new(id, number).bits && self.is_at(id, number);
+        if is_it { Some(number) } else { self.search(id) }
     }
 
     /// Says that this trace is looked for soon.
@@ -175,7 +177,7 @@ impl<M: AsRef<[Traces]> + AsMut<[Traces]>> Table<M> {
 
     /// A new open trace, if need be in place of the one that is remembered longest.
     pub(super) fn open(&mut self, id: TraceId) -> Option<u32> {
-        let number = if (self.used as usize) < self.capacity() {
+        let number = if (self.used as usize) < self.capacity {
             self.used += 1;
             self.used - 1
         } else {
@@ -261,9 +263,10 @@ fn recent_of(id: TraceId) -> usize {
     id.halves()[1] as usize % RECENT
 }
 
-/// More than there are requests at once in most programs. Bare targets have few and little
-/// memory, and models a small stack.
-const RECENT: usize = if cfg!(any(target_os = "none", throughline_loom)) { 64 } else { 1_024 };
+/// Bare targets have little memory, and models a small stack.
+const IS_SMALL: bool = cfg!(any(target_os = "none", throughline_loom));
+/// More than there are requests at once in most programs.
+const RECENT: usize = if IS_SMALL { 64 } else { 1_024 };
 /// No trace.
 const NONE: u32 = u32::MAX;
 
@@ -284,17 +287,12 @@ mod tests {
         assert!(core::mem::offset_of!(Trace, notes) + 8 <= 64);
     }
 
-    /// A power of two would have all indexes share a few lines of a cache.
-    #[test]
-    fn a_block_is_an_odd_number_of_cache_lines() {
-        assert_eq!(size_of::<Traces>(), 39 * 64);
-    }
-
     #[test]
     fn traces_are_found_until_they_are_the_oldest_that_is_forgotten() {
-        for blocks in [1, 2, 3, 7] {
-            let capacity = blocks * Traces::COUNT;
-            let mut table = Table::new(vec![Traces::EMPTY; blocks], 0x1234_5678_9abc_def0);
+        for capacity in [16, 48, 112, Traces::COUNT, 2 * Traces::COUNT] {
+            let blocks = capacity.div_ceil(Traces::COUNT);
+            let mut table =
+                Table::new(vec![Traces::EMPTY; blocks], capacity, 0x1234_5678_9abc_def0);
             let mut numbers = HashMap::new();
             let (mut open, mut remembered) = (VecDeque::new(), VecDeque::new());
             for step in 1..20_000u64 {
@@ -342,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_list_is_in_the_order_in_which_traces_came_into_it() {
-        let mut table = Table::new(vec![Traces::EMPTY; 1], 1);
+        let mut table = Table::new(vec![Traces::EMPTY; 1], 16, 1);
         let opened: vec::Vec<u32> = (0..16).map(|n| table.open(id(n)).unwrap()).collect();
         assert_eq!(table.open(id(99)), None);
         for &number in &opened[4..] {

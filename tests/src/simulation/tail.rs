@@ -110,10 +110,12 @@ impl TailSimulation {
     /// New pipelines at the time zero.
     pub fn new(setup: TailSetup) -> Self {
         Virtual::set_ticks(0);
-        let TailSetup { pipelines, units, traces, settings, rules, sampler, .. } = setup;
+        let TailSetup { pipelines, units, traces, mut settings, rules, sampler, .. } = setup;
         let TailSetup { batch, children, export_time, .. } = setup;
-        let book = Book::new(vec![Traces::EMPTY; traces / Traces::COUNT], rules, settings, 0x5eed)
-            .expect("the rules have few conditions");
+        settings.max_known = traces;
+        let book =
+            Book::new(vec![Traces::EMPTY; traces.div_ceil(Traces::COUNT)], rules, settings, 0x5eed)
+                .expect("the rules have few conditions");
         let book = SharedBook(Rc::new(RefCell::new(book)));
         let member = |_| {
             let setup = Setup {
