@@ -169,7 +169,10 @@ impl Body {
             self.keys.may_have(body, key.as_bytes())
         };
         #[cfg(target_os = "none")]
-        return self.attributes > 0;
+        return {
+            let _ = (bytes, key);
+            self.attributes > 0
+        };
     }
 
     /// Adds an attribute whose key is not there yet.

@@ -82,6 +82,9 @@ impl<P: Platform> Span<P> {
 
     #[inline(never)]
     fn start_otherwise(callsite: &'static Callsite, fill: impl FnOnce(&mut Span<P>)) -> Self {
+        #[cfg(target_os = "none")]
+        let drawn = None;
+        #[cfg(not(target_os = "none"))]
         let mut drawn = None;
         #[cfg(not(target_os = "none"))]
         if let Some(state) = P::with_local(|local| root::dropped(local, callsite, &mut drawn)) {

@@ -73,7 +73,7 @@ impl Builder {
         }
         detect::run(&mut self);
         if self.exporter.is_none() {
-            self.exporter = Some(destinations.type_names());
+            self.exporter = Some(destinations.kinds());
             self = self.noted("exporter");
         }
         let mut config = config::describe(&self);

@@ -51,9 +51,9 @@ impl<R: Runtime> Destinations<R> {
         self.list.len()
     }
 
-    /// The names of their types, with commas.
-    pub fn type_names(&self) -> String {
-        self.list.iter().map(|each| each.type_name()).collect::<Vec<_>>().join(",")
+    /// The types of their [components](crate::Exporter::component), with commas.
+    pub fn kinds(&self) -> String {
+        self.list.iter().map(|each| each.component().kind()).collect::<Vec<_>>().join(",")
     }
 
     /// Adds what is in force for each to the table that a user can print. Where two of

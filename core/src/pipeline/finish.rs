@@ -95,6 +95,8 @@ impl Pipeline {
     }
 
     fn refused(&self, shard: &Shard, refusal: Refusal) {
+        #[cfg(target_os = "none")]
+        let _ = shard;
         let reason = match refusal {
             #[cfg(not(target_os = "none"))]
             Refusal::Full => return shard.count_refused(),
