@@ -37,6 +37,7 @@ use core::mem::MaybeUninit;
 
 pub use consumer::{Consumer, Frame, Mark};
 
+use crate::prefetch::prefetch_to_write;
 use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Ordering, Region, UnsafeCell, const_fn};
 
 /// The bytes of the unit in which a ring is divided: a cache line.
@@ -347,9 +348,34 @@ impl<T> Room<'_, T> {
         // Ordering: Release publishes the bytes and the tag to the consumer's
         // Acquire load of the same word.
         self.unit.commit.store(COMMITTED | self.len as u32, Ordering::Release);
-        Committed { begin: self.begin, end: self.begin + units_of(self.len) }
+        let committed = Committed { begin: self.begin, end: self.begin + units_of(self.len) };
+        self.expect_next(&committed);
+        committed
+    }
+
+    /// Fetches as much memory as this frame took (no span's fits one unit), some frames behind it. The consumer had it
+    /// last, on another processor mostly; without this each claim would wait until the bytes
+    /// of the frame before are this processor's.
+    #[inline(always)]
+    fn expect_next(&self, Committed { begin, end }: &Committed) {
+        if cfg!(any(target_os = "none", throughline_loom)) {
+            return;
+        }
+        let ahead = self.bytes.address((begin + AHEAD) * UNIT);
+        prefetch_to_write(ahead);
+        prefetch_to_write(ahead.wrapping_add(UNIT));
+        for unit in 2..end - begin {
+            prefetch_to_write(ahead.wrapping_add(unit * UNIT));
+        }
+        // Their words and tags, of which two share a line.
+        let first = core::ptr::from_ref(self.unit).wrapping_add(AHEAD);
+        prefetch_to_write(first);
+        prefetch_to_write(first.wrapping_add(end - begin - 1));
     }
 }
+
+/// So many units ahead, memory is fetched: what other processors have is that far away.
+const AHEAD: usize = 16;
 
 /// A frame that is being written by foreign code. Dropped, it is passed over.
 struct PassOver<'a, T> {

@@ -193,6 +193,12 @@ impl Region {
         }
     }
 
+    /// Where the byte `offset` is, or would be: not to be read or written by.
+    #[inline(always)]
+    pub(crate) fn address(&self, offset: usize) -> *const u8 {
+        self.start.as_ptr().wrapping_add(offset)
+    }
+
     /// The bytes `offset..offset + len`, to write.
     ///
     /// # Safety

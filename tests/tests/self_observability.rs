@@ -160,8 +160,15 @@ fn spans_for_which_there_is_no_room_degrade_the_health_and_are_told_once() {
         });
     });
     assert!(telemetry.flush_blocking(LONG).is_complete());
-    let reason = DropReason::LiveTableFull;
-    assert_eq!(told.recv_timeout(LONG), Ok(Diagnostic::LosingSpans { reason, lost: 5 }));
+    // The flusher may have looked while the loop ran: then it told of fewer.
+    let told = told.recv_timeout(LONG);
+    assert!(
+        matches!(
+            told,
+            Ok(Diagnostic::LosingSpans { reason: DropReason::LiveTableFull, lost: 1..=5 })
+        ),
+        "{told:?}"
+    );
     assert_eq!(telemetry.health().state(), HealthState::Degraded);
     assert_eq!(telemetry.health().lost(), 5);
 }
