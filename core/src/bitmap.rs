@@ -122,23 +122,9 @@ impl Bitmap {
         }
     }
 
-    /// Whether a place is taken.
-    pub(crate) fn is_taken(&self, index: usize) -> bool {
-        // Ordering: Acquire, as in `each_taken`.
-        let word = self.words.get(index / BITS).map_or(0, |word| word.0.load(Ordering::Acquire));
-        word & 1 << (index % BITS) != 0
-    }
-
     /// The number of places.
     pub(crate) fn len(&self) -> usize {
         self.len
-    }
-
-    /// The number of taken places, as a moment's estimate.
-    pub(crate) fn taken(&self) -> usize {
-        // Ordering: Relaxed, no value is read through it.
-        let ones = |word: &TakenWord| word.0.load(Ordering::Relaxed).count_ones() as usize;
-        self.words.iter().map(ones).sum()
     }
 }
 

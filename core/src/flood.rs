@@ -233,11 +233,11 @@ const ODD: usize = 0x9e37_79b9_7f4a_7c15_u64 as usize;
 
 #[cfg(all(test, not(throughline_loom)))]
 mod tests {
-    use core::cell::Cell;
     use std::boxed::Box;
     use std::vec;
 
     use super::*;
+    use crate::live::Place;
     use crate::{
         AlwaysOn, Parts, Scope, Shard, SpanId, SpanLimits, TakenWord, TraceFlags, TraceId, UNIT,
         Unit, Wakeup,
@@ -283,7 +283,7 @@ mod tests {
             start: 0,
             callsite: &WORK,
         };
-        let live = pipeline.open(0, &Cell::new(0), opening, None).expect("room");
+        let live = pipeline.open(0, &Place::new(0), opening, None).expect("room");
         live.set_children_left(0);
         over_budget(pipeline, Some(live.slot()), &live.context(), &WORK, || 0).is_some()
     }

@@ -16,12 +16,15 @@
 //! span, not two.
 
 mod blocks;
+#[cfg_attr(target_os = "none", path = "live/place_small.rs")]
+mod place;
 mod record;
 mod table;
 mod view;
 
 use core::ptr;
 
+pub(crate) use place::Place;
 pub(crate) use record::INLINE;
 use record::{NO_BLOCK, Record};
 pub(crate) use table::LiveTable;
@@ -402,15 +405,17 @@ impl Live {
         unsafe { &*self.slot.onward.load(Ordering::Relaxed).cast::<Shard>() }
     }
 
-    /// Gives the slot back, as the drop does, without a call; of a span whose
-    /// [record is in it](Slot::inline_record).
+    /// Has the thread [keep](Place::keep) the slot, or gives it back, as the drop does;
+    /// of a span whose [record is in it](Slot::inline_record).
+    #[cfg(not(target_os = "none"))]
     #[inline(always)]
-    pub(crate) fn release_inline(self) {
-        // Where code is dearer than calls, one way is enough.
-        if !IS_SMALL {
-            self.leave();
-            core::mem::forget(self);
+    pub(crate) fn release_inline(self, place: &Place, at_exit: impl FnOnce() -> bool) {
+        self.retire();
+        if !place.keep(self.slot, at_exit) {
+            let table = self.table();
+            table.taken.release(table.index_of(self.slot));
         }
+        core::mem::forget(self);
     }
 
     #[inline(always)]
@@ -420,18 +425,19 @@ impl Live {
         if spill != NO_BLOCK {
             self.table().blocks.release(spill as usize);
         }
-        self.leave();
+        self.retire();
+        let table = self.table();
+        table.taken.release(table.index_of(self.slot));
     }
 
+    /// The span is over for readers.
     #[inline(always)]
-    fn leave(&self) {
-        let (slot, table) = (self.slot, self.table());
+    fn retire(&self) {
         // Ordering: Relaxed, only the owner moves the state.
-        let state = slot.state.load(Ordering::Relaxed);
-        // Ordering: Relaxed, nothing is read through it: whoever sees a field of
-        // the next span sees this too, since the release below comes before them.
-        slot.state.store(state & !LIVE, Ordering::Relaxed);
-        table.taken.release(table.index_of(slot));
+        let state = self.slot.state.load(Ordering::Relaxed);
+        // Ordering: Release; who sees that the span is over sees what it queued. Whoever
+        // sees a field of the next span sees this too, since each of them is released.
+        self.slot.state.store(state & !LIVE, Ordering::Release);
     }
 }
 

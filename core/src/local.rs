@@ -6,7 +6,7 @@ use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
 use crate::guard::{Numbers, Token};
-use crate::live::Live;
+use crate::live::{Live, Place};
 use crate::state::State;
 use crate::{Bridge, Context, IdGenerator, Platform, SpanContext};
 
@@ -43,7 +43,7 @@ pub struct Local<P: Platform> {
     /// Which shard of a pipeline the thread uses; `UNSEEDED` before its first span.
     shard: Cell<usize>,
     /// Where in a live-span table the thread finds room.
-    place: Cell<usize>,
+    place: Place,
 }
 
 /// What a thread begins with.
@@ -67,7 +67,7 @@ impl<P: Platform> Local<P> {
             ambient: RefCell::new(ManuallyDrop::new(State::NOTHING)),
             ids: IdGenerator::new(0),
             shard: Cell::new(UNSEEDED),
-            place: Cell::new(0),
+            place: Place::new(0),
         }
     }
 
@@ -116,14 +116,21 @@ impl<P: Platform> Local<P> {
         self.ids.reseed(ids);
         self.shard.set(shard);
         // Threads begin on cache lines of the bitmap that are apart.
-        self.place.set(shard.wrapping_mul(512));
+        self.place.look_first_at(shard.wrapping_mul(512));
         shard
     }
 
-    /// Where in a live-span table the thread found room last.
+    /// Where in a live-span table the thread finds room.
     #[inline]
-    pub(crate) fn place(&self) -> &Cell<usize> {
+    pub(crate) fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// Gives back what the thread keeps for its next spans. Called when the thread ends,
+    /// if the platform [can](Platform::at_thread_end).
+    #[cfg(not(target_os = "none"))]
+    pub fn give_back(&self) {
+        self.place.give_back();
     }
 
     /// Whether nothing was entered on the thread, and there is no ambient context.

@@ -3,13 +3,11 @@
 //! It exists under `cfg(throughline_loom)` only. Each type is the crate's own,
 //! with no more around it than makes it public.
 
-use core::cell::Cell;
-
 use crate::bitmap::Bitmap;
-use crate::live::{Live, Opening, Slot};
+use crate::live::{Live, Opening, Place, Slot};
 use crate::{
-    Callsite, CallsiteBudget, Decision, Ending, LastPoll, Pipeline, SpanContext, SpanId, SpanKind,
-    Surplus, SurplusSummary, TakenWord,
+    Callsite, CallsiteBudget, Decision, LastPoll, Pipeline, SpanContext, SpanId, SpanKind, Surplus,
+    SurplusSummary, TakenWord,
 };
 
 /// The bitmap that gives out slots and spill blocks.
@@ -34,7 +32,9 @@ impl Places {
 
     /// The number of taken places.
     pub fn taken(&self) -> usize {
-        self.0.taken()
+        let mut taken = 0;
+        self.0.each_taken(|_| (), |_| taken += 1);
+        taken
     }
 }
 
@@ -87,8 +87,20 @@ impl Default for Budget {
 pub struct LiveSpan(Live);
 
 impl LiveSpan {
-    /// Starts a span and counts it.
+    /// Starts a span and counts it, on a thread that keeps nothing.
     pub fn open(
+        pipeline: &'static Pipeline,
+        callsite: &'static Callsite,
+        context: SpanContext,
+        parent: SpanId,
+        start: u64,
+    ) -> Option<Self> {
+        Self::open_on(&Thread::default(), pipeline, callsite, context, parent, start)
+    }
+
+    /// Starts a span and counts it.
+    pub fn open_on(
+        thread: &Thread,
         pipeline: &'static Pipeline,
         callsite: &'static Callsite,
         context: SpanContext,
@@ -105,7 +117,7 @@ impl LiveSpan {
             start,
             callsite,
         };
-        let live = pipeline.open(0, &Cell::new(0), || opening, None);
+        let live = pipeline.open(0, &thread.0, || opening, None);
         match &live {
             Some(live) => live.shard().count_started(),
             None => pipeline.count_refused(0, &context),
@@ -129,7 +141,7 @@ impl LiveSpan {
             start: 0,
             callsite,
         };
-        let live = pipeline.open(0, &Cell::new(0), || opening, None)?;
+        let live = pipeline.open(0, &Place::new(0), || opening, None)?;
         pipeline.count_begun(0, &SpanContext::INVALID, Decision::RecordAndSample);
         Some(LiveSpan(live))
     }
@@ -189,7 +201,34 @@ impl LiveSpan {
 
     /// Ends the span: its frame is submitted, or counted as lost.
     pub fn end(self) {
-        Pipeline::finish(self.0, 0, Ending::Completed);
+        self.end_on(&Thread::default(), false);
+    }
+
+    /// Ends the span on a thread that may keep its slot.
+    pub fn end_on(self, thread: &Thread, may_keep: bool) {
+        Pipeline::complete(self.0, 0, |live| live.release_inline(&thread.0, || may_keep));
+    }
+
+    /// Forgets the span on a thread that may keep its slot.
+    pub fn forget_on(self, thread: &Thread) {
+        self.0.release_inline(&thread.0, || true);
+    }
+}
+
+/// What a thread knows of live-span tables.
+#[derive(Debug)]
+pub struct Thread(Place);
+
+impl Thread {
+    /// The thread ends.
+    pub fn give_back(&self) {
+        self.0.give_back();
+    }
+}
+
+impl Default for Thread {
+    fn default() -> Self {
+        Thread(Place::new(0))
     }
 }
 

@@ -4,7 +4,6 @@
 mod finish;
 mod shard;
 
-use core::cell::Cell;
 use core::fmt;
 
 pub use shard::Shard;
@@ -12,7 +11,7 @@ pub use shard::Shard;
 use crate::flood::Floods;
 use crate::id_generator::SeededIds;
 use crate::ledger::Counters;
-use crate::live::{Live, LiveTable, Opening};
+use crate::live::{Live, LiveTable, Opening, Place};
 use crate::ring::UNIT;
 use crate::sampler::{Additions, Described};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
@@ -439,11 +438,11 @@ impl Pipeline {
     pub(crate) fn open(
         &'static self,
         shard: usize,
-        hint: &Cell<usize>,
+        place: &Place,
         opening: impl FnOnce() -> Opening,
         surplus_of: Option<&'static Slot>,
     ) -> Option<Live> {
-        LiveTable::open(self, self.shard(shard), hint, opening, surplus_of)
+        LiveTable::open(self, self.shard(shard), place, opening, surplus_of)
     }
 
     #[cfg_attr(not(target_os = "none"), inline(always))]

@@ -35,6 +35,14 @@ pub trait Platform: Sized + Debug + 'static {
     /// What the current thread begins with. Called once for each [`Local`].
     fn seed() -> Seed;
 
+    /// Has [`Local::give_back`] called when the current thread ends, and returns whether it
+    /// can. Asked now and then while spans end, before the thread keeps the room of one for
+    /// the next. Where no thread can be told from another by its end, none keeps anything.
+    #[cfg(not(target_os = "none"))]
+    fn at_thread_end() -> bool {
+        false
+    }
+
     /// The pipeline of spans whose context names none.
     fn default_pipeline() -> Option<&'static Pipeline>;
 

@@ -2,7 +2,7 @@
 #![cfg(throughline_loom)]
 
 use loom::thread;
-use throughline_core::model::LiveSpan;
+use throughline_core::model::{LiveSpan, Thread};
 use throughline_core::{
     Callsite, LastPoll, LiveView, Pipeline, Scope, SpanContext, SpanId, SpanKind, TraceFlags,
     TraceId, Wakeup,
@@ -53,9 +53,13 @@ fn is_of(read: LastPoll, written: LastPoll) -> bool {
 }
 
 fn open(pipeline: &'static Pipeline, number: u8) -> Option<LiveSpan> {
+    open_on(&Thread::default(), pipeline, number)
+}
+
+fn open_on(thread: &Thread, pipeline: &'static Pipeline, number: u8) -> Option<LiveSpan> {
     let LiveView { context, parent_span_id, start_ticks, .. } = span(number);
     let callsite = &CALLSITES[number as usize % 2];
-    let live = LiveSpan::open(pipeline, callsite, context, parent_span_id, start_ticks)?;
+    let live = LiveSpan::open_on(thread, pipeline, callsite, context, parent_span_id, start_ticks)?;
     assert_eq!(live.context(), context, "the owner reads another span");
     live.poll(polled(number));
     Some(live)
@@ -113,6 +117,44 @@ fn a_reader_sees_one_whole_span_though_two_threads_use_the_slot() {
         drop(second);
         assert_eq!(pipeline.live_count(), 0);
         assert_eq!(pipeline.live_spans().count(), 0);
+    });
+}
+
+// Fails as the first model.
+#[test]
+fn a_reader_sees_one_whole_span_though_the_thread_keeps_the_slot() {
+    model(Preemptions { quick: 1, full: 3 }, || {
+        let (pipeline, thread) = (pipeline(1, 1, 0, &Nobody), Thread::default());
+        let first = open_on(&thread, pipeline, 1).expect("a slot");
+        let reader = read(pipeline);
+        first.forget_on(&thread);
+        let second = open_on(&thread, pipeline, 2).expect("the slot that was kept");
+        join(reader);
+        second.forget_on(&thread);
+        assert_eq!(pipeline.live_count(), 0);
+    });
+}
+
+// Fails when a slot that is kept has two owners, is given back before its thread is done
+// with it, or never.
+#[test]
+fn what_a_thread_kept_is_anothers_when_it_has_given_it_back() {
+    model(Preemptions { quick: 4, full: 8 }, || {
+        let pipeline = pipeline(1, 1, 0, &Nobody);
+        let use_two = move |number| {
+            let thread = Thread::default();
+            for _ in 0..2 {
+                let Some(mut live) = open_on(&thread, pipeline, number) else { continue };
+                live.fill(number);
+                assert!(live.is_filled(number));
+                live.forget_on(&thread);
+            }
+            thread.give_back();
+        };
+        let owner = thread::spawn(move || use_two(1));
+        use_two(2);
+        join(owner);
+        assert!(open(pipeline, 3).is_some());
     });
 }
 

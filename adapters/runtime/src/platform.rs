@@ -51,6 +51,10 @@ impl Platform for Std {
         Seed { ids: random(), shard: next_shard() }
     }
 
+    fn at_thread_end() -> bool {
+        AT_END.try_with(|_| ()).is_ok()
+    }
+
     #[inline]
     fn default_pipeline() -> Option<&'static Pipeline> {
         DEFAULT.get().copied()
@@ -136,6 +140,17 @@ thread_local! {
     // Without lazy initialization or destructor: it is there as long as the
     // thread, and costs no check.
     static LOCAL: Local<Std> = const { Local::new() };
+
+    // The one with a destructor, for threads that have something to give back.
+    static AT_END: AtEnd = const { AtEnd };
+}
+
+struct AtEnd;
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        LOCAL.with(Local::give_back);
+    }
 }
 
 #[cfg(feature = "bridge")]

@@ -1,17 +1,17 @@
 //! The table: which slots and spill blocks are taken.
 
-use core::cell::Cell;
 use core::ptr;
 
 use super::blocks::Blocks;
+use super::place::Place;
 use super::record::NO_BLOCK;
-use super::view::LocalRoot;
+use super::view::{LocalRoot, Seen};
 use super::{IS_SMALL, KIND_SHIFT, LIVE, Live, LiveView, Opening, SURPLUS, Slot};
 use crate::bitmap::Bitmap;
 use crate::body::{self, Body};
 use crate::flood::SUPPORTED;
 use crate::prefetch::prefetch;
-use crate::sync::{Ordering, Region, const_fn};
+use crate::sync::{AtomicUsize, Ordering, Region, const_fn};
 use crate::{Pipeline, Shard, TakenWord};
 
 /// The slots of a pipeline, and the blocks for records that outgrow them.
@@ -22,6 +22,9 @@ pub(crate) struct LiveTable {
     pub(super) spill: Region,
     pub(super) blocks: Blocks,
     pub(super) spill_len: usize,
+    /// How many more threads may keep a slot.
+    #[cfg(not(target_os = "none"))]
+    keepers: AtomicUsize,
 }
 
 impl LiveTable {
@@ -38,6 +41,8 @@ impl LiveTable {
             let spill_len = if spill_len == 0 { 1 } else { spill_len };
             let blocks = spill.len() / spill_len;
             LiveTable {
+                #[cfg(not(target_os = "none"))]
+                keepers: AtomicUsize::new(slots.len() / SLOTS_PER_KEEPER),
                 taken: Bitmap::new(slot_words, slots.len()),
                 slots,
                 spill: Region::new(spill, spill_len),
@@ -52,16 +57,14 @@ impl LiveTable {
     pub(crate) fn open(
         pipeline: &'static Pipeline,
         shard: &'static Shard,
-        hint: &Cell<usize>,
+        place: &Place,
         opening: impl FnOnce() -> Opening,
         surplus_of: Option<&'static Slot>,
     ) -> Option<Live> {
-        let table = pipeline.live_table();
-        let index = table.taken.claim(hint.get())?;
-        // The thread's next span takes the same slot if it is free again, and
-        // still in the processor's cache.
-        hint.set(index);
-        let slot = table.slots.get(index)?;
+        let slot = match place.take(pipeline) {
+            Some(slot) => slot,
+            None => pipeline.live_table().claim(place)?,
+        };
         // Ordering: Relaxed; the claim acquired what the former owner wrote, and
         // the state is not LIVE until the publication below.
         let next = slot.state.load(Ordering::Relaxed).wrapping_add(2);
@@ -107,6 +110,34 @@ impl LiveTable {
         Some(Live { slot })
     }
 
+    /// Takes a slot that nobody has.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    fn claim(&'static self, place: &Place) -> Option<&'static Slot> {
+        let index = self.taken.claim(place.hint.get())?;
+        // The thread's next span takes the same slot if it is free again, and
+        // still in the processor's cache.
+        place.hint.set(index);
+        self.slots.get(index)
+    }
+
+    /// Whether one more thread may keep a slot; it does then.
+    #[cfg(not(target_os = "none"))]
+    pub(super) fn admit_keeper(&self) -> bool {
+        // Ordering: Relaxed here and below, the number is all there is.
+        self.keepers
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+            .is_ok()
+    }
+
+    /// A thread keeps none any longer.
+    #[cfg(not(target_os = "none"))]
+    pub(super) fn dismiss_keeper(&self, kept: Option<&Slot>) {
+        if let Some(slot) = kept {
+            self.taken.release(self.index_of(slot));
+        }
+        self.keepers.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The spans under way, as far as they stay while they are read. Stops
     /// nobody.
     pub(crate) fn views(&self) -> impl Iterator<Item = LiveView> {
@@ -130,7 +161,7 @@ impl LiveTable {
     ///
     /// Of a span that is not among them, because it has ended, whatever it queued
     /// is seen by the caller from now on. Returns whether that is sure: a slot
-    /// whose owner is held up while it takes it or gives it back may be a root.
+    /// whose spans come and go while it is read may hold a root.
     pub(crate) fn each_local_root(&self, mut visit: impl FnMut(LocalRoot)) -> bool {
         let mut is_sure = true;
         // Slots are far away, in the caches of those who own them.
@@ -139,13 +170,10 @@ impl LiveTable {
             let Some(slot) = self.slots.get(index) else { return };
             for _ in 0..PATIENCE {
                 match slot.as_local_root() {
-                    Some(Some(root)) => return visit(root),
-                    Some(None) => return,
-                    // Its bit orders what its former owner did before this.
-                    None if !self.taken.is_taken(index) => return,
-                    None => {}
+                    Seen::Root(root) => return visit(root),
+                    Seen::NoRoot => return,
+                    Seen::Change => core::hint::spin_loop(),
                 }
-                core::hint::spin_loop();
             }
             is_sure = false;
         });
@@ -157,11 +185,20 @@ impl LiveTable {
         self.taken.len()
     }
 
-    /// The number of slots in use, as a moment's estimate.
+    /// The number of spans under way, as a moment's estimate.
     pub(crate) fn len(&self) -> usize {
-        self.taken.taken()
+        let (mut len, slot) = (0, |index| self.slots.get(index).into_iter());
+        self.taken.each_taken(
+            |index| slot(index).for_each(prefetch),
+            |index| len += slot(index).filter(|slot| slot.is_live()).count(),
+        );
+        len
     }
 }
 
-/// How often a slot is looked at that is being taken or given back.
+/// A thread in so many slots may keep one: more than that are not out of others' reach.
+#[cfg(not(target_os = "none"))]
+const SLOTS_PER_KEEPER: usize = if cfg!(throughline_loom) { 1 } else { 64 };
+
+/// How often a slot is looked at whose spans change meanwhile.
 const PATIENCE: usize = if cfg!(throughline_loom) { 2 } else { 100 };

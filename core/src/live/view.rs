@@ -67,6 +67,15 @@ pub(crate) struct LocalRoot {
     pub(crate) start: u64,
 }
 
+/// What is in a slot.
+pub(super) enum Seen {
+    Root(LocalRoot),
+    /// A span with a parent of this process, or none. What ended here before is queued.
+    NoRoot,
+    /// One span ended while it was read. There may be another.
+    Change,
+}
+
 impl Slot {
     /// The span that lives here, if one does and stayed while it was read.
     pub(super) fn view(&self) -> Option<LiveView> {
@@ -105,13 +114,19 @@ impl Slot {
         (self.state.load(Ordering::Relaxed) == before).then_some(view)
     }
 
-    /// The span that lives here; nothing inside, if its parent is of this process.
-    /// `None` if no span stayed while it was read.
-    pub(super) fn as_local_root(&self) -> Option<Option<LocalRoot>> {
-        // Ordering: Acquire here and below, as in `view`.
+    /// Whether a span is under way here.
+    pub(super) fn is_live(&self) -> bool {
+        // Ordering: Relaxed, no value is read through it.
+        self.state.load(Ordering::Relaxed) & LIVE != 0
+    }
+
+    /// The span that lives here, if it is one.
+    pub(super) fn as_local_root(&self) -> Seen {
+        // Ordering: Acquire here and below, as in `view`; and it synchronizes with the end
+        // of a span that is over.
         let before = self.state.load(Ordering::Acquire);
         if before & LIVE == 0 {
-            return None;
+            return Seen::NoRoot;
         }
         let has_parent = self.parent.load(Ordering::Acquire) != 0;
         let is_remote = self.flags.load(Ordering::Acquire) & body::REMOTE != 0;
@@ -120,7 +135,10 @@ impl Slot {
         let start = self.start.load(Ordering::Acquire);
         let root = LocalRoot { trace: TraceId::from_halves(trace), has_parent, start };
         // Ordering: Relaxed is enough behind the Acquire loads above.
-        let stayed = self.state.load(Ordering::Relaxed) == before;
-        stayed.then_some((!has_parent || is_remote).then_some(root))
+        match self.state.load(Ordering::Relaxed) == before {
+            true if !has_parent || is_remote => Seen::Root(root),
+            true => Seen::NoRoot,
+            false => Seen::Change,
+        }
     }
 }

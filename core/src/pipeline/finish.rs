@@ -16,17 +16,23 @@ impl Pipeline {
     /// gives its slot back.
     #[inline]
     pub(crate) fn finish(live: Live, end: u64, ending: Ending) {
-        // Where code is dearer than calls, one way is enough.
-        let is_plain = !cfg!(target_os = "none") && ending == Ending::Completed && live.is_plain();
-        if is_plain && Self::submit_plain(&live, end) {
-            live.release_inline();
+        live.pipeline().finish_otherwise(live, end, ending);
+    }
+
+    /// As [`finish`](Self::finish), of a span that is completed, as most are. What is left
+    /// to do with it if it is like most of them is up to `release`.
+    #[cfg(not(target_os = "none"))]
+    #[inline(always)]
+    pub(crate) fn complete(live: Live, end: u64, release: impl FnOnce(Live)) {
+        if live.is_plain() && Self::submit_plain(&live, end) {
+            release(live);
         } else {
-            live.pipeline().finish_otherwise(live, end, ending);
+            Self::finish(live, end, Ending::Completed);
         }
     }
 
     /// Writes the frame of a span that is as most are, with its record in the slot. Returns
-    /// whether there is one.
+    /// whether there     #[cfg(not(target_os = "none"))]
     #[inline(always)]
     fn submit_plain(live: &Live, end: u64) -> bool {
         // SAFETY: the caller owns the slot, and has lent it to nobody who writes.

@@ -33,7 +33,7 @@ impl<P: Platform> Span<P> {
                     ptr::write(&mut self.state, State::NOTHING);
                     parts
                 };
-                write_frame(live, end);
+                write_frame::<P>(live, end);
                 drop(carried);
             }
         }
@@ -65,7 +65,7 @@ impl<P: Platform> Span<P> {
             core::mem::replace(&mut self.state, State::NOTHING)
         {
             match ending {
-                Ending::Completed => write_frame(live, end),
+                Ending::Completed => write_frame::<P>(live, end),
                 _ => Pipeline::finish(live, end, ending),
             }
         }
@@ -83,6 +83,12 @@ impl<P: Platform> Drop for Span<P> {
 
 /// Apart from the places where spans end, which are many.
 #[inline(never)]
-fn write_frame(live: Live, end: u64) {
+fn write_frame<P: Platform>(live: Live, end: u64) {
+    // Where code is dearer than calls, one way is enough.
+    #[cfg(target_os = "none")]
     Pipeline::finish(live, end, Ending::Completed);
+    #[cfg(not(target_os = "none"))]
+    Pipeline::complete(live, end, |live| {
+        P::with_local(|local| live.release_inline(local.place(), P::at_thread_end));
+    });
 }
