@@ -135,8 +135,8 @@ fn a_reader_sees_one_whole_span_though_the_thread_keeps_the_slot() {
     });
 }
 
-// Fails when a slot that is kept has two owners, is given back before its thread is done
-// with it, or never.
+// Fails when a slot that is kept is never given back, or when one that is not to be kept
+// is before its span is over.
 #[test]
 fn what_a_thread_kept_is_anothers_when_it_has_given_it_back() {
     model(Preemptions { quick: 4, full: 8 }, || {
@@ -147,6 +147,7 @@ fn what_a_thread_kept_is_anothers_when_it_has_given_it_back() {
                 let Some(mut live) = open_on(&thread, pipeline, number) else { continue };
                 live.fill(number);
                 assert!(live.is_filled(number));
+                assert!(pipeline.live_count() > 0);
                 live.forget_on(&thread);
             }
             thread.give_back();
