@@ -210,8 +210,8 @@ impl LiveSpan {
     }
 
     /// Forgets the span on a thread that may keep its slot.
-    pub fn forget_on(self, thread: &Thread) {
-        self.0.release_inline(&thread.0, || true);
+    pub fn forget_on(self, thread: &Thread, may_keep: bool) {
+        self.0.release_inline(&thread.0, || may_keep);
     }
 }
 
