@@ -126,7 +126,8 @@ impl Builder {
         self.noted("budgets.children_per_span").noted("budgets.spans_per_callsite_per_second")
     }
 
-    /// Spans that may be under way at once, 560 bytes each. 8,192 by default.
+    /// Spans that may be under way at once, 560 bytes each. 8,192 by default. Threads may keep the
+    /// room of their last spans for their next ones: one thread for each 64 spans, until it ends.
     pub fn max_live_spans(mut self, spans: usize) -> Self {
         self.options.max_live_spans = spans;
         self.noted("max_live_spans")

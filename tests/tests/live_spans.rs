@@ -43,6 +43,22 @@ fn another_thread_lists_what_is_live_the_oldest_first() {
     assert!(telemetry.live_spans().is_empty());
 }
 
+/// A thread keeps the room of its last span for the next one.
+#[test]
+fn a_thread_that_has_ended_keeps_no_room() {
+    let telemetry = isolated(Memory::new());
+    for _ in 0..2 {
+        let context = telemetry.context();
+        let work = || context.scope(|| span!("work").in_scope(|| ()));
+        std::thread::scope(|scope| scope.spawn(work).join()).expect("no panic");
+        let all = (0..SPANS).map(|_| span!(parent: &telemetry.context(), "one of all"));
+        let all: Vec<_> = all.collect();
+        assert_eq!(telemetry.live_spans().len(), SPANS);
+        drop(all);
+    }
+    assert_eq!(telemetry.ledger().dropped_total(), 0);
+}
+
 #[test]
 fn a_live_span_tells_whether_it_is_polled_or_waits() {
     let telemetry = isolated(Memory::new());
@@ -329,9 +345,11 @@ fn nanos(time: Duration) -> u64 {
 }
 
 fn isolated(memory: Memory) -> Telemetry {
-    builder().max_live_spans(64).start(Thread::start().expect("a thread"), memory)
+    builder().max_live_spans(SPANS).start(Thread::start().expect("a thread"), memory)
 }
 
+/// The room of a pipeline.
+const SPANS: usize = 64;
 const AFTER: Duration = Duration::from_secs(10);
 
 static SCOPE: Scope = Scope::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));

@@ -46,7 +46,8 @@ pub struct PipelineOptions {
     pub max_shards: usize,
     /// Spans that may be under way at once: 560 bytes each, of which 48 are for what
     /// one tells of [surplus](SpanBudgets) children. 8,192 by default, as many as the
-    /// largest queue has at most.
+    /// largest queue has at most. Threads may keep the room of their last spans for their next
+    /// ones: one thread for each 64 spans, until it ends.
     pub max_live_spans: usize,
     /// Spans under way that may be large at once: that may hold more than the 376 bytes
     /// that each has, up to [`SPAN_BYTES`](Self::SPAN_BYTES). `None`, the default, is as many
