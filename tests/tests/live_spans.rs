@@ -49,7 +49,8 @@ fn a_thread_that_has_ended_keeps_no_room() {
     let telemetry = isolated(Memory::new());
     for _ in 0..2 {
         let context = telemetry.context();
-        let work = || context.scope(|| span!("work").in_scope(|| ()));
+        let child = || span!("child").in_scope(|| ());
+        let work = || context.scope(|| span!("work").in_scope(child));
         std::thread::scope(|scope| scope.spawn(work).join()).expect("no panic");
         let all = (0..SPANS).map(|_| span!(parent: &telemetry.context(), "one of all"));
         let all: Vec<_> = all.collect();
