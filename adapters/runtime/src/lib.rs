@@ -36,73 +36,17 @@ mod platform;
 #[cfg(feature = "pipeline")]
 mod anchor;
 #[cfg(feature = "pipeline")]
-mod completion;
-#[cfg(feature = "pipeline")]
-mod component;
-#[cfg(feature = "pipeline")]
-mod config;
-#[cfg(feature = "pipeline")]
-mod destination_report;
-#[cfg(feature = "pipeline")]
-mod destinations;
-#[cfg(feature = "pipeline")]
-mod detector;
-#[cfg(feature = "pipeline")]
-mod diagnostics;
-#[cfg(feature = "pipeline")]
-mod dispatch;
-#[cfg(feature = "pipeline")]
-mod drive;
-#[cfg(feature = "pipeline")]
-mod engine;
-#[cfg(feature = "pipeline")]
-mod exporter;
-#[cfg(feature = "pipeline")]
-mod failed_export;
-#[cfg(feature = "pipeline")]
-mod fan_out;
-#[cfg(feature = "pipeline")]
-mod flights;
-#[cfg(feature = "pipeline")]
-mod guarded_predicate;
-#[cfg(feature = "pipeline")]
-mod guarded_sampler;
-#[cfg(feature = "pipeline")]
-mod health;
-#[cfg(feature = "pipeline")]
-mod launch;
-#[cfg(feature = "pipeline")]
-mod live;
-#[cfg(feature = "pipeline")]
-mod metrics;
-#[cfg(feature = "pipeline")]
-mod notice;
-#[cfg(feature = "pipeline")]
-mod observe;
-#[cfg(feature = "pipeline")]
-mod operation;
-#[cfg(feature = "pipeline")]
-mod pipeline;
-#[cfg(feature = "pipeline")]
-mod presumed;
+mod export;
 #[cfg(feature = "pipeline")]
 mod processors;
 #[cfg(feature = "pipeline")]
-mod protobuf;
-#[cfg(feature = "pipeline")]
-mod race;
-#[cfg(feature = "pipeline")]
-mod receipt;
-#[cfg(feature = "pipeline")]
-mod remark;
-#[cfg(feature = "pipeline")]
-mod resource;
+mod report;
 #[cfg(feature = "pipeline")]
 mod runtime;
 #[cfg(feature = "pipeline")]
-mod settle;
+mod sampling;
 #[cfg(feature = "pipeline")]
-mod tail;
+mod setup;
 #[cfg(feature = "pipeline")]
 mod telemetry;
 #[cfg(all(feature = "pipeline", not(all(target_family = "wasm", target_os = "unknown"))))]
@@ -110,12 +54,6 @@ mod thread;
 #[cfg(all(feature = "pipeline", target_family = "wasm", target_os = "unknown"))]
 #[path = "no_thread.rs"]
 mod thread;
-#[cfg(feature = "pipeline")]
-mod transmission;
-#[cfg(feature = "pipeline")]
-mod watch;
-#[cfg(feature = "pipeline")]
-mod worker;
 
 pub use baggage::{Baggage, BaggageError};
 pub use carried::{Carried, SamplingState};
@@ -130,25 +68,25 @@ pub use throughline_core::SpawnPolicy;
 #[cfg(feature = "pipeline")]
 pub use self::{
     anchor::FixedClock,
-    component::Component,
-    config::{Config, Origin, Origins, Setting},
-    destination_report::DestinationReport,
-    destinations::Destinations,
-    detector::{DetectError, Detector},
-    diagnostics::{Diagnostic, Diagnostics, Severity, Target},
-    exporter::{Completion, Exporter},
-    failed_export::FailedExport,
-    health::{Health, HealthState},
-    live::{LiveSpan, LiveSpans, LiveState},
-    metrics::{MetricPoint, SdkMetric, SdkMetrics},
-    operation::{ExportDurations, ExportOperation},
-    pipeline::PipelineOptions,
+    export::destination_report::DestinationReport,
+    export::destinations::Destinations,
+    export::exporter::{Completion, Exporter},
+    export::failed_export::FailedExport,
+    export::operation::{ExportDurations, ExportOperation},
+    export::receipt::{Outcome, Receipt},
+    export::remark::remark,
     processors::ProcessorReport,
-    receipt::{Outcome, Receipt},
-    remark::remark,
-    resource::Resource,
+    report::diagnostics::{Diagnostic, Diagnostics, Severity, Target},
+    report::health::{Health, HealthState},
+    report::live::{LiveSpan, LiveSpans, LiveState},
+    report::metrics::{MetricPoint, SdkMetric, SdkMetrics},
     runtime::Runtime,
-    tail::{TailError, TailSampler, TailSampling},
+    sampling::tail::{TailError, TailSampler, TailSampling},
+    setup::component::Component,
+    setup::config::{Config, Origin, Origins, Setting},
+    setup::detector::{DetectError, Detector},
+    setup::pipeline::PipelineOptions,
+    setup::resource::Resource,
     telemetry::Telemetry,
     thread::{Thread, ThreadStream},
 };

@@ -34,7 +34,7 @@ impl Platform for Std {
     // Whoever tells it is a pipeline.
     #[cfg(feature = "pipeline")]
     fn on_presumed_randomness() {
-        crate::presumed::note();
+        crate::report::presumed::note();
     }
 
     #[inline(always)]

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use throughline_core::tail::TailStats;
 use throughline_core::{Ledger, Pipeline};
 
-use crate::engine::Engine;
-use crate::launch::launch;
-use crate::pipeline::create;
-use crate::transmission::FAR;
+use crate::export::engine::Engine;
+use crate::export::launch::launch;
+use crate::export::transmission::FAR;
+use crate::setup::pipeline::create;
 use crate::{
     Context, Destinations, Exporter, LiveSpans, PipelineOptions, Receipt, Runtime, TailError,
     Thread,
