@@ -238,18 +238,7 @@ mod tests {
 
     use super::*;
     use crate::live::Place;
-    use crate::{
-        AlwaysOn, Parts, Scope, Shard, SpanId, SpanLimits, TakenWord, TraceFlags, TraceId, UNIT,
-        Unit, Wakeup,
-    };
-
-    struct Nobody;
-
-    impl Wakeup for Nobody {
-        fn wake(&self) {}
-    }
-
-    static WORK: Callsite = Callsite::new("work", &Scope::new("tests", ""));
+    use crate::scaffold::{WORK, opening, parts};
 
     /// Whether one more child is too many, of a span that has none left.
     fn is_over(children_per_span: u32) -> bool {
@@ -259,30 +248,7 @@ mod tests {
             callsites: &[],
             nanos_of: |ticks, _| ticks,
         }));
-        let shard = Shard::new(vec![Unit::new()].leak(), vec![0; UNIT].leak(), 1);
-        let pipeline = Pipeline::new(Parts {
-            shards: vec![shard].leak(),
-            slots: vec![Slot::new()].leak(),
-            slot_words: vec![TakenWord::new(0)].leak(),
-            spill: &mut [],
-            spill_words: &[],
-            spill_block: 0,
-            sampler: &AlwaysOn,
-            limits: SpanLimits::new(),
-            resource: &[],
-            wakeup: &Nobody,
-        });
-        let pipeline = Box::leak(Box::new(pipeline.with_budgets(floods)));
-        let opening = || Opening {
-            trace: TraceId::from_bytes([1; 16]),
-            span: SpanId::from_bytes([1; 8]),
-            flags: TraceFlags::SAMPLED,
-            parent: SpanId::INVALID,
-            remote_parent: false,
-            kind: SpanKind::Internal,
-            start: 0,
-            callsite: &WORK,
-        };
+        let pipeline = Box::leak(Box::new(Pipeline::new(parts(1)).with_budgets(floods)));
         let live = pipeline.open(0, &Place::new(0), opening, None).expect("room");
         live.set_children_left(0);
         over_budget(pipeline, Some(live.slot()), &live.context(), &WORK, || 0).is_some()

@@ -69,6 +69,8 @@ mod ring;
 mod root;
 mod route;
 mod sampler;
+#[cfg(all(test, not(throughline_loom)))]
+mod scaffold;
 mod scopes;
 #[cfg(any(throughline_loom, all(target_has_atomic = "64", not(target_os = "none"))))]
 mod shown;

@@ -113,52 +113,16 @@ const PATIENCE: u8 = 100;
 #[cfg(all(test, not(throughline_loom)))]
 mod tests {
     use std::boxed::Box;
-    use std::vec;
-    use std::vec::Vec;
 
     use super::*;
-    use crate::live::{Live, Opening};
-    use crate::{
-        AlwaysOn, Callsite, Parts, Scope, Shard, SpanId, SpanKind, SpanLimits, TakenWord,
-        TraceFlags, TraceId, UNIT, Unit, Wakeup,
-    };
-
-    struct Nobody;
-
-    impl Wakeup for Nobody {
-        fn wake(&self) {}
-    }
-
-    static WORK: Callsite = Callsite::new("work", &Scope::new("tests", ""));
+    use crate::live::Live;
+    use crate::scaffold::{opening, parts};
 
     fn pipeline(slots: usize) -> &'static Pipeline {
-        let shard = Shard::new(vec![Unit::new()].leak(), vec![0; UNIT].leak(), 1);
-        let words = slots.div_ceil(usize::BITS as usize);
-        Box::leak(Box::new(Pipeline::new(Parts {
-            shards: vec![shard].leak(),
-            slots: (0..slots).map(|_| Slot::new()).collect::<Vec<_>>().leak(),
-            slot_words: (0..words).map(|_| TakenWord::new(0)).collect::<Vec<_>>().leak(),
-            spill: &mut [],
-            spill_words: &[],
-            spill_block: 0,
-            sampler: &AlwaysOn,
-            limits: SpanLimits::new(),
-            resource: &[],
-            wakeup: &Nobody,
-        })))
+        Box::leak(Box::new(Pipeline::new(parts(slots))))
     }
 
     fn begin(place: &Place, pipeline: &'static Pipeline) -> Live {
-        let opening = || Opening {
-            trace: TraceId::from_bytes([1; 16]),
-            span: SpanId::from_bytes([1; 8]),
-            flags: TraceFlags::SAMPLED,
-            parent: SpanId::INVALID,
-            remote_parent: false,
-            kind: SpanKind::Internal,
-            start: 0,
-            callsite: &WORK,
-        };
         pipeline.open(0, place, opening, None).expect("room")
     }
 
