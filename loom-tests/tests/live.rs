@@ -123,7 +123,7 @@ fn a_reader_sees_one_whole_span_though_two_threads_use_the_slot() {
 // Fails as the first model.
 #[test]
 fn a_reader_sees_one_whole_span_though_the_thread_keeps_the_slot() {
-    model(Preemptions { quick: 1, full: 3 }, || {
+    model(Preemptions { quick: 1, full: 2 }, || {
         let (pipeline, thread) = (pipeline(1, 1, 0, &Nobody), Thread::default());
         let first = open_on(&thread, pipeline, 1).expect("a slot");
         let reader = read(pipeline);
