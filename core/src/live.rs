@@ -5,10 +5,12 @@
 //!
 //! ```text
 //!               claim in the bitmap          publish
-//!   ┌──────┐    ┌──────────────────────┐    ┌──────┐    drop
-//!   │ free │ ─▶ │ the owner writes the │ ─▶ │ LIVE │ ─────────▶ free
-//!   └──────┘    │ public part          │    └──────┘
-//!               └──────────────────────┘
+//!   ┌──────┐    ┌──────────────────────┐    ┌──────┐    end
+//!   │ free │ ─▶ │ the owner writes the │ ─▶ │ LIVE │ ─────────▶ free, or kept
+//!   └──────┘    │ public part          │    └──────┘            by the thread
+//!               └──────────────────────┘                             │
+//!                          ▲ the thread's next span                  │
+//!                          └─────────────────────────────────────────┘
 //! ```
 //!
 //! A slot's state is LIVE or not, and above that bit the number of spans that
@@ -409,11 +411,10 @@ impl Live {
     /// of a span whose [record is in it](Slot::inline_record).
     #[cfg(not(target_os = "none"))]
     #[inline(always)]
-    pub(crate) fn release_inline(self, place: &Place, at_exit: impl FnOnce() -> bool) {
+    pub(crate) fn release_inline(self, place: &Place, at_thread_end: impl FnOnce() -> bool) {
         self.retire();
-        if !place.keep(self.slot, at_exit) {
-            let table = self.table();
-            table.taken.release(table.index_of(self.slot));
+        if !place.keep(self.slot, at_thread_end) {
+            self.table().release(self.slot);
         }
         core::mem::forget(self);
     }
@@ -426,8 +427,7 @@ impl Live {
             self.table().blocks.release(spill as usize);
         }
         self.retire();
-        let table = self.table();
-        table.taken.release(table.index_of(self.slot));
+        self.table().release(self.slot);
     }
 
     /// The span is over for readers.

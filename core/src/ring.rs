@@ -353,9 +353,9 @@ impl<T> Room<'_, T> {
         committed
     }
 
-    /// Fetches as much memory as this frame took (no span's fits one unit), some frames behind it. The consumer had it
-    /// last, on another processor mostly; without this each claim would wait until the bytes
-    /// of the frame before are this processor's.
+    /// Fetches as much memory as this frame took (no span's fits one unit), some frames behind
+    /// it. The consumer had it last, on another processor mostly; without this each claim would
+    /// wait until the bytes of the frame before are this processor's.
     #[inline(always)]
     fn expect_next(&self, Committed { begin, end }: &Committed) {
         if cfg!(any(target_os = "none", throughline_loom)) {

@@ -11,8 +11,8 @@
 //! it out once all that it wrote before is in its cache, here the frame of the span. What is
 //! kept costs a load and a store.
 //!
-//! A thread keeps one slot, of one pipeline: of the one in which its spans end, as long as
-//! few threads do so there, and until it ends.
+//! A thread keeps one slot, of the pipeline in which its spans end, until the thread ends. Of
+//! each pipeline few threads do.
 
 use core::cell::Cell;
 use core::ptr;
@@ -56,12 +56,12 @@ impl Place {
         self.kept.take()
     }
 
-    /// Keeps the slot, whose span has ended, if it is one to keep. `at_exit` has this
-    /// [give it back](Self::give_back) when the thread ends, and returns whether it can.
+    /// Keeps the slot, whose span has ended, if it is one to keep. `at_thread_end`
+    /// has this [give it back](Self::give_back) then, and returns whether it can.
     #[inline(always)]
-    pub(super) fn keep(&self, slot: &'static Slot, at_exit: impl FnOnce() -> bool) -> bool {
+    pub(super) fn keep(&self, slot: &'static Slot, at_thread_end: impl FnOnce() -> bool) -> bool {
         if self.kept.get().is_some() || !self.is_home(slot.pipeline()) {
-            return self.move_in(slot, at_exit);
+            return self.move_in(slot, at_thread_end);
         }
         self.strangers.set(0);
         self.kept.set(Some(slot));
@@ -74,7 +74,7 @@ impl Place {
     }
 
     #[inline(never)]
-    fn move_in(&self, slot: &'static Slot, at_exit: impl FnOnce() -> bool) -> bool {
+    fn move_in(&self, slot: &'static Slot, at_thread_end: impl FnOnce() -> bool) -> bool {
         let pipeline = slot.pipeline();
         if self.is_home(pipeline) {
             return false;
@@ -86,7 +86,7 @@ impl Place {
             return false;
         }
         // The first time, it may run code of the program's, which may get here.
-        if !at_exit() {
+        if !at_thread_end() {
             return false;
         }
         self.give_back();

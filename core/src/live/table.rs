@@ -120,6 +120,12 @@ impl LiveTable {
         self.slots.get(index)
     }
 
+    /// Gives a slot back.
+    #[inline(always)]
+    pub(super) fn release(&self, slot: &Slot) {
+        self.taken.release(self.index_of(slot));
+    }
+
     /// Whether one more thread may keep a slot; it does then.
     #[cfg(not(target_os = "none"))]
     pub(super) fn admit_keeper(&self) -> bool {
@@ -133,7 +139,7 @@ impl LiveTable {
     #[cfg(not(target_os = "none"))]
     pub(super) fn dismiss_keeper(&self, kept: Option<&Slot>) {
         if let Some(slot) = kept {
-            self.taken.release(self.index_of(slot));
+            self.release(slot);
         }
         self.keepers.fetch_add(1, Ordering::Relaxed);
     }

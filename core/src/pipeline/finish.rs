@@ -32,7 +32,8 @@ impl Pipeline {
     }
 
     /// Writes the frame of a span that is as most are, with its record in the slot. Returns
-    /// whether there     #[cfg(not(target_os = "none"))]
+    /// whether there is one.
+    #[cfg(not(target_os = "none"))]
     #[inline(always)]
     fn submit_plain(live: &Live, end: u64) -> bool {
         // SAFETY: the caller owns the slot, and has lent it to nobody who writes.
