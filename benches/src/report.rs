@@ -89,8 +89,12 @@ fn scenarios(figures: &Value) -> String {
         }
         for peer in PEERS {
             match systems[peer]["throughline_ratio"].as_f64() {
-                Some(ratio) => {
+                Some(ratio) if ratio > 0.0 => {
                     let _ = write!(out, " {} ({ratio:.2}) |", cell(&systems[peer]));
+                }
+                // Of what is less than nothing, there is no part.
+                Some(_) => {
+                    let _ = write!(out, " {} |", cell(&systems[peer]));
                 }
                 None => out += " |",
             }

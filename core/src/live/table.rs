@@ -11,7 +11,9 @@ use crate::bitmap::Bitmap;
 use crate::body::{self, Body};
 use crate::flood::SUPPORTED;
 use crate::prefetch::prefetch;
-use crate::sync::{AtomicUsize, Ordering, Region, const_fn};
+#[cfg(not(target_os = "none"))]
+use crate::sync::AtomicUsize;
+use crate::sync::{Ordering, Region, const_fn};
 use crate::{Pipeline, Shard, TakenWord};
 
 /// The slots of a pipeline, and the blocks for records that outgrow them.

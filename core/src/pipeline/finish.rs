@@ -21,7 +21,10 @@ impl Pipeline {
 
     /// As [`finish`](Self::finish), of a span that is completed, as most are. What is left
     /// to do with it if it is like most of them is up to `release`.
-    #[cfg(not(target_os = "none"))]
+    #[cfg_attr(
+        target_os = "none",
+        expect(dead_code, reason = "images go the one way, which is less code")
+    )]
     #[inline(always)]
     pub(crate) fn complete(live: Live, end: u64, release: impl FnOnce(Live)) {
         if live.is_plain() && Self::submit_plain(&live, end) {
@@ -33,7 +36,6 @@ impl Pipeline {
 
     /// Writes the frame of a span that is as most are, with its record in the slot. Returns
     /// whether there is one.
-    #[cfg(not(target_os = "none"))]
     #[inline(always)]
     fn submit_plain(live: &Live, end: u64) -> bool {
         // SAFETY: the caller owns the slot, and has lent it to nobody who writes.
