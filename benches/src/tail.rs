@@ -16,7 +16,7 @@ use throughline::tail::{
 use throughline::{AlwaysOn, Context, ParentBased, Span, SpanLimits, span};
 use throughline_core::{
     Accepted, Action, Entry, Flusher, FlusherSettings, FrameTag, Parts, Pipeline, Shard, Slot,
-    SpanExporter, TakenWord, UNIT, Wakeup,
+    SpanExporter, TakenWord, Tally, UNIT, Wakeup,
 };
 
 use crate::alloc;
@@ -111,6 +111,7 @@ impl<T: Stage> Driven<T> {
         let shard = Shard::new(heads.leak(), vec![0; units * UNIT].leak(), units / 8);
         let pipeline = Pipeline::new(Parts {
             shards: vec![shard].leak(),
+            tallies: (0..128).map(|_| Tally::new()).collect::<Vec<_>>().leak(),
             slots: (0..8_192).map(|_| Slot::new()).collect::<Vec<_>>().leak(),
             slot_words: (0..128).map(|_| TakenWord::new(0)).collect::<Vec<_>>().leak(),
             spill: &mut [],

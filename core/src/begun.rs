@@ -1,8 +1,4 @@
 //! How many spans began, by where their parents are and what the sampler decided.
-//!
-//! Nearly all spans begin below a local parent and are sampled, or below one that is not and
-//! are dropped: these are counted where they begin fastest, by the shard. What is
-//! counted here is the rest, in place of there.
 
 use crate::sync::{AtomicUsize, Ordering, const_fn};
 use crate::{Decision, SpanContext};
@@ -46,90 +42,116 @@ impl ParentOrigin {
 /// A reading of how many spans began. Bare targets count two sums alone, as local ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Begun {
-    counts: [u64; PLACES],
+    counts: Table<u64>,
 }
 
 impl Begun {
     /// Spans with such a parent about which the sampler decided so.
-    pub const fn count(&self, origin: ParentOrigin, decision: Decision) -> u64 {
-        self.counts[place(origin, decision)]
-    }
-
-    pub(crate) fn add(&mut self, origin: ParentOrigin, decision: Decision, spans: usize) {
-        self.counts[place(origin, decision)] += spans as u64;
+    pub fn count(&self, origin: ParentOrigin, decision: Decision) -> u64 {
+        if IS_SMALL && origin != ParentOrigin::Local {
+            return 0;
+        }
+        *Begins::below(origin, decision).of(&self.counts)
     }
 
     /// Adds what the counters hold.
-    pub(crate) fn add_all(&mut self, counters: &BegunCounters) {
-        for (count, counter) in self.counts.iter_mut().zip(&counters.0) {
-            // Ordering: Relaxed, as for the shard's own counters.
+    pub(crate) fn add(&mut self, counters: &BegunCounters) {
+        let counts = self.counts.as_flattened_mut().iter_mut();
+        for (count, counter) in counts.zip(counters.0.as_flattened()) {
+            // Ordering: Relaxed, no value is read through it.
             *count += counter.load(Ordering::Relaxed) as u64;
         }
     }
 }
 
-/// The counters behind a [`Begun`], apart from the shard's own two, whose places stay 0.
+/// As what a span that begins is counted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begins {
+    origin: usize,
+    decision: usize,
+}
+
+impl Begins {
+    /// Below a sampled span of this process, sampled.
+    pub(crate) const LOCAL_SAMPLED: Self =
+        Begins::below(ParentOrigin::Local, Decision::RecordAndSample);
+    /// Below a span of this process that is dropped, and dropped.
+    pub(crate) const LOCAL_DROPPED: Self = Begins::below(ParentOrigin::Local, Decision::Drop);
+
+    #[inline(always)]
+    pub(crate) fn new(parent: &SpanContext, decision: Decision) -> Self {
+        let origin = if IS_SMALL { ParentOrigin::Local } else { ParentOrigin::of(parent) };
+        Begins::below(origin, decision)
+    }
+
+    #[inline(always)]
+    const fn below(origin: ParentOrigin, decision: Decision) -> Self {
+        let decision = match decision {
+            Decision::Drop => 0,
+            Decision::RecordOnly if !IS_SMALL => 1,
+            Decision::RecordOnly | Decision::RecordAndSample => DECISIONS - 1,
+        };
+        let origin = if IS_SMALL { 0 } else { origin as usize };
+        Begins { origin, decision }
+    }
+
+    /// Its place.
+    #[inline(always)]
+    fn of<T>(self, table: &Table<T>) -> &T {
+        &table[self.origin][self.decision]
+    }
+}
+
+/// The counters behind a [`Begun`].
 #[derive(Debug)]
-pub(crate) struct BegunCounters([AtomicUsize; COUNTERS]);
+pub(crate) struct BegunCounters(Table<AtomicUsize>);
 
 impl BegunCounters {
     const_fn! {
         pub(crate) fn new() -> Self {
+            #[cfg(target_os = "none")]
+            return BegunCounters([[AtomicUsize::new(0), AtomicUsize::new(0)]]);
+            #[cfg(not(target_os = "none"))]
             BegunCounters([
-                #[cfg(not(target_os = "none"))] AtomicUsize::new(0),
-                #[cfg(not(target_os = "none"))] AtomicUsize::new(0),
-                #[cfg(not(target_os = "none"))] AtomicUsize::new(0),
-                #[cfg(not(target_os = "none"))] AtomicUsize::new(0),
-                #[cfg(not(target_os = "none"))] AtomicUsize::new(0),
-                #[cfg(not(target_os = "none"))] AtomicUsize::new(0),
-                #[cfg(not(target_os = "none"))] AtomicUsize::new(0),
-                #[cfg(not(target_os = "none"))] AtomicUsize::new(0),
-                #[cfg(not(target_os = "none"))] AtomicUsize::new(0),
+                [AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0)],
+                [AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0)],
+                [AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0)],
             ])
         }
     }
 
-    /// Where this is counted, if not by the shard.
+    /// Counts a span, maybe while other threads do.
     #[inline(always)]
-    pub(crate) fn of(&self, parent: &SpanContext, decision: Decision) -> Option<&AtomicUsize> {
-        if COUNTERS == 0 {
-            return None;
-        }
-        let origin = ParentOrigin::of(parent);
-        let is_usual = origin == ParentOrigin::Local && decision != Decision::RecordOnly;
-        if is_usual { None } else { self.0.get(place(origin, decision)) }
+    pub(crate) fn count(&self, begins: Begins) {
+        // Ordering: Relaxed; `submit` or `count_dropped` releases it.
+        begins.of(&self.0).fetch_add(1, Ordering::Relaxed);
     }
 
-    /// What was recorded, and what was not.
-    #[cfg_attr(target_os = "none", inline(always))]
-    pub(crate) fn sums(&self) -> (u64, u64) {
-        if COUNTERS == 0 {
-            return (0, 0);
-        }
-        // Ordering: Relaxed, as for the shard's own counters.
+    /// Counts a span where no other thread does meanwhile.
+    #[cfg(not(target_os = "none"))]
+    #[inline(always)]
+    pub(crate) fn count_alone(&self, begins: Begins) {
+        let counter = begins.of(&self.0);
+        // Ordering: Relaxed, as in `count`. What is loaded is the thread's own, or acquired
+        // from the former one to count here.
+        counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// How many were dropped, or how many were not.
+    pub(crate) fn sum(&self, is_dropped: bool) -> u64 {
+        // Ordering: Relaxed; `Counters::read` acquired what came after the counts.
         let load = |counter: &AtomicUsize| counter.load(Ordering::Relaxed) as u64;
-        let (mut recorded, mut dropped) = (0, 0);
-        // In each origin's three, that of `Drop` is the first.
-        for of_origin in self.0.chunks(3) {
-            if let [drop, record_only, record_and_sample] = of_origin {
-                recorded += load(record_only) + load(record_and_sample);
-                dropped += load(drop);
-            }
-        }
-        (recorded, dropped)
+        let of_origin = |[dropped, recorded @ ..]: &[AtomicUsize; DECISIONS]| {
+            if is_dropped { load(dropped) } else { recorded.iter().map(load).sum() }
+        };
+        self.0.iter().map(of_origin).sum()
     }
 }
 
-const fn place(origin: ParentOrigin, decision: Decision) -> usize {
-    let decision = match decision {
-        Decision::Drop => 0,
-        Decision::RecordOnly => 1,
-        Decision::RecordAndSample => 2,
-    };
-    origin as usize * 3 + decision
-}
+/// By the origin of the parent, and then by decision: `Drop` is the first.
+type Table<T> = [[T; DECISIONS]; ORIGINS];
 
-const PLACES: usize = 9;
-
-/// Bare targets, where memory and code are dear, do without.
-const COUNTERS: usize = if cfg!(target_os = "none") { 0 } else { PLACES };
+/// Bare targets, where memory and code are dear, count two sums.
+const IS_SMALL: bool = cfg!(target_os = "none");
+const ORIGINS: usize = if IS_SMALL { 1 } else { ParentOrigin::ALL.len() };
+const DECISIONS: usize = if IS_SMALL { 2 } else { 3 };

@@ -5,6 +5,7 @@
 //! sampled, of this process, and carries nothing: neither the sampler nor the options are
 //! asked.
 
+use crate::begun::Begins;
 use crate::guard::Parent;
 use crate::live::{Live, Opening, Slot};
 use crate::state::State;
@@ -97,6 +98,6 @@ fn begin<P: Platform>(
         callsite,
     };
     let live = pipeline.open(shard, local.place(), opening, None)?;
-    live.shard().count_started();
+    local.count(pipeline, Begins::LOCAL_SAMPLED);
     Some(live)
 }

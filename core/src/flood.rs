@@ -248,7 +248,7 @@ mod tests {
             callsites: &[],
             nanos_of: |ticks, _| ticks,
         }));
-        let pipeline = Box::leak(Box::new(Pipeline::new(parts(1)).with_budgets(floods)));
+        let pipeline = Box::leak(Box::new(Pipeline::new(parts(1, 0)).with_budgets(floods)));
         let live = pipeline.open(0, &Place::new(0), opening, None).expect("room");
         live.set_children_left(0);
         over_budget(pipeline, Some(live.slot()), &live.context(), &WORK, || 0).is_some()

@@ -82,6 +82,8 @@ mod state;
 mod surplus;
 mod sync;
 pub mod tail;
+#[cfg(not(target_os = "none"))]
+mod tally;
 mod try_in_span;
 mod value;
 mod view;
@@ -160,6 +162,8 @@ pub use live::{LastPoll, LiveView, Slot};
 pub use pipeline::{Parts, Pipeline, Shard, Wakeup};
 pub use ring::{Consumer, Frame, MAX_UNITS, Mark, Refusal, Refused, Ring, UNIT, Unit};
 pub use surplus::{Surplus, SurplusSummary};
+#[cfg(not(target_os = "none"))]
+pub use tally::Tally;
 
 // Who sees spans begin and end.
 #[cfg(not(target_os = "none"))]

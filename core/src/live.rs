@@ -411,9 +411,9 @@ impl Live {
     /// of a span whose [record is in it](Slot::inline_record).
     #[cfg(not(target_os = "none"))]
     #[inline(always)]
-    pub(crate) fn release_inline(self, place: &Place, at_thread_end: impl FnOnce() -> bool) {
+    pub(crate) fn release_inline(self, place: &Place) {
         self.retire();
-        if !place.keep(self.slot, at_thread_end) {
+        if !place.keep(self.slot) {
             self.table().release(self.slot);
         }
         core::mem::forget(self);

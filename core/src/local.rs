@@ -5,10 +5,11 @@ use core::fmt;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
+use crate::begun::Begins;
 use crate::guard::{Numbers, Token};
 use crate::live::{Live, Place};
 use crate::state::State;
-use crate::{Bridge, Context, IdGenerator, Platform, SpanContext};
+use crate::{Bridge, Context, IdGenerator, Pipeline, Platform, SpanContext};
 
 /// What belongs to one thread: which context is current, the id generator, and
 /// the shard it uses.
@@ -126,7 +127,13 @@ impl<P: Platform> Local<P> {
         &self.place
     }
 
-    /// Gives back what the thread keeps for its next spans. Called when the thread ends,
+    /// Counts a span of this pipeline that begins here.
+    #[inline(always)]
+    pub(crate) fn count(&self, pipeline: &'static Pipeline, begins: Begins) {
+        self.place.count(pipeline, self.shard(), begins, P::at_thread_end);
+    }
+
+    /// Gives back what the thread has of pipelines to itself. Called when the thread ends,
     /// if the platform [can](Platform::at_thread_end).
     #[cfg(not(target_os = "none"))]
     pub fn give_back(&self) {

@@ -3,11 +3,12 @@
 //! It exists under `cfg(throughline_loom)` only. Each type is the crate's own,
 //! with no more around it than makes it public.
 
+use crate::begun::Begins;
 use crate::bitmap::Bitmap;
 use crate::live::{Live, Opening, Place, Slot};
 use crate::{
-    Callsite, CallsiteBudget, Decision, LastPoll, Pipeline, SpanContext, SpanId, SpanKind, Surplus,
-    SurplusSummary, TakenWord,
+    Callsite, CallsiteBudget, Decision, DropReason, LastPoll, Pipeline, SpanContext, SpanId,
+    SpanKind, Surplus, SurplusSummary, TakenWord,
 };
 
 /// The bitmap that gives out slots and spill blocks.
@@ -118,9 +119,9 @@ impl LiveSpan {
             callsite,
         };
         let live = pipeline.open(0, &thread.0, || opening, None);
-        match &live {
-            Some(live) => live.shard().count_started(),
-            None => pipeline.count_refused(0, &context),
+        thread.count(pipeline, &context);
+        if live.is_none() {
+            pipeline.counters().count_dropped(DropReason::LiveTableFull, 1);
         }
         live.map(LiveSpan)
     }
@@ -142,7 +143,7 @@ impl LiveSpan {
             callsite,
         };
         let live = pipeline.open(0, &Place::new(0), || opening, None)?;
-        pipeline.count_begun(0, &SpanContext::INVALID, Decision::RecordAndSample);
+        Thread::default().count(pipeline, &SpanContext::INVALID);
         Some(LiveSpan(live))
     }
 
@@ -201,28 +202,41 @@ impl LiveSpan {
 
     /// Ends the span: its frame is submitted, or counted as lost.
     pub fn end(self) {
-        self.end_on(&Thread::default(), false);
+        self.end_on(&Thread::default());
     }
 
     /// Ends the span on a thread that may keep its slot.
-    pub fn end_on(self, thread: &Thread, may_keep: bool) {
-        Pipeline::complete(self.0, 0, |live| live.release_inline(&thread.0, || may_keep));
+    pub fn end_on(self, thread: &Thread) {
+        Pipeline::complete(self.0, 0, |live| live.release_inline(&thread.0));
     }
 
     /// Forgets the span on a thread that may keep its slot.
-    pub fn forget_on(self, thread: &Thread, may_keep: bool) {
-        self.0.release_inline(&thread.0, || may_keep);
+    pub fn forget_on(self, thread: &Thread) {
+        self.0.release_inline(&thread.0);
     }
 }
 
-/// What a thread knows of live-span tables.
+/// What a thread has of a pipeline to itself: by default nothing.
 #[derive(Debug)]
 pub struct Thread(Place);
 
 impl Thread {
+    /// One that counts for itself in this pipeline, and keeps a slot of it, if there is a tally.
+    pub fn at_home_in(pipeline: &'static Pipeline) -> Self {
+        let thread = Thread::default();
+        thread.0.settle(pipeline);
+        thread
+    }
+
     /// The thread ends.
     pub fn give_back(&self) {
         self.0.give_back();
+    }
+
+    /// Counts a span that begins below this parent, and does nothing else.
+    pub fn count(&self, pipeline: &'static Pipeline, parent: &SpanContext) {
+        let begins = Begins::new(parent, Decision::RecordAndSample);
+        self.0.count(pipeline, 0, begins, || false);
     }
 }
 

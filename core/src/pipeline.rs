@@ -8,19 +8,20 @@ use core::fmt;
 
 pub use shard::Shard;
 
+use crate::begun::BegunCounters;
 use crate::flood::Floods;
 use crate::id_generator::SeededIds;
 use crate::ledger::Counters;
 use crate::live::{Live, LiveTable, Opening, Place};
 use crate::ring::UNIT;
 use crate::sampler::{Additions, Described};
-use crate::sync::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{AtomicBool, Ordering};
 use crate::{
-    Begun, Decision, Doorbell, DropReason, Ledger, LiveView, MAX_SHARDS, ParentOrigin, PollProfile,
-    Sampler, SamplingParameters, Slot, SpanContext, SpanLimits, TakenWord,
+    Begun, Decision, Doorbell, Ledger, LiveView, MAX_SHARDS, PollProfile, Sampler,
+    SamplingParameters, Slot, SpanLimits, TakenWord,
 };
 #[cfg(not(target_os = "none"))]
-use crate::{Processors, wire};
+use crate::{Processors, Tally, wire};
 
 /// Where spans go: live-span table, rings, sampler, limits, ledger.
 ///
@@ -33,6 +34,8 @@ use crate::{Processors, wire};
 pub struct Pipeline {
     shards: &'static [Shard],
     first_shard: &'static Shard,
+    #[cfg(not(target_os = "none"))]
+    tallies: &'static [Tally],
     live: LiveTable,
     sampler: &'static dyn Sampler,
     follows_local_parents: bool,
@@ -66,6 +69,11 @@ pub struct Pipeline {
 pub struct Parts {
     /// The rings, 1 to [`MAX_SHARDS`]; threads spread over them.
     pub shards: &'static [Shard],
+    /// So many threads count for themselves, and keep a slot for their next span; others share
+    /// counters and slots. Slots that idle threads keep are out of others' reach: a tally for
+    /// each 64 of them is a good number. Bare targets, where code is dear, do not have this.
+    #[cfg(not(target_os = "none"))]
+    pub tallies: &'static [Tally],
     /// Room for live spans.
     pub slots: &'static mut [Slot],
     /// One bit per slot.
@@ -107,6 +115,8 @@ impl Pipeline {
         Pipeline {
             shards: parts.shards,
             first_shard,
+            #[cfg(not(target_os = "none"))]
+            tallies: parts.tallies,
             live: LiveTable::new(
                 parts.slots,
                 parts.slot_words,
@@ -227,31 +237,23 @@ impl Pipeline {
     /// What became of every span so far.
     pub fn ledger(&self) -> Ledger {
         let refused = || self.shards.iter().map(Shard::refused).sum();
-        self.counters.read(refused, || {
-            let sum = |counter: fn(&Shard) -> &AtomicUsize| -> u64 {
-                // Ordering: Relaxed; `read` acquired what came after the counts.
-                self.shards.iter().map(|s| counter(s).load(Ordering::Relaxed) as u64).sum()
-            };
-            let mut sums = (sum(|shard| &shard.started), sum(|shard| &shard.unsampled));
-            for (recorded, dropped) in self.shards.iter().map(|shard| shard.begun.sums()) {
-                sums = (sums.0 + recorded, sums.1 + dropped);
-            }
-            sums
-        })
+        let begun = |is_dropped| self.begun_counters().map(|each| each.sum(is_dropped)).sum();
+        self.counters.read(refused, || (begun(false), begun(true)))
     }
 
     /// How many spans began so far, by their parents' origins and the sampler's decisions.
     pub fn begun(&self) -> Begun {
         let mut begun = Begun::default();
-        for shard in self.shards {
-            // Ordering: Relaxed, no value is read through them.
-            let started = shard.started.load(Ordering::Relaxed);
-            begun.add(ParentOrigin::Local, Decision::RecordAndSample, started);
-            let unsampled = shard.unsampled.load(Ordering::Relaxed);
-            begun.add(ParentOrigin::Local, Decision::Drop, unsampled);
-            begun.add_all(&shard.begun);
-        }
+        self.begun_counters().for_each(|counters| begun.add(counters));
         begun
+    }
+
+    fn begun_counters(&self) -> impl Iterator<Item = &BegunCounters> {
+        let of_shards = self.shards.iter().map(|shard| &shard.begun);
+        #[cfg(not(target_os = "none"))]
+        return of_shards.chain(self.tallies.iter().map(Tally::begun));
+        #[cfg(target_os = "none")]
+        of_shards
     }
 
     /// The spans that are under way, as far as they stay while they are read.
@@ -403,33 +405,10 @@ impl Pipeline {
         self.decides_early().then(|| self.sampler.should_sample(known, adds))
     }
 
-    #[inline]
-    pub(crate) fn count_unsampled(&self, shard: usize) {
-        // Ordering: Relaxed, no value is read through it.
-        self.shard(shard).unsampled.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn count_started(&self, shard: usize) {
-        self.shard(shard).count_started();
-    }
-
-    /// Counts a span that begins below this parent.
-    #[inline(always)]
-    pub(crate) fn count_begun(&self, shard: usize, parent: &SpanContext, decision: Decision) {
-        let shard = self.shard(shard);
-        let own = match decision {
-            Decision::Drop => &shard.unsampled,
-            Decision::RecordOnly | Decision::RecordAndSample => &shard.started,
-        };
-        // Ordering: Relaxed, as in `count_started` and `count_unsampled`.
-        shard.begun.of(parent, decision).unwrap_or(own).fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Counts a span for which there is no slot.
-    #[cold]
-    pub(crate) fn count_refused(&self, shard: usize, parent: &SpanContext) {
-        self.count_begun(shard, parent, Decision::RecordAndSample);
-        self.counters.count_dropped(DropReason::LiveTableFull, 1);
+    /// A tally that nobody has, if there is one; the caller has it then.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn claim_tally(&self) -> Option<&'static Tally> {
+        self.tallies.iter().find(|tally| tally.claim())
     }
 
     /// Takes a slot for a span that begins on this shard's thread, maybe one too many
@@ -446,7 +425,7 @@ impl Pipeline {
     }
 
     #[cfg_attr(not(target_os = "none"), inline(always))]
-    fn shard(&self, shard: usize) -> &Shard {
+    pub(crate) fn shard(&self, shard: usize) -> &Shard {
         match self.shards.get(shard) {
             Some(shard) => shard,
             None => self.shared_shard(shard),

@@ -36,9 +36,9 @@ pub trait Platform: Sized + Debug + 'static {
     fn seed() -> Seed;
 
     /// Has [`Local::give_back`] called when the current thread ends, and returns whether it
-    /// can. Asked now and then while spans end, before the thread keeps the room of one for
-    /// the next. Where no thread can be told from another by its end, none keeps anything.
-    #[cfg(not(target_os = "none"))]
+    /// can. Asked now and then while spans begin, before the thread has a tally to itself and
+    /// keeps the room of a span for the next. Where threads end unseen, none does. Bare targets,
+    /// where code is dear, do not ask.
     fn at_thread_end() -> bool {
         false
     }

@@ -5,6 +5,7 @@
 //! before there are attributes. Where it keeps the span, what was drawn goes on to the
 //! general way of [`start`](crate::start): no sampler is asked twice.
 
+use crate::begun::Begins;
 use crate::route::Route;
 use crate::sampler::{Addition, Additions};
 use crate::start::Drawn;
@@ -51,12 +52,12 @@ fn draw<P: Platform>(
     let Some(pipeline) = pipeline.filter(|pipeline| pipeline.has_plain_roots()) else {
         return TraceId::INVALID;
     };
-    let (shard, ids) = local.shard_and_ids();
+    let (_, ids) = local.shard_and_ids();
     let now = P::ticks();
     let trace = ids.trace_id_at(now);
     let (decision, changed) = decide::<P>(pipeline, trace, callsite);
     if decision == Decision::Drop && changed.is_none() {
-        pipeline.count_begun(shard, &SpanContext::INVALID, decision);
+        local.count(pipeline, Begins::new(&SpanContext::INVALID, decision));
         return trace;
     }
     *drawn = Some(Drawn { now, trace, decision, changed });

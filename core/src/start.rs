@@ -3,6 +3,7 @@
 
 use core::marker::PhantomData;
 
+use crate::begun::Begins;
 use crate::flood;
 use crate::live::{Live, Opening};
 use crate::route::Route;
@@ -13,8 +14,8 @@ use crate::state::{Held, Holder, State};
 use crate::w3c::TraceStateBuf;
 use crate::writer::Writer;
 use crate::{
-    Callsite, Carry, Context, Decision, Local, Pipeline, Platform, SamplingParameters, Slot,
-    SpanContext, SpanId, SpanKind, SpanView, TraceFlags, TraceId,
+    Callsite, Carry, Context, Decision, DropReason, Local, Pipeline, Platform, SamplingParameters,
+    Slot, SpanContext, SpanId, SpanKind, SpanView, TraceFlags, TraceId,
 };
 
 /// How a span begins, apart from its call site.
@@ -166,7 +167,7 @@ fn child_of<P: Platform>(
     };
     let live = pipeline.open(shard, local.place(), opening, None)?;
     parent.set_children_left(children_left);
-    live.shard().count_started();
+    local.count(pipeline, Begins::LOCAL_SAMPLED);
     Some(live)
 }
 
@@ -174,8 +175,8 @@ fn child_of<P: Platform>(
 fn unsampled_child<P: Platform>(local: &Local<P>, route: Route) -> Option<SpanId> {
     let pipeline = route.pipeline().or_else(P::default_pipeline)?;
     // Neither a call nor a return value in memory on the usual way.
-    let shard = local.seeded_shard().filter(|_| pipeline.follows_local_parents())?;
-    pipeline.count_unsampled(shard);
+    local.seeded_shard().filter(|_| pipeline.follows_local_parents())?;
+    local.count(pipeline, Begins::LOCAL_DROPPED);
     Some(local.ids_of_seeded().span_id())
 }
 
@@ -254,7 +255,7 @@ pub(crate) fn begin<'a, P: Platform>(
     };
     let flags = flags.with_sampled(decision == Some(Decision::RecordAndSample));
     if decision == Some(Decision::Drop) {
-        pipeline.count_begun(local.shard(), &parent, Decision::Drop);
+        local.count(pipeline, Begins::new(&parent, Decision::Drop));
         let route = origin.route.with_flags(flags, false);
         let carried = changed.unwrap_or(origin.carried);
         return Beginning::of(State::unrecorded(trace, span, route, carried));
@@ -281,7 +282,7 @@ pub(crate) fn begin<'a, P: Platform>(
         callsite,
     };
     let Some(mut live) = pipeline.open(local.shard(), local.place(), || opening, above) else {
-        pipeline.count_refused(local.shard(), &parent);
+        count_refused(local, pipeline, &parent);
         if has_parent {
             return Beginning::of(origin.transparent());
         }
@@ -311,7 +312,7 @@ pub(crate) fn begin<'a, P: Platform>(
     if above.is_none() {
         live.set_processed();
     }
-    pipeline.count_begun(local.shard(), &parent, decision);
+    local.count(pipeline, Begins::new(&parent, decision));
     Beginning::of(State::recorded(live, carried))
 }
 
@@ -340,16 +341,23 @@ fn surplus<P: Platform>(
 ) -> State<P> {
     match pipeline.open(local.shard(), local.place(), || *opening, Some(above)) {
         Some(live) => {
-            pipeline.count_started(local.shard());
+            local.count(pipeline, Begins::LOCAL_SAMPLED);
             State::recorded(live, carried)
         }
         None => {
             let parent = SpanContext::new(opening.trace, opening.parent, opening.flags);
-            pipeline.count_refused(local.shard(), &parent);
+            count_refused(local, pipeline, &parent);
             let route = route.with_flags(opening.flags, false);
             State::unrecorded(opening.trace, opening.span, route, carried)
         }
     }
+}
+
+/// Counts a span for which there is no slot.
+#[cold]
+fn count_refused<P: Platform>(local: &Local<P>, pipeline: &'static Pipeline, parent: &SpanContext) {
+    local.count(pipeline, Begins::new(parent, Decision::RecordAndSample));
+    pipeline.counters().count_dropped(DropReason::LiveTableFull, 1);
 }
 
 /// A span that has begun, maybe without a decision of the sampler.
@@ -413,7 +421,7 @@ impl Undecided<'_> {
         let route = route.with_flags(flags, false);
         match decision {
             Decision::Drop => {
-                pipeline.count_begun(local.shard(), &parent, decision);
+                local.count(pipeline, Begins::new(&parent, decision));
                 return State::unrecorded(trace, span, route, carried);
             }
             Decision::RecordOnly => live.set_decided(false),
@@ -431,7 +439,7 @@ impl Undecided<'_> {
         set_trace_state::<P>(&mut live, &carried);
         #[cfg(not(target_os = "none"))]
         live.set_processed();
-        pipeline.count_begun(local.shard(), &parent, decision);
+        local.count(pipeline, Begins::new(&parent, decision));
         State::recorded(live, carried)
     }
 }

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use throughline_core::{
     AlwaysOn, Consumer, Entry, Flusher, FlusherSettings, FrameTag, Parts, Pipeline, Ring, Shard,
-    Slot, SpanLimits, TakenWord, UNIT, Unit, Wakeup,
+    Slot, SpanLimits, TakenWord, Tally, UNIT, Unit, Wakeup,
 };
 
 /// Heads of so many units.
@@ -42,6 +42,7 @@ pub fn pipeline(
     let shard = Shard::new(units::<FrameTag>(capacity), vec![0; capacity * UNIT].leak(), 1);
     Box::leak(Box::new(Pipeline::new(Parts {
         shards: vec![shard].leak(),
+        tallies: vec![Tally::new()].leak(),
         slots: (0..slots).map(|_| Slot::new()).collect::<Vec<_>>().leak(),
         slot_words: words(&[0]),
         spill: vec![0; blocks * BLOCK].leak(),

@@ -124,13 +124,14 @@ fn a_reader_sees_one_whole_span_though_two_threads_use_the_slot() {
 #[test]
 fn a_reader_sees_one_whole_span_though_the_thread_keeps_the_slot() {
     model(Preemptions { quick: 1, full: 2 }, || {
-        let (pipeline, thread) = (pipeline(1, 1, 0, &Nobody), Thread::default());
+        let pipeline = pipeline(1, 1, 0, &Nobody);
+        let thread = Thread::at_home_in(pipeline);
         let first = open_on(&thread, pipeline, 1).expect("a slot");
         let reader = read(pipeline);
-        first.forget_on(&thread, true);
+        first.forget_on(&thread);
         let second = open_on(&thread, pipeline, 2).expect("the slot that was kept");
         join(reader);
-        second.forget_on(&thread, true);
+        second.forget_on(&thread);
         assert_eq!(pipeline.live_count(), 0);
     });
 }
@@ -141,19 +142,18 @@ fn a_reader_sees_one_whole_span_though_the_thread_keeps_the_slot() {
 fn what_a_thread_kept_is_anothers_when_it_has_given_it_back() {
     model(Preemptions { quick: 4, full: 8 }, || {
         let pipeline = pipeline(1, 1, 0, &Nobody);
-        let use_two = move |number, may_keep| {
-            let thread = Thread::default();
+        let use_two = move |number, thread: Thread| {
             for _ in 0..2 {
                 let Some(mut live) = open_on(&thread, pipeline, number) else { continue };
                 live.fill(number);
                 assert!(live.is_filled(number));
                 assert!(pipeline.live_count() > 0);
-                live.forget_on(&thread, may_keep);
+                live.forget_on(&thread);
             }
             thread.give_back();
         };
-        let owner = thread::spawn(move || use_two(1, false));
-        use_two(2, true);
+        let owner = thread::spawn(move || use_two(1, Thread::default()));
+        use_two(2, Thread::at_home_in(pipeline));
         join(owner);
         assert!(open(pipeline, 3).is_some());
     });

@@ -6,7 +6,7 @@ use core::time::Duration;
 use loom::sync::Notify;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
-use throughline_core::model::LiveSpan;
+use throughline_core::model::{LiveSpan, Thread};
 use throughline_core::{
     Accepted, Action, Callsite, Decision, DropReason, Entry, Flusher, ParentOrigin, Pipeline,
     Scope, SpanContext, SpanId, TraceFlags, TraceId, Wakeup,
@@ -20,12 +20,17 @@ impl Wakeup for Nobody {
 }
 
 fn open(pipeline: &'static Pipeline, number: u8) -> LiveSpan {
+    open_on(&Thread::default(), pipeline, number)
+}
+
+fn open_on(thread: &Thread, pipeline: &'static Pipeline, number: u8) -> LiveSpan {
     let span = SpanContext::new(
         TraceId::from_bytes([number; 16]),
         SpanId::from_bytes([number; 8]),
         TraceFlags::SAMPLED,
     );
-    LiveSpan::open(pipeline, &CALLSITE, span, SpanId::INVALID, 0).expect("a slot for each span")
+    let live = LiveSpan::open_on(thread, pipeline, &CALLSITE, span, SpanId::INVALID, 0);
+    live.expect("a slot for each span")
 }
 
 fn open_root(pipeline: &'static Pipeline) -> LiveSpan {
@@ -113,12 +118,24 @@ fn shutdown_exports_or_counts_every_span() {
 // starts first.
 #[test]
 fn the_ledger_never_shows_an_end_without_its_start() {
-    model(Preemptions { quick: 3, full: 4 }, || {
+    end_two(|_| Thread::default());
+}
+
+// Fails as the model before.
+#[test]
+fn the_ledger_never_shows_an_end_without_the_start_that_a_thread_counted_for_itself() {
+    end_two(Thread::at_home_in);
+}
+
+/// Of spans that begin on such a thread.
+fn end_two(thread: fn(&'static Pipeline) -> Thread) {
+    model(Preemptions { quick: 3, full: 4 }, move || {
         let pipeline = pipeline(1, 2, 0, &Nobody);
         let mut flusher = flusher(pipeline, 1);
         let producer = thread::spawn(move || {
-            open(pipeline, 1).end();
-            open(pipeline, 2).end();
+            let thread = thread(pipeline);
+            open_on(&thread, pipeline, 1).end();
+            open_on(&thread, pipeline, 2).end();
         });
         let reader = thread::spawn(move || {
             let ledger = pipeline.ledger();
@@ -131,6 +148,25 @@ fn the_ledger_never_shows_an_end_without_its_start() {
             step(&mut flusher);
         }
         assert_balanced(pipeline, 0);
+    });
+}
+
+// Fails when two threads have the tally at once, or when the second one does not see what
+// the first one counted.
+#[test]
+fn threads_that_have_one_tally_after_each_other_lose_no_count() {
+    model(Preemptions { quick: 4, full: 8 }, || {
+        let pipeline = pipeline(1, 1, 0, &Nobody);
+        let count_two = move || {
+            let thread = Thread::at_home_in(pipeline);
+            thread.count(pipeline, &SpanContext::INVALID);
+            thread.count(pipeline, &SpanContext::INVALID);
+            thread.give_back();
+        };
+        let other = thread::spawn(count_two);
+        count_two();
+        join(other);
+        assert_eq!(pipeline.ledger().started(), 4);
     });
 }
 

@@ -31,16 +31,17 @@ fn open(pipeline: &'static Pipeline, number: u8, parent: SpanId) -> LiveSpan {
 // frame is not seen in the ring yet: the trace is then decided without it.
 #[test]
 fn a_trace_is_not_decided_before_the_frame_of_its_root_is_seen() {
-    decide(false);
+    decide(|_| Thread::default());
 }
 
 // Fails as the one above.
 #[test]
 fn a_trace_is_not_decided_before_the_frame_of_its_root_is_seen_whose_slot_is_kept() {
-    decide(true);
+    decide(Thread::at_home_in);
 }
 
-fn decide(may_keep: bool) {
+/// Of a root that ends on such a thread.
+fn decide(thread: fn(&'static Pipeline) -> Thread) {
     model(Preemptions { quick: 3, full: 4 }, move || {
         let pipeline = pipeline(2, 2, 0, &Nobody);
         let is_root = |span: &SpanView<'_>| !span.parent_span_id().is_valid();
@@ -57,7 +58,7 @@ fn decide(may_keep: bool) {
         let root = open(pipeline, 1, SpanId::INVALID);
         open(pipeline, 2, SpanId::from_bytes([1; 8])).end();
         flusher.poll(Duration::ZERO, |ticks| ticks);
-        let producer = thread::spawn(move || root.end_on(&Thread::default(), may_keep));
+        let producer = thread::spawn(move || root.end_on(&thread(pipeline)));
         flusher.poll(LOOK, |ticks| ticks);
         assert_eq!(flusher.tail().book().stats().traces_dropped, 0, "decided too early");
         join(producer);

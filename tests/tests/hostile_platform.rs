@@ -139,6 +139,7 @@ fn pipeline() -> &'static Pipeline {
     let shard = Shard::new(units.leak(), vec![0; 64 * UNIT].leak(), 1);
     Box::leak(Box::new(Pipeline::new(Parts {
         shards: vec![shard].leak(),
+        tallies: &[],
         slots: vec![Slot::new(), Slot::new()].leak(),
         slot_words: vec![TakenWord::new(0)].leak(),
         spill: &mut [],

@@ -5,7 +5,7 @@
 //! the wall clock being set.
 
 use core::cell::Cell;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, TryLockError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::clock::{Origin, nanos, ticks, ticks_of};
@@ -24,12 +24,28 @@ impl Anchor {
     /// different times keep their order.
     pub(crate) fn current() -> Self {
         static CURRENT: Mutex<Option<Anchor>> = Mutex::new(None);
+        Anchor::known_to(&CURRENT)
+    }
+
+    /// What is known there, after another look at the clocks.
+    fn known_to(current: &Mutex<Option<Anchor>>) -> Self {
         // Only flushers come here, and threads that have processors, once a second.
-        let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Anchor::now();
-        let next = current.map_or(now, |anchor| anchor.renewed(now));
-        *current = Some(next);
-        next
+        for _ in 0..PATIENCE {
+            let mut current = match current.try_lock() {
+                Ok(current) => current,
+                Err(TryLockError::Poisoned(current)) => current.into_inner(),
+                Err(TryLockError::WouldBlock) => {
+                    std::thread::yield_now();
+                    continue;
+                }
+            };
+            let now = Anchor::now();
+            let next = current.map_or(now, |anchor| anchor.renewed(now));
+            *current = Some(next);
+            return next;
+        }
+        // In a forked process, nobody may be left to release what was locked at the fork.
+        Anchor::now()
     }
 
     /// The same, unless the other one is better.
@@ -125,6 +141,8 @@ impl FixedClock {
 }
 
 const SECOND: u64 = 1_000_000_000;
+/// So often a lock is tried that is held for less than a microsecond.
+const PATIENCE: usize = 100;
 /// How far the wall clock may be from what it was expected to be.
 const TOLERANCE_NANOS: u64 = 100_000;
 
@@ -159,6 +177,15 @@ mod tests {
         assert_eq!(anchor.unix_nanos(5_000), 5_001_000);
         assert_eq!(anchor.unix_nanos(0), 4_999_750);
         assert_eq!(Anchor { unix_nanos: 10, ..anchor }.unix_nanos(0), 0);
+    }
+
+    #[test]
+    fn a_lock_that_nobody_releases_holds_up_nobody() {
+        let lock = Mutex::new(None);
+        let known = Anchor::known_to(&lock);
+        assert_eq!(lock.lock().unwrap().map(|anchor| anchor.ticks), Some(known.ticks));
+        let _held_at_a_fork = lock.lock().unwrap();
+        assert!(Anchor::known_to(&lock).ticks >= known.ticks);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Where a thread finds room for its spans.
+//! What a thread has of a pipeline to itself: a slot, and a tally.
 //!
 //! Most spans of a thread begin where another one has just ended, so it keeps that one's slot:
 //!
@@ -7,18 +7,19 @@
 //!              └──▶ given back, if the thread has one already
 //! ```
 //!
-//! To give a place back, and to take one, is an atomic operation each; a processor carries
-//! it out once all that it wrote before is in its cache, here the frame of the span. What is
-//! kept costs a load and a store.
+//! To give a place back, to take one, and to count where others do, is an atomic operation
+//! each; a processor carries it out once all that it wrote before is in its cache, here the
+//! frame of the span. What is the thread's own costs a load and a store.
 //!
-//! A thread keeps one slot, of the pipeline in which its spans end, until the thread ends. Of
-//! each pipeline few threads do.
+//! A thread is at home in one pipeline, where its spans begin, until the thread ends. Of each
+//! pipeline as many threads are as it has [tallies](Tally).
 
 use core::cell::Cell;
 use core::ptr;
 
 use super::Slot;
-use crate::Pipeline;
+use crate::begun::Begins;
+use crate::{Pipeline, Tally};
 
 /// What a thread knows of live-span tables.
 #[derive(Debug)]
@@ -27,10 +28,16 @@ pub(crate) struct Place {
     pub(super) hint: Cell<usize>,
     /// A slot that is taken, and in which no span is.
     kept: Cell<Option<&'static Slot>>,
-    /// The pipeline that lets this thread keep a slot.
-    home: Cell<Option<&'static Pipeline>>,
-    /// How many spans ended elsewhere since one used what is kept.
-    strangers: Cell<u8>,
+    home: Cell<Option<Home>>,
+    /// How many spans have to begin elsewhere before the thread moves.
+    patience: Cell<u8>,
+}
+
+/// A pipeline, and what of it is the thread's.
+#[derive(Clone, Copy, Debug)]
+struct Home {
+    pipeline: &'static Pipeline,
+    tally: &'static Tally,
 }
 
 impl Place {
@@ -39,7 +46,7 @@ impl Place {
             hint: Cell::new(hint),
             kept: Cell::new(None),
             home: Cell::new(None),
-            strangers: Cell::new(0),
+            patience: Cell::new(0),
         }
     }
 
@@ -50,64 +57,81 @@ impl Place {
     /// What is kept, if it is this pipeline's.
     #[inline(always)]
     pub(super) fn take(&self, pipeline: &Pipeline) -> Option<&'static Slot> {
-        if !self.is_home(pipeline) {
-            return None;
-        }
-        self.kept.take()
+        self.tally(pipeline).and_then(|_| self.kept.take())
     }
 
-    /// Keeps the slot, whose span has ended, if it is one to keep. `at_thread_end`
-    /// has this [give it back](Self::give_back) then, and returns whether it can.
+    /// Keeps the slot, whose span has ended, if it is one to keep.
     #[inline(always)]
-    pub(super) fn keep(&self, slot: &'static Slot, at_thread_end: impl FnOnce() -> bool) -> bool {
-        if self.kept.get().is_some() || !self.is_home(slot.pipeline()) {
-            return self.move_in(slot, at_thread_end);
+    pub(super) fn keep(&self, slot: &'static Slot) -> bool {
+        let keeps = self.kept.get().is_none() && self.tally(slot.pipeline()).is_some();
+        if keeps {
+            self.kept.set(Some(slot));
         }
-        self.strangers.set(0);
-        self.kept.set(Some(slot));
-        true
+        keeps
     }
 
+    /// Counts a span of this pipeline that begins here. `at_thread_end` has this
+    /// [given back](Self::give_back) when the thread ends, and returns whether it can.
     #[inline(always)]
-    fn is_home(&self, pipeline: &Pipeline) -> bool {
-        self.home.get().is_some_and(|home| ptr::eq(home, pipeline))
+    pub(crate) fn count(
+        &self,
+        pipeline: &'static Pipeline,
+        shard: usize,
+        begins: Begins,
+        at_thread_end: impl FnOnce() -> bool,
+    ) {
+        match self.tally(pipeline) {
+            Some(tally) => tally.count(begins),
+            None => self.count_elsewhere(pipeline, shard, begins, at_thread_end),
+        }
+    }
+
+    /// The thread's tally, if it is at home in this pipeline.
+    #[inline(always)]
+    fn tally(&self, pipeline: &Pipeline) -> Option<&'static Tally> {
+        self.home.get().filter(|home| ptr::eq(home.pipeline, pipeline)).map(|home| home.tally)
     }
 
     #[inline(never)]
-    fn move_in(&self, slot: &'static Slot, at_thread_end: impl FnOnce() -> bool) -> bool {
-        let pipeline = slot.pipeline();
-        if self.is_home(pipeline) {
-            return false;
-        }
+    fn count_elsewhere(
+        &self,
+        pipeline: &'static Pipeline,
+        shard: usize,
+        begins: Begins,
+        at_thread_end: impl FnOnce() -> bool,
+    ) {
+        pipeline.shard(shard).count(begins);
         // A thread with two pipelines does not go to and fro.
-        let strangers = self.strangers.get();
-        if self.home.get().is_some() && strangers < PATIENCE {
-            self.strangers.set(strangers + 1);
-            return false;
+        let patience = self.patience.get();
+        if patience > 0 {
+            return self.patience.set(patience - 1);
         }
+        self.patience.set(PATIENCE);
         // The first time, it may run code of the program's, which may get here.
-        if !at_thread_end() {
-            return false;
+        if at_thread_end() {
+            self.settle(pipeline);
         }
-        self.give_back();
-        if !pipeline.live_table().admit_keeper() {
-            return false;
-        }
-        self.home.set(Some(pipeline));
-        self.kept.set(Some(slot));
-        true
     }
 
-    /// Keeps nothing any longer.
+    /// Moves to this pipeline, if it has a tally to give.
+    pub(crate) fn settle(&self, pipeline: &'static Pipeline) {
+        self.give_back();
+        self.home.set(pipeline.claim_tally().map(|tally| Home { pipeline, tally }));
+    }
+
+    /// Has nothing to itself any longer.
     pub(crate) fn give_back(&self) {
-        self.strangers.set(0);
-        if let Some(home) = self.home.take() {
-            home.live_table().dismiss_keeper(self.kept.take());
+        if let Some(Home { pipeline, tally }) = self.home.take() {
+            if let Some(slot) = self.kept.take() {
+                pipeline.live_table().release(slot);
+            }
+            tally.release();
         }
     }
 }
 
-/// So many spans end in another pipeline before a thread keeps a slot of that.
+/// So many spans begin in another pipeline before a thread moves there, or looks again
+/// whether it can.
 const PATIENCE: u8 = 100;
 
 #[cfg(all(test, not(throughline_loom)))]
@@ -115,19 +139,26 @@ mod tests {
     use std::boxed::Box;
 
     use super::*;
+    use crate::Decision;
     use crate::live::Live;
     use crate::scaffold::{opening, parts};
 
-    fn pipeline(slots: usize) -> &'static Pipeline {
-        Box::leak(Box::new(Pipeline::new(parts(slots))))
+    fn pipeline(tallies: usize) -> &'static Pipeline {
+        Box::leak(Box::new(Pipeline::new(parts(8, tallies))))
     }
 
     fn begin(place: &Place, pipeline: &'static Pipeline) -> Live {
-        pipeline.open(0, place, opening, None).expect("room")
+        begin_if(place, pipeline, || true)
     }
 
-    fn end(place: &Place, live: Live) {
-        live.release_inline(place, || true);
+    fn begin_if(
+        place: &Place,
+        pipeline: &'static Pipeline,
+        at_thread_end: impl FnOnce() -> bool,
+    ) -> Live {
+        let live = pipeline.open(0, place, opening, None).expect("room");
+        place.count(pipeline, 0, Begins::LOCAL_SAMPLED, at_thread_end);
+        live
     }
 
     /// Slots that nobody else can have.
@@ -139,74 +170,93 @@ mod tests {
 
     fn keeps(place: &Place, pipeline: &'static Pipeline) -> bool {
         let before = taken(pipeline);
-        end(place, begin(place, pipeline));
+        begin(place, pipeline).release_inline(place);
         assert_eq!(pipeline.live_count(), 0);
         taken(pipeline) > before
     }
 
     #[test]
     fn the_next_span_begins_in_the_slot_of_the_last_one() {
-        let (place, pipeline) = (Place::new(0), pipeline(64));
+        let (place, pipeline) = (Place::new(0), pipeline(1));
         let (root, child) = (begin(&place, pipeline), begin(&place, pipeline));
         let slot = child.slot();
-        end(&place, child);
+        child.release_inline(&place);
         assert_eq!((taken(pipeline), pipeline.live_count()), (2, 1));
         let child = begin(&place, pipeline);
         assert!(ptr::eq(child.slot(), slot));
-        end(&place, child);
-        end(&place, root);
+        child.release_inline(&place);
+        root.release_inline(&place);
         assert_eq!((taken(pipeline), pipeline.live_count()), (1, 0));
         place.give_back();
         assert_eq!(taken(pipeline), 0);
         place.give_back();
-        assert!(keeps(&place, pipeline));
     }
 
     #[test]
-    fn of_sixty_four_slots_one_thread_may_keep_one() {
+    fn as_many_threads_are_at_home_as_there_are_tallies() {
         let (first, second) = (Place::new(0), Place::new(0));
-        assert!(!keeps(&first, pipeline(63)));
-        let pipeline = pipeline(127);
-        assert!(keeps(&first, pipeline));
+        assert!(!keeps(&first, pipeline(0)));
+        let pipeline = pipeline(1);
+        assert!((0..=PATIENCE).any(|_| keeps(&first, pipeline)), "it moves in time");
         assert!(!keeps(&second, pipeline));
         first.give_back();
-        assert!(keeps(&second, pipeline));
-        assert!(!keeps(&first, pipeline));
+        assert!((0..=PATIENCE).any(|_| keeps(&second, pipeline)), "it looks again in time");
+        assert!((0..=PATIENCE).all(|_| !keeps(&first, pipeline)));
     }
 
     #[test]
-    fn a_thread_that_cannot_give_back_keeps_nothing() {
-        let (place, pipeline) = (Place::new(0), pipeline(64));
-        begin(&place, pipeline).release_inline(&place, || false);
+    fn every_span_is_counted_once_wherever_the_thread_is_at_home() {
+        let (one, other) = (pipeline(1), pipeline(1));
+        let (first, second) = (Place::new(0), Place::new(0));
+        for _ in 0..3 {
+            for place in [&first, &second] {
+                begin(place, one).release_inline(place);
+                begin(place, other).release_inline(place);
+                place.count(other, 0, Begins::LOCAL_DROPPED, || true);
+            }
+            first.give_back();
+        }
+        for (pipeline, dropped) in [(one, 0), (other, 6)] {
+            let ledger = pipeline.ledger();
+            assert_eq!((ledger.started(), ledger.unsampled()), (6, dropped));
+            let begun = pipeline.begun();
+            let local = |decision| begun.count(crate::ParentOrigin::Local, decision);
+            assert_eq!(local(Decision::RecordAndSample), 6);
+            assert_eq!(local(Decision::Drop), dropped);
+        }
+    }
+
+    #[test]
+    fn a_thread_that_cannot_give_back_has_nothing_to_itself() {
+        let (place, pipeline) = (Place::new(0), pipeline(1));
+        begin_if(&place, pipeline, || false).release_inline(&place);
         assert_eq!(taken(pipeline), 0);
-        assert!(keeps(&place, pipeline));
+        assert!(pipeline.claim_tally().is_some());
     }
 
     #[test]
-    fn a_thread_keeps_a_slot_of_the_pipeline_in_which_its_spans_end() {
-        let (place, one, other) = (Place::new(0), pipeline(64), pipeline(64));
+    fn a_thread_is_at_home_in_the_pipeline_in_which_its_spans_begin() {
+        let (place, one, other) = (Place::new(0), pipeline(1), pipeline(1));
         assert!(keeps(&place, one));
-        assert!(!keeps(&place, other));
-        assert_eq!(taken(one), 1, "not to and fro");
-        end(&place, begin(&place, one));
         let moved = (0..=PATIENCE).take_while(|_| !keeps(&place, other)).count();
-        assert_eq!(moved, usize::from(PATIENCE));
+        assert_eq!(moved, usize::from(PATIENCE), "not to and fro");
         assert_eq!((taken(one), taken(other)), (0, 1));
+        assert!(one.claim_tally().is_some());
+        assert!(other.claim_tally().is_none());
     }
 
     #[test]
-    fn a_span_that_ends_while_a_thread_begins_to_keep_is_no_slot_lost() {
-        let (place, pipeline) = (Place::new(0), pipeline(128));
-        let live = begin(&place, pipeline);
-        live.release_inline(&place, || {
-            end(&place, begin(&place, pipeline));
+    fn a_span_that_begins_while_a_thread_settles_is_no_slot_lost() {
+        let (place, pipeline) = (Place::new(0), pipeline(2));
+        let live = begin_if(&place, pipeline, || {
+            begin(&place, pipeline).release_inline(&place);
             true
         });
+        live.release_inline(&place);
         assert_eq!(taken(pipeline), 1);
         place.give_back();
         assert_eq!(taken(pipeline), 0);
-        let keepers = [Place::new(0), Place::new(0), Place::new(0)];
-        let kept = keepers.iter().filter(|place| keeps(place, pipeline)).count();
-        assert_eq!(kept, 2, "all are admitted again");
+        assert!([(); 2].iter().all(|()| pipeline.claim_tally().is_some()), "each came back");
+        assert_eq!(pipeline.ledger().started(), 2);
     }
 }

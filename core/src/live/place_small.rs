@@ -4,6 +4,7 @@ use core::cell::Cell;
 
 use super::Slot;
 use crate::Pipeline;
+use crate::begun::Begins;
 
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -23,5 +24,17 @@ impl Place {
     #[inline(always)]
     pub(super) fn take(&self, _: &Pipeline) -> Option<&'static Slot> {
         None
+    }
+
+    /// Counts a span of this pipeline that begins here, where others count theirs.
+    #[inline(always)]
+    pub(crate) fn count(
+        &self,
+        pipeline: &Pipeline,
+        shard: usize,
+        begins: Begins,
+        _: impl FnOnce() -> bool,
+    ) {
+        pipeline.shard(shard).count(begins);
     }
 }

@@ -11,8 +11,6 @@ use crate::bitmap::Bitmap;
 use crate::body::{self, Body};
 use crate::flood::SUPPORTED;
 use crate::prefetch::prefetch;
-#[cfg(not(target_os = "none"))]
-use crate::sync::AtomicUsize;
 use crate::sync::{Ordering, Region, const_fn};
 use crate::{Pipeline, Shard, TakenWord};
 
@@ -24,9 +22,6 @@ pub(crate) struct LiveTable {
     pub(super) spill: Region,
     pub(super) blocks: Blocks,
     pub(super) spill_len: usize,
-    /// How many more threads may keep a slot.
-    #[cfg(not(target_os = "none"))]
-    keepers: AtomicUsize,
 }
 
 impl LiveTable {
@@ -43,8 +38,6 @@ impl LiveTable {
             let spill_len = if spill_len == 0 { 1 } else { spill_len };
             let blocks = spill.len() / spill_len;
             LiveTable {
-                #[cfg(not(target_os = "none"))]
-                keepers: AtomicUsize::new(slots.len() / SLOTS_PER_KEEPER),
                 taken: Bitmap::new(slot_words, slots.len()),
                 slots,
                 spill: Region::new(spill, spill_len),
@@ -128,24 +121,6 @@ impl LiveTable {
         self.taken.release(self.index_of(slot));
     }
 
-    /// Whether one more thread may keep a slot; it does then.
-    #[cfg(not(target_os = "none"))]
-    pub(super) fn admit_keeper(&self) -> bool {
-        // Ordering: Relaxed here and below, the number is all there is.
-        self.keepers
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
-            .is_ok()
-    }
-
-    /// A thread keeps none any longer.
-    #[cfg(not(target_os = "none"))]
-    pub(super) fn dismiss_keeper(&self, kept: Option<&Slot>) {
-        if let Some(slot) = kept {
-            self.release(slot);
-        }
-        self.keepers.fetch_add(1, Ordering::Relaxed);
-    }
-
     /// The spans under way, as far as they stay while they are read. Stops
     /// nobody.
     pub(crate) fn views(&self) -> impl Iterator<Item = LiveView> {
@@ -203,10 +178,6 @@ impl LiveTable {
         len
     }
 }
-
-/// A thread in so many slots may keep one: more than that are not out of others' reach.
-#[cfg(not(target_os = "none"))]
-const SLOTS_PER_KEEPER: usize = if cfg!(throughline_loom) { 1 } else { 64 };
 
 /// How often a slot is looked at whose spans change meanwhile.
 const PATIENCE: usize = if cfg!(throughline_loom) { 2 } else { 100 };

@@ -1,16 +1,18 @@
 //! A shard: what the threads that use it share with nobody else.
 
-use crate::begun::BegunCounters;
+use crate::begun::{Begins, BegunCounters};
 use crate::frame::FrameTag;
 use crate::ring::{Ring, Unit};
-use crate::sync::{AtomicUsize, Ordering, const_fn};
+use crate::sync::const_fn;
+#[cfg(not(target_os = "none"))]
+use crate::sync::{AtomicUsize, Ordering};
 
 /// One ring and the counters of the threads that use it.
 #[derive(Debug)]
 #[repr(align(64))]
 pub struct Shard {
-    pub(super) started: AtomicUsize,
-    pub(super) unsampled: AtomicUsize,
+    /// Spans that began on these threads, apart from those in a [tally](crate::Tally).
+    pub(super) begun: BegunCounters,
     /// A frame that passes a multiple of this many units, less one, wakes the
     /// flusher.
     pub(super) announce_mask: usize,
@@ -18,8 +20,6 @@ pub struct Shard {
     /// Spans of these threads for which no ring had room.
     #[cfg(not(target_os = "none"))]
     refused: AtomicUsize,
-    /// What neither of the first two counts.
-    pub(super) begun: BegunCounters,
 }
 
 impl Shard {
@@ -33,21 +33,19 @@ impl Shard {
             announce_every: usize,
         ) -> Self {
             Shard {
-                started: AtomicUsize::new(0),
-                unsampled: AtomicUsize::new(0),
+                begun: BegunCounters::new(),
                 announce_mask: announce_every.next_power_of_two() - 1,
                 ring: Ring::new(units, bytes),
                 #[cfg(not(target_os = "none"))]
                 refused: AtomicUsize::new(0),
-                begun: BegunCounters::new(),
             }
         }
     }
 
-    #[inline]
-    pub(crate) fn count_started(&self) {
-        // Ordering: Relaxed; `submit` or `count_dropped` releases it.
-        self.started.fetch_add(1, Ordering::Relaxed);
+    /// Counts a span that begins on a thread that has no tally.
+    #[inline(always)]
+    pub(crate) fn count(&self, begins: Begins) {
+        self.begun.count(begins);
     }
 
     /// Counts a span for which no ring had room. Threads that are refused one span after the

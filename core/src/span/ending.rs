@@ -89,6 +89,6 @@ fn write_frame<P: Platform>(live: Live, end: u64) {
     Pipeline::finish(live, end, Ending::Completed);
     #[cfg(not(target_os = "none"))]
     Pipeline::complete(live, end, |live| {
-        P::with_local(|local| live.release_inline(local.place(), P::at_thread_end));
+        P::with_local(|local| live.release_inline(local.place()));
     });
 }

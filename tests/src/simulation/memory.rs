@@ -3,7 +3,7 @@
 use throughline_core::tail::{NoTail, Stage};
 use throughline_core::{
     AlwaysOn, Entry, Flusher, FlusherSettings, FrameTag, ParentBased, Parts, Pipeline, Sampler,
-    Shard, Slot, SpanLimits, TakenWord, UNIT, Unit, Wakeup, encode_resource,
+    Shard, Slot, SpanLimits, TakenWord, Tally, UNIT, Unit, Wakeup, encode_resource,
 };
 
 use super::ByName;
@@ -104,6 +104,7 @@ impl Setup {
         });
         let pipeline = Pipeline::new(Parts {
             shards: (0..self.shards).map(|_| shard(self.ring_units)).collect::<Vec<_>>().leak(),
+            tallies: vec![Tally::new()].leak(),
             slots: (0..self.slots).map(|_| Slot::new()).collect::<Vec<_>>().leak(),
             slot_words: words(self.slots),
             spill: vec![0; self.spill_blocks * self.spill_block].leak(),

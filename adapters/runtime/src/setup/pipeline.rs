@@ -8,7 +8,7 @@ use atomic_waker::AtomicWaker;
 use throughline_core::{
     AlwaysOn, CallsiteBudget, Entry, Floods, Flusher, FlusherSettings, FrameTag, MAX_SHARDS,
     ParentBased, Parts, Pipeline, Platform, PollProfile, Sampler, Shard, Slot, SpanBudgets,
-    SpanLimits, SpanProcessor, SurplusSummary, TakenWord, UNIT, Unit, Wakeup,
+    SpanLimits, SpanProcessor, SurplusSummary, TakenWord, Tally, UNIT, Unit, Wakeup,
 };
 
 use crate::processors::{Rounds, with_processors};
@@ -230,6 +230,10 @@ pub(crate) fn create(options: &PipelineOptions) -> Created {
     };
     let pipeline = Pipeline::new(Parts {
         shards: (0..shards).map(|_| shard()).collect::<Vec<_>>().leak(),
+        tallies: (0..slots.len() / SLOTS_PER_TALLY)
+            .map(|_| Tally::new())
+            .collect::<Vec<_>>()
+            .leak(),
         slot_words: words(slots.len()),
         slots: slots.leak(),
         spill_words: words(spill.len() / SPILL),
@@ -317,6 +321,8 @@ fn words(bits: usize) -> &'static [TakenWord] {
 }
 
 pub(crate) const SLOT: usize = size_of::<Slot>();
+/// A thread for each so many slots counts for itself, and keeps a slot.
+const SLOTS_PER_TALLY: usize = 64;
 /// As many call sites have a budget.
 const CALLSITES: usize = 1_024;
 const SPILL: usize = 16 * 1024;
