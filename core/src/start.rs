@@ -155,19 +155,21 @@ fn child_of<P: Platform>(
     let (shard, ids) = local.shard_and_ids();
     let span = ids.span_id_at(start);
     // When there is a slot for it: what goes from slot to slot waits in no register.
-    let opening = || Opening {
-        trace: parent.trace_id(),
-        span,
-        flags,
-        parent: parent.span_id(),
-        remote_parent: false,
-        kind: callsite.kind(),
-        start,
-        callsite,
+    let opening = || {
+        local.count(pipeline, Begins::LOCAL_SAMPLED);
+        Opening {
+            trace: parent.trace_id(),
+            span,
+            flags,
+            parent: parent.span_id(),
+            remote_parent: false,
+            kind: callsite.kind(),
+            start,
+            callsite,
+        }
     };
     let live = pipeline.open(shard, local.place(), opening, None)?;
     parent.set_children_left(children_left);
-    local.count(pipeline, Begins::LOCAL_SAMPLED);
     Some(live)
 }
 

@@ -28,16 +28,12 @@ pub(crate) struct Place {
     pub(super) hint: Cell<usize>,
     /// A slot that is taken, and in which no span is.
     kept: Cell<Option<&'static Slot>>,
-    home: Cell<Option<Home>>,
+    /// The pipeline in which the thread is at home, or null; it is compared, nothing more.
+    home: Cell<*const Pipeline>,
+    /// The thread's, there.
+    tally: Cell<Option<&'static Tally>>,
     /// How many spans have to begin elsewhere before the thread moves.
     patience: Cell<u8>,
-}
-
-/// A pipeline, and what of it is the thread's.
-#[derive(Clone, Copy, Debug)]
-struct Home {
-    pipeline: &'static Pipeline,
-    tally: &'static Tally,
 }
 
 impl Place {
@@ -45,7 +41,8 @@ impl Place {
         Place {
             hint: Cell::new(hint),
             kept: Cell::new(None),
-            home: Cell::new(None),
+            home: Cell::new(ptr::null()),
+            tally: Cell::new(None),
             patience: Cell::new(0),
         }
     }
@@ -57,13 +54,13 @@ impl Place {
     /// What is kept, if it is this pipeline's.
     #[inline(always)]
     pub(super) fn take(&self, pipeline: &Pipeline) -> Option<&'static Slot> {
-        self.tally(pipeline).and_then(|_| self.kept.take())
+        if self.is_home(pipeline) { self.kept.take() } else { None }
     }
 
     /// Keeps the slot, whose span has ended, if it is one to keep.
     #[inline(always)]
     pub(super) fn keep(&self, slot: &'static Slot) -> bool {
-        let keeps = self.kept.get().is_none() && self.tally(slot.pipeline()).is_some();
+        let keeps = self.kept.get().is_none() && self.is_home(slot.pipeline());
         if keeps {
             self.kept.set(Some(slot));
         }
@@ -80,16 +77,15 @@ impl Place {
         begins: Begins,
         at_thread_end: impl FnOnce() -> bool,
     ) {
-        match self.tally(pipeline) {
-            Some(tally) => tally.count(begins),
-            None => self.count_elsewhere(pipeline, shard, begins, at_thread_end),
+        match self.tally.get() {
+            Some(tally) if self.is_home(pipeline) => tally.count(begins),
+            _ => self.count_elsewhere(pipeline, shard, begins, at_thread_end),
         }
     }
 
-    /// The thread's tally, if it is at home in this pipeline.
     #[inline(always)]
-    fn tally(&self, pipeline: &Pipeline) -> Option<&'static Tally> {
-        self.home.get().filter(|home| ptr::eq(home.pipeline, pipeline)).map(|home| home.tally)
+    fn is_home(&self, pipeline: &Pipeline) -> bool {
+        ptr::eq(self.home.get(), pipeline)
     }
 
     #[inline(never)]
@@ -116,15 +112,19 @@ impl Place {
     /// Moves to this pipeline, if it has a tally to give.
     pub(crate) fn settle(&self, pipeline: &'static Pipeline) {
         self.give_back();
-        self.home.set(pipeline.claim_tally().map(|tally| Home { pipeline, tally }));
+        if let Some(tally) = pipeline.claim_tally() {
+            self.home.set(pipeline);
+            self.tally.set(Some(tally));
+        }
     }
 
     /// Has nothing to itself any longer.
     pub(crate) fn give_back(&self) {
-        if let Some(Home { pipeline, tally }) = self.home.take() {
-            if let Some(slot) = self.kept.take() {
-                pipeline.live_table().release(slot);
-            }
+        self.home.set(ptr::null());
+        if let Some(slot) = self.kept.take() {
+            slot.pipeline().live_table().release(slot);
+        }
+        if let Some(tally) = self.tally.take() {
             tally.release();
         }
     }
