@@ -98,12 +98,6 @@ impl<P: Platform> Local<P> {
         }
     }
 
-    /// The shard of the thread, if it is seeded.
-    #[inline(always)]
-    pub(crate) fn seeded_shard(&self) -> Option<usize> {
-        Some(self.shard.get()).filter(|shard| *shard != UNSEEDED)
-    }
-
     /// The generator of a thread that is known to be seeded.
     #[inline(always)]
     pub(crate) fn ids_of_seeded(&self) -> &IdGenerator {
@@ -127,10 +121,10 @@ impl<P: Platform> Local<P> {
         &self.place
     }
 
-    /// Counts a span of this pipeline that begins here.
+    /// Counts a span of this pipeline that begins here. The thread is seeded then.
     #[inline(always)]
     pub(crate) fn count(&self, pipeline: &'static Pipeline, begins: Begins) {
-        self.place.count(pipeline, self.shard(), begins, P::at_thread_end);
+        self.place.count(pipeline, begins, || self.shard(), P::at_thread_end);
     }
 
     /// Gives back what the thread has of pipelines to itself. Called when the thread ends,
@@ -140,10 +134,16 @@ impl<P: Platform> Local<P> {
         self.place.give_back();
     }
 
+    /// Whether nothing was entered on the thread.
+    #[inline(always)]
+    pub(crate) fn has_entered_nothing(&self) -> bool {
+        self.current.get().is_none()
+    }
+
     /// Whether nothing was entered on the thread, and there is no ambient context.
     #[inline(always)]
     pub(crate) fn has_nothing(&self) -> bool {
-        self.current.get().is_none() && !self.has_ambient.get()
+        self.has_entered_nothing() && !self.has_ambient.get()
     }
 
     /// Exchanges the ambient context. While somebody looks at it, it stays.

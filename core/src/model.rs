@@ -236,7 +236,7 @@ impl Thread {
     /// Counts a span that begins below this parent, and does nothing else.
     pub fn count(&self, pipeline: &'static Pipeline, parent: &SpanContext) {
         let begins = Begins::new(parent, Decision::RecordAndSample);
-        self.0.count(pipeline, 0, begins, || false);
+        self.0.count(pipeline, begins, || 0, || false);
     }
 }
 

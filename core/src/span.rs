@@ -22,7 +22,7 @@ use crate::body::Attributes;
 use crate::body::EventConstants;
 use crate::captured;
 use crate::live::Live;
-use crate::start::{self, Drawn, UNIX};
+use crate::start::{self, Drawn, Entered, UNIX};
 use crate::state::State;
 use crate::writer::Writer;
 use crate::{
@@ -52,18 +52,29 @@ impl<P: Platform> Span<P> {
         }
         // Only words leave the calls: a value that is built in memory by one
         // function and copied by another waits for its stores.
+        if P::with_local(Local::has_entered_nothing) {
+            return Self::start_outside(callsite, fill);
+        }
+        match P::with_local(|local| start::below_entered(local, callsite)) {
+            Entered::Recorded(live) => {
+                let mut span = Span { state: State::recorded(live, P::Carried::default()) };
+                fill(&mut span);
+                span
+            }
+            Entered::Dropped { trace, span, route } => {
+                Span { state: State::Plain { trace, span, route } }
+            }
+            Entered::Other => Self::start_otherwise(callsite, fill),
+        }
+    }
+
+    /// Begins a span where nothing was entered.
+    #[inline(always)]
+    fn start_outside(callsite: &'static Callsite, fill: impl FnOnce(&mut Span<P>)) -> Self {
         if P::with_local(Local::has_nothing) && !P::is_installed() {
             return Self::none();
         }
-        if let Some(live) = P::with_local(|local| start::below_recorded(local, callsite)) {
-            let mut span = Span { state: State::recorded(live, P::Carried::default()) };
-            fill(&mut span);
-            return span;
-        }
-        match P::with_local(start::below_unsampled) {
-            Some(state) => Span { state },
-            None => Self::start_otherwise(callsite, fill),
-        }
+        Self::start_otherwise(callsite, fill)
     }
 
     /// As [`start`](Self::start), if the span is as most are: below a sampled one of this

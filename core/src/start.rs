@@ -123,19 +123,36 @@ pub(crate) fn below_recorded<P: Platform>(
     })
 }
 
-/// Begins a span below an unsampled span of this process that is entered and carries
-/// nothing; `None` if it is not so plain a case.
+/// Begins a span below what is entered, if that is a span of this process that carries
+/// nothing, sampled or not.
 #[inline(always)]
-pub(crate) fn below_unsampled<P: Platform>(local: &Local<P>) -> Option<State<P>> {
+pub(crate) fn below_entered<P: Platform>(local: &Local<P>, callsite: &'static Callsite) -> Entered {
     local.with_entered(|current| match current {
+        Some(State::Held(Held { carried, by: Holder::Span(parent) })) if carried.is_empty() => {
+            child_of(local, parent, callsite).map_or(Entered::Other, Entered::Recorded)
+        }
         Some(State::Plain { trace, span, route })
             if route.is_local_unsampled() && span.is_valid() =>
         {
-            let span = unsampled_child(local, *route)?;
-            Some(State::Plain { trace: *trace, span, route: *route })
+            let (trace, route) = (*trace, *route);
+            let dropped = |span| Entered::Dropped { trace, span, route };
+            unsampled_child(local, route).map_or(Entered::Other, dropped)
         }
-        _ => None,
+        _ => Entered::Other,
     })
+}
+
+/// A span that began below what is entered.
+pub(crate) enum Entered {
+    Recorded(Live),
+    /// As its parent was.
+    Dropped {
+        trace: TraceId,
+        span: SpanId,
+        route: Route,
+    },
+    /// None did: the case is not so plain.
+    Other,
 }
 
 /// Each case is a function of its own, so that none pays for what others keep in
@@ -176,8 +193,9 @@ fn child_of<P: Platform>(
 #[inline(never)]
 fn unsampled_child<P: Platform>(local: &Local<P>, route: Route) -> Option<SpanId> {
     let pipeline = route.pipeline().or_else(P::default_pipeline)?;
-    // Neither a call nor a return value in memory on the usual way.
-    local.seeded_shard().filter(|_| pipeline.follows_local_parents())?;
+    if !pipeline.follows_local_parents() {
+        return None;
+    }
     local.count(pipeline, Begins::LOCAL_DROPPED);
     Some(local.ids_of_seeded().span_id())
 }

@@ -67,19 +67,20 @@ impl Place {
         keeps
     }
 
-    /// Counts a span of this pipeline that begins here. `at_thread_end` has this
+    /// Counts a span of this pipeline that begins here. Who is at home somewhere has asked
+    /// for the thread's `shard` before. `at_thread_end` has this
     /// [given back](Self::give_back) when the thread ends, and returns whether it can.
     #[inline(always)]
     pub(crate) fn count(
         &self,
         pipeline: &'static Pipeline,
-        shard: usize,
         begins: Begins,
+        shard: impl FnOnce() -> usize,
         at_thread_end: impl FnOnce() -> bool,
     ) {
         match self.tally.get() {
             Some(tally) if self.is_home(pipeline) => tally.count(begins),
-            _ => self.count_elsewhere(pipeline, shard, begins, at_thread_end),
+            _ => self.count_elsewhere(pipeline, begins, shard, at_thread_end),
         }
     }
 
@@ -92,11 +93,11 @@ impl Place {
     fn count_elsewhere(
         &self,
         pipeline: &'static Pipeline,
-        shard: usize,
         begins: Begins,
+        shard: impl FnOnce() -> usize,
         at_thread_end: impl FnOnce() -> bool,
     ) {
-        pipeline.shard(shard).count(begins);
+        pipeline.shard(shard()).count(begins);
         // A thread with two pipelines does not go to and fro.
         let patience = self.patience.get();
         if patience > 0 {
@@ -157,7 +158,7 @@ mod tests {
         at_thread_end: impl FnOnce() -> bool,
     ) -> Live {
         let live = pipeline.open(0, place, opening, None).expect("room");
-        place.count(pipeline, 0, Begins::LOCAL_SAMPLED, at_thread_end);
+        place.count(pipeline, Begins::LOCAL_SAMPLED, || 0, at_thread_end);
         live
     }
 
@@ -212,7 +213,7 @@ mod tests {
             for place in [&first, &second] {
                 begin(place, one).release_inline(place);
                 begin(place, other).release_inline(place);
-                place.count(other, 0, Begins::LOCAL_DROPPED, || true);
+                place.count(other, Begins::LOCAL_DROPPED, || 0, || true);
             }
             first.give_back();
         }

@@ -31,10 +31,10 @@ impl Place {
     pub(crate) fn count(
         &self,
         pipeline: &Pipeline,
-        shard: usize,
         begins: Begins,
+        shard: impl FnOnce() -> usize,
         _: impl FnOnce() -> bool,
     ) {
-        pipeline.shard(shard).count(begins);
+        pipeline.shard(shard()).count(begins);
     }
 }
