@@ -99,7 +99,7 @@ struct Named<'a, 'n, K, V> {
 impl<'a, K: AsRef<str>, V: AsRef<[u8]>> Iterator for Named<'a, '_, K, V> {
     type Item = &'a [u8];
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<&'a [u8]> {
         for (key, value) in self.rest.by_ref() {
             let key = key.as_ref();
