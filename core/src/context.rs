@@ -59,7 +59,7 @@ impl<P: Platform> Context<P> {
     /// A context below a span of another process whose message arrived in this one.
     /// Pipeline and suppression stay.
     #[must_use]
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub fn below_remote(&self, span: SpanContext, carried: P::Carried) -> Self {
         let route = self.state.route().of_other_trace(span.trace_flags(), span.is_remote());
         Context { state: State::unrecorded(span.trace_id(), span.span_id(), route, carried) }
