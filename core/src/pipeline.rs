@@ -1,11 +1,15 @@
 //! A pipeline: the fixed memory and the settings that spans of one destination
 //! share.
 
+#[cfg(not(target_os = "none"))]
+mod elsewhere;
 mod finish;
 mod shard;
 
 use core::fmt;
 
+#[cfg(not(target_os = "none"))]
+use elsewhere::Returns;
 pub use shard::Shard;
 
 use crate::begun::BegunCounters;
@@ -34,6 +38,8 @@ use crate::{Processors, Tally, wire};
 pub struct Pipeline {
     shards: &'static [Shard],
     first_shard: &'static Shard,
+    #[cfg(not(target_os = "none"))]
+    returns: Returns,
     #[cfg(not(target_os = "none"))]
     tallies: &'static [Tally],
     live: LiveTable,
@@ -115,6 +121,8 @@ impl Pipeline {
         Pipeline {
             shards: parts.shards,
             first_shard,
+            #[cfg(not(target_os = "none"))]
+            returns: Returns::new(),
             #[cfg(not(target_os = "none"))]
             tallies: parts.tallies,
             live: LiveTable::new(
@@ -349,6 +357,12 @@ impl Pipeline {
 
     pub(crate) fn shards(&self) -> &'static [Shard] {
         self.shards
+    }
+
+    /// How often the flusher has given room back.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn returns(&self) -> &Returns {
+        &self.returns
     }
 
     pub(crate) fn counters(&self) -> &Counters {

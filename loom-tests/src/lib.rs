@@ -26,4 +26,4 @@ mod bounds;
 mod memory;
 
 pub use bounds::{Preemptions, join, model};
-pub use memory::{flusher, pipeline, ring, words};
+pub use memory::{flusher, pipeline, pipeline_of, ring, words};

@@ -38,10 +38,21 @@ pub fn pipeline(
     blocks: usize,
     wakeup: &'static dyn Wakeup,
 ) -> &'static Pipeline {
+    pipeline_of(1, queued, slots, blocks, wakeup)
+}
+
+/// As [`pipeline`], of so many shards, each of which holds `queued` spans.
+pub fn pipeline_of(
+    shards: usize,
+    queued: usize,
+    slots: usize,
+    blocks: usize,
+    wakeup: &'static dyn Wakeup,
+) -> &'static Pipeline {
     let capacity = queued * FRAME;
-    let shard = Shard::new(units::<FrameTag>(capacity), vec![0; capacity * UNIT].leak(), 1);
+    let shard = || Shard::new(units::<FrameTag>(capacity), vec![0; capacity * UNIT].leak(), 1);
     Box::leak(Box::new(Pipeline::new(Parts {
-        shards: vec![shard].leak(),
+        shards: (0..shards).map(|_| shard()).collect::<Vec<_>>().leak(),
         tallies: vec![Tally::new()].leak(),
         slots: (0..slots).map(|_| Slot::new()).collect::<Vec<_>>().leak(),
         slot_words: words(&[0]),

@@ -11,7 +11,7 @@ use throughline_core::{
     Accepted, Action, Callsite, Decision, DropReason, Entry, Flusher, ParentOrigin, Pipeline,
     Scope, SpanContext, SpanId, TraceFlags, TraceId, Wakeup,
 };
-use throughline_loom_tests::{Preemptions, flusher, join, model, pipeline};
+use throughline_loom_tests::{Preemptions, flusher, join, model, pipeline, pipeline_of};
 
 struct Nobody;
 
@@ -225,6 +225,31 @@ fn the_ledger_never_shows_a_refusal_without_its_start() {
         open(pipeline, 5).end();
         join(reader);
         assert_eq!(pipeline.ledger().dropped(DropReason::QueueFull), 1);
+        assert_balanced(pipeline, 4);
+    });
+}
+
+// Fails when a thread that found no room takes what was given back meanwhile for what it
+// has looked at: it would not look again.
+#[test]
+fn room_that_is_given_back_is_found_in_every_ring() {
+    model(Preemptions { quick: 3, full: 5 }, || {
+        let pipeline = pipeline_of(2, 1, 1, 0, &Nobody);
+        let mut flusher = flusher(pipeline, 1);
+        let end = |spans| (0..spans).for_each(|_| open(pipeline, 1).end());
+        // As many as there is room for, two in each ring.
+        end(4);
+        // So that the next turn is that of the other ring.
+        step(&mut flusher);
+        end(1);
+        let producer = thread::spawn(move || open(pipeline, 2).end());
+        step(&mut flusher);
+        join(producer);
+        let refused = pipeline.ledger().dropped_total();
+        end(4 - pipeline.ledger().in_flight());
+        assert_eq!(pipeline.ledger().dropped_total(), refused, "there was room");
+        end(1);
+        assert_eq!(pipeline.ledger().dropped(DropReason::QueueFull), refused + 1);
         assert_balanced(pipeline, 4);
     });
 }

@@ -24,7 +24,7 @@ where
             Some(_) => self.drain_by_tail(now, unix_nanos),
         };
         // What comes next may take long.
-        self.consumers.iter_mut().for_each(Consumer::give_back);
+        self.give_back();
         if self.count > 0 && self.due.is_none() {
             let since = self.drained.unwrap_or(now);
             self.due = Some(since.saturating_add(self.settings.schedule_delay));
@@ -73,7 +73,7 @@ where
         }
         let first_shard = self.take_turn();
         let turn = self.at_tail(now, first_shard, |tail, turn| tail.turn(turn, unix_nanos));
-        self.consumers.iter_mut().for_each(Consumer::give_back);
+        self.give_back();
         if turn == Turn::Limit {
             return Action::Yield;
         }
@@ -81,6 +81,13 @@ where
         let until = until.map_or(look, |until| until.min(look));
         let decision = self.tail.buffer().and_then(|tail| tail.until());
         Action::Wait { until: Some(decision.map_or(until, |decision| until.min(decision))) }
+    }
+
+    /// What was taken is free, for whoever looks.
+    fn give_back(&mut self) {
+        self.consumers.iter_mut().for_each(Consumer::give_back);
+        #[cfg(not(target_os = "none"))]
+        self.pipeline.returns().count();
     }
 
     /// How long an idle flusher does not look for a few spans, for which nobody rings.

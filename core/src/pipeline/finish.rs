@@ -87,20 +87,31 @@ impl Pipeline {
         // SAFETY: the owner of the slot ends with the span, so nobody writes.
         let record = unsafe { live.record() };
         let finished = Finished::new(live.slot(), record, end, ending);
-        for shard in core::iter::once(live.shard()).chain(self.shards) {
-            match shard.ring.reserve(finished.len()) {
-                Ok(mut room) => {
-                    finished.write(room.bytes());
-                    if room.commit(finished.tag()).completes(shard.announce_mask) {
-                        self.announce_batch(shard);
-                    }
-                    return;
-                }
-                Err(Refusal::Full) => {}
-                Err(refusal) => return self.refused(live.shard(), refusal),
-            }
+        let own = live.shard();
+        match self.put(own, &finished) {
+            Ok(()) => {}
+            Err(Refusal::Full) if self.put_elsewhere(own, &finished) => {}
+            Err(refusal) => self.refused(own, refusal),
         }
-        self.refused(live.shard(), Refusal::Full);
+    }
+
+    fn put(&self, shard: &Shard, finished: &Finished<'_>) -> Result<(), Refusal> {
+        let mut room = shard.ring.reserve(finished.len())?;
+        finished.write(room.bytes());
+        if room.commit(finished.tag()).completes(shard.announce_mask) {
+            self.announce_batch(shard);
+        }
+        Ok(())
+    }
+
+    /// Whether the ring of another shard had room.
+    fn put_elsewhere(&self, own: &Shard, finished: &Finished<'_>) -> bool {
+        let put = |shard: &Shard| self.put(shard, finished).is_ok();
+        #[cfg(not(target_os = "none"))]
+        return own.elsewhere.offer(self.shards, &self.returns, finished.len(), put);
+        // Images have one shard, mostly, and no cache.
+        #[cfg(target_os = "none")]
+        self.shards.iter().filter(|shard| !core::ptr::eq(*shard, own)).any(put)
     }
 
     fn refused(&self, shard: &Shard, refusal: Refusal) {

@@ -1,5 +1,7 @@
 //! A shard: what the threads that use it share with nobody else.
 
+#[cfg(not(target_os = "none"))]
+use super::elsewhere::Elsewhere;
 use crate::begun::{Begins, BegunCounters};
 use crate::frame::FrameTag;
 use crate::ring::{Ring, Unit};
@@ -20,6 +22,8 @@ pub struct Shard {
     /// Spans of these threads for which no ring had room.
     #[cfg(not(target_os = "none"))]
     refused: AtomicUsize,
+    #[cfg(not(target_os = "none"))]
+    pub(super) elsewhere: Elsewhere,
 }
 
 impl Shard {
@@ -38,6 +42,8 @@ impl Shard {
                 ring: Ring::new(units, bytes),
                 #[cfg(not(target_os = "none"))]
                 refused: AtomicUsize::new(0),
+                #[cfg(not(target_os = "none"))]
+                elsewhere: Elsewhere::new(),
             }
         }
     }
